@@ -1,0 +1,49 @@
+# Every target sets up what it needs; nothing but Python 3.11 or newer and make must be there.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+KEDRO := $(BIN)/kedro
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test quality style viz mlflow clean
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(READY)  ## Create .venv with the tested versions of everything
+
+demo: $(READY)  ## Synthetic receipts, five folds, ensemble, submission and report (CPU, minutes)
+	$(KEDRO) run --env=demo --pipeline=synthesis
+	$(KEDRO) run --env=demo
+	@$(KEDRO) summary --env=demo
+
+test: quality  ## All checks: lint, types, layers and tests
+	$(BIN)/python -m pytest
+
+quality: $(READY)  ## Lint, types and layers only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+style: $(READY)  ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+viz: $(READY)  ## The graph of the demo in a browser
+	$(KEDRO) viz run --env=demo
+
+mlflow: $(READY)  ## Recorded runs in a browser, http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+clean:  ## Remove the demo's data and results
+	rm -rf data/demo
+
+# Bytecode is compiled at installation: without it the first start takes half a minute.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)

@@ -1,0 +1,32 @@
+"""Stored maps of many pages -> polygons and scores, one page in memory at a time."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.postprocess import Detections, extract_polygons
+from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.evaluation.cleval import PageScore, TruthWords, score_prepared
+
+__all__ = ["decode_maps", "score_maps"]
+
+LoadMap = Callable[[], ProbabilityMap]
+
+
+def decode_maps(
+    maps: Mapping[str, LoadMap], settings: PostprocessSettings
+) -> Iterator[tuple[str, Detections]]:
+    """Page by page, the words of its map in upright page pixels."""
+    for page, load in maps.items():
+        page_map = load()
+        yield page, extract_polygons(page_map.probability, page_map.map_to_page, settings)
+
+
+def score_maps(
+    maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
+) -> dict[str, PageScore]:
+    """Page -> score of what its map shows; pages without a truth are not decoded."""
+    known = {page: load for page, load in maps.items() if page in truths}
+    return {
+        page: score_prepared(truths[page], detections.polygons)
+        for page, detections in decode_maps(known, settings)
+    }

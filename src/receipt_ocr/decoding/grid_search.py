@@ -1,0 +1,254 @@
+"""Tuning the post-processing on stored maps, with an honest estimate of what it gains.
+
+A page's contours and scores are found once for every ``thresh``, the regrown words once for every
+``unclip_ratio``; ``box_thresh`` and ``max_candidates`` only choose among them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import product
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.postprocess import (
+    find_candidates,
+    place_on_page,
+    regrow_candidate,
+    select_candidates,
+)
+from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
+from receipt_ocr.evaluation.cleval import TruthWords, score_prepared
+from receipt_ocr.geometry import Polygon
+
+__all__ = ["GridResult", "GridSettings", "search_grid"]
+
+_MEASURES = ("recall", "precision", "hmean")
+_TIE = 1e-12  # means of the same page scores in another order of adding
+
+PageScores = NDArray[np.float64]
+"""(points, 3): recall, precision and H-mean of one page at every point of the grid."""
+
+
+class _Point(NamedTuple):
+    """The settings that are tuned."""
+
+    thresh: float
+    box_thresh: float
+    unclip_ratio: float
+    max_candidates: int
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """What a search over post-processing settings found."""
+
+    rows: tuple[dict[str, float], ...]
+    """For every point the settings tried, and the page means ``recall, precision, hmean``."""
+    best: PostprocessSettings
+    """The settings with the highest page-mean H-mean over all pages."""
+    chosen_hmean: float
+    """Their H-mean on the pages they were chosen on: too good by ``optimism``."""
+    honest_hmean: float | None
+    """Page mean when each fold is scored with the settings chosen on the other folds; None where
+    there are not two folds."""
+    fold_choices: dict[int, PostprocessSettings]
+    """Held-out fold -> the settings chosen on the others."""
+
+    @property
+    def optimism(self) -> float | None:
+        """How much choosing on the scored pages flatters the score."""
+        return None if self.honest_hmean is None else self.chosen_hmean - self.honest_hmean
+
+
+def search_grid(
+    maps: Mapping[str, Callable[[], ProbabilityMap]],
+    truths: Mapping[str, TruthWords],
+    settings: GridSettings,
+    base: PostprocessSettings,
+    groups: Mapping[str, int] | None = None,
+) -> GridResult:
+    """Score every combination of post-processing settings on pages with known words.
+
+    Ties go to the settings nearest to ``base`` (each distance relative to the span of its
+    values), then to the first in the grid.
+
+    Args:
+        maps: Page -> a function that loads its out-of-fold map.
+        truths: Page -> its true words, prepared with the variant of the score to use.
+        settings: The values to try and the number of processes.
+        base: Everything that is not tuned, and the settings that win ties.
+        groups: Page -> its fold, for the honest estimate.
+
+    Raises:
+        ValueError: If there are no pages, or the three name different pages.
+    """
+    _check_pages(maps, truths, groups)
+    points = _list_points(settings)
+    pages = sorted(maps)
+    by_page = dict(_score_all(pages, maps, truths, settings, base))
+    scores = np.stack([by_page[page] for page in pages])  # (pages, points, 3)
+    means = scores.mean(axis=0)
+    preferred = _order_of_preference(points, base)
+    best = _choose(means[:, 2], preferred)
+    honest: float | None = None
+    choices: dict[int, int] = {}
+    folds = np.array([0 if groups is None else groups[page] for page in pages])
+    if len(set(folds.tolist())) > 1:
+        honest, choices = _estimate_honestly(scores[:, :, 2], folds, preferred)
+    return GridResult(
+        rows=tuple(
+            {**point._asdict(), **dict(zip(_MEASURES, mean.tolist(), strict=True))}
+            for point, mean in zip(points, means, strict=True)
+        ),
+        best=_with_point(base, points[best]),
+        chosen_hmean=float(means[best, 2]),
+        honest_hmean=honest,
+        fold_choices={fold: _with_point(base, points[index]) for fold, index in choices.items()},
+    )
+
+
+def _check_pages(
+    maps: Mapping[str, object], truths: Mapping[str, object], groups: Mapping[str, object] | None
+) -> None:
+    if not maps:
+        raise ValueError("a search needs at least one page with a map, got none")
+    named = {"truths": truths} if groups is None else {"truths": truths, "groups": groups}
+    for name, pages in named.items():
+        differing = sorted(set(maps) ^ set(pages))
+        if differing:
+            raise ValueError(
+                f"maps and {name} must name the same pages, but {len(differing)} are in one of "
+                f"them only: {differing[:5]}"
+            )
+
+
+def _score_all(
+    pages: list[str],
+    maps: Mapping[str, Callable[[], ProbabilityMap]],
+    truths: Mapping[str, TruthWords],
+    settings: GridSettings,
+    base: PostprocessSettings,
+) -> Iterator[tuple[str, PageScores]]:
+    """Every page with its scores, in any order, behind a progress bar."""
+    # disable=None: no bar where the output is no terminal.
+    with tqdm(total=len(pages), desc="post-processing search", unit="page", disable=None) as bar:
+        if settings.workers == 1:
+            for page in pages:
+                yield page, _score_page(maps[page](), truths[page], settings, base)
+                bar.update()
+            return
+        # Maps are loaded here and sent, a few ahead of the work: a loader need not be picklable.
+        with ProcessPoolExecutor(
+            settings.workers, mp_context=get_context("spawn"), initializer=_use_one_thread
+        ) as pool:
+            pending: dict[Future[PageScores], str] = {}
+            waiting = list(reversed(pages))
+            while waiting or pending:
+                while waiting and len(pending) < 2 * settings.workers:
+                    page = waiting.pop()
+                    task = pool.submit(_score_page, maps[page](), truths[page], settings, base)
+                    pending[task] = page
+                for done in wait(pending, return_when=FIRST_COMPLETED).done:
+                    yield pending.pop(done), done.result()
+                    bar.update()
+
+
+def _use_one_thread() -> None:
+    """The processes share the cores already."""
+    cv2.setNumThreads(1)
+
+
+def _score_page(
+    page_map: ProbabilityMap, truth: TruthWords, settings: GridSettings, base: PostprocessSettings
+) -> PageScores:
+    """One page at every point of the grid, in the order of the points."""
+    scores: dict[_Point, tuple[float, float, float]] = {}
+    for thresh in settings.thresh:
+        candidates = find_candidates(page_map.probability, thresh, base.shape, base.min_size)
+        selections = {
+            point: select_candidates(candidates, _with_point(base, point)).tolist()
+            for point in _list_points(settings)
+            if point.thresh == thresh
+        }
+        needed = sorted(set().union(*selections.values()))
+        for ratio in settings.unclip_ratio:
+            kernels = {index: candidates.kernels[index] for index in needed}
+            words = _regrow(kernels, page_map, base.model_copy(update={"unclip_ratio": ratio}))
+            known: dict[tuple[int, ...], tuple[float, float, float]] = {}
+            for point, selection in selections.items():
+                if point.unclip_ratio != ratio:
+                    continue
+                found = tuple(index for index in selection if index in words)
+                if found not in known:  # neighbouring settings often choose the same words
+                    page = score_prepared(truth, [words[index] for index in found])
+                    known[found] = page.recall, page.precision, page.hmean
+                scores[point] = known[found]
+    return np.array([scores[point] for point in _list_points(settings)])
+
+
+def _regrow(
+    kernels: Mapping[int, Polygon], page_map: ProbabilityMap, settings: PostprocessSettings
+) -> dict[int, Polygon]:
+    """The words on the page of those kernels that regrow to one."""
+    grown = {index: regrow_candidate(kernel, settings) for index, kernel in kernels.items()}
+    return {
+        index: place_on_page(word, page_map.map_to_page)
+        for index, word in grown.items()
+        if word is not None
+    }
+
+
+def _list_points(settings: GridSettings) -> list[_Point]:
+    """The grid, the last setting running fastest."""
+    axes = product(
+        settings.thresh, settings.box_thresh, settings.unclip_ratio, settings.max_candidates
+    )
+    return [_Point(*values) for values in axes]
+
+
+def _with_point(base: PostprocessSettings, point: _Point) -> PostprocessSettings:
+    return base.model_copy(update=point._asdict())
+
+
+def _order_of_preference(points: list[_Point], base: PostprocessSettings) -> NDArray[np.intp]:
+    """The points by their distance from the base settings, then by their place in the grid."""
+    values = np.array(points, dtype=np.float64)
+    span = np.ptp(values, axis=0)
+    span[span == 0.0] = 1.0
+    centre = np.array([getattr(base, key) for key in _Point._fields], dtype=np.float64)
+    return np.argsort((np.abs(values - centre) / span).sum(axis=1), kind="stable")
+
+
+def _choose(hmeans: NDArray[np.float64], preferred: NDArray[np.intp]) -> int:
+    """The best point; among equals the most preferred."""
+    is_best = hmeans >= hmeans.max() - _TIE
+    return int(preferred[is_best[preferred]][0])
+
+
+def _estimate_honestly(
+    hmeans: NDArray[np.float64], folds: NDArray[np.int64], preferred: NDArray[np.intp]
+) -> tuple[float, dict[int, int]]:
+    """Score each fold at the point chosen on the other folds.
+
+    Args:
+        hmeans: (pages, points).
+        folds: (pages,) the fold of each page, two different ones at least.
+        preferred: (points,) which point wins a tie.
+
+    Returns:
+        The page mean, and the point chosen for each held-out fold.
+    """
+    choices: dict[int, int] = {}
+    held_out = np.empty(len(folds))
+    for fold in sorted(set(folds.tolist())):
+        is_held_out = folds == fold
+        choices[fold] = _choose(hmeans[~is_held_out].mean(axis=0), preferred)
+        held_out[is_held_out] = hmeans[is_held_out, choices[fold]]
+    return float(held_out.mean()), choices

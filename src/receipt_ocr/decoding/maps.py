@@ -1,0 +1,91 @@
+"""The probability map of a page: what passes between the network and everything after it."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from receipt_ocr.geometry import Matrix
+
+__all__ = ["ProbabilityMap", "as_probability"]
+
+
+@dataclass(frozen=True)
+class ProbabilityMap:
+    """A page's text probability in 8 bits, and the way back to the page.
+
+    Raises:
+        ValueError: If the map is not (H, W) uint8, the matrix not 3x3, finite and invertible, or
+            the page has no size.
+    """
+
+    probability: NDArray[np.uint8]
+    """(H, W) in the network's frame; the probability is the value / 255."""
+    map_to_page: Matrix
+    """3x3 matrix from map pixels to page pixels."""
+    width: int
+    """Width of the upright page in pixels."""
+    height: int
+    """Height of the upright page in pixels."""
+
+    def __post_init__(self) -> None:
+        values, matrix = self.probability, np.asarray(self.map_to_page)
+        if values.dtype != np.uint8 or values.ndim != 2 or not values.size:
+            raise ValueError(
+                f"probability must be (H, W) uint8, got {values.dtype} of shape {values.shape}"
+            )
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.linalg.det(matrix):
+            raise ValueError(f"map_to_page must be 3x3 and invertible, got {matrix.tolist()}")
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a page has a size in pixels, got {self.width} x {self.height}")
+
+    @classmethod
+    def from_probability(
+        cls, probability: NDArray[np.floating[Any]], map_to_page: Matrix, width: int, height: int
+    ) -> Self:
+        """Round a map to 8 bits.
+
+        Args:
+            probability: (H, W) text probability in [0, 1].
+            map_to_page: 3x3 matrix from map pixels to page pixels.
+            width: Width of the upright page in pixels.
+            height: Height of the upright page in pixels.
+
+        Raises:
+            ValueError: If the map is not (H, W) with values in [0, 1], or as the constructor.
+        """
+        eight_bit = np.round(as_probability(probability) * np.float32(255.0)).astype(np.uint8)
+        return cls(eight_bit, np.asarray(map_to_page, dtype=np.float64), width, height)
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """The probabilities in [0, 1], (H, W)."""
+        return as_probability(self.probability)
+
+
+def as_probability(
+    values: NDArray[np.floating[Any]] | NDArray[np.uint8], name: str = "a probability map"
+) -> NDArray[np.float32]:
+    """A probability map in float32, checked.
+
+    Args:
+        values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
+        name: What an error message calls the map.
+
+    Returns:
+        (H, W), values in [0, 1]; the given array itself where nothing needs changing.
+
+    Raises:
+        ValueError: If the map is not (H, W), of another type, or not within [0, 1].
+    """
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"{name} must be (H, W), got shape {values.shape}")
+    if values.dtype == np.uint8:
+        return values.astype(np.float32) / np.float32(255.0)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(f"{name} must be float or uint8, got {values.dtype}")
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0.0 and high <= 1.0):  # so put that NaN fails too
+        raise ValueError(f"{name} must lie in [0, 1], got values from {low} to {high}")
+    return np.ascontiguousarray(values, dtype=np.float32)

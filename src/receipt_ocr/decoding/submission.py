@@ -1,0 +1,92 @@
+"""Polygons -> what the contest takes: one JSON, one CSV, checked before they are written."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from receipt_ocr.geometry import Polygon, as_polygon, polygon_area
+
+__all__ = ["build_submission", "check_submission", "tabulate_submission"]
+
+log = logging.getLogger(__name__)
+
+PageSizes = Mapping[str, tuple[int, int]]
+Submission = dict[str, dict[str, Any]]
+
+
+def build_submission(
+    detections: Mapping[str, Sequence[Polygon]], page_sizes: PageSizes
+) -> Submission:
+    """Detections in the competition's JSON.
+
+    Args:
+        detections: Page -> polygons in upright page pixels.
+        page_sizes: Every test page -> (width, height) in upright pixels.
+
+    Returns:
+        ``{"images": {page: {"words": {"0001": {"points": [[x, y], ...]}}}}}`` with whole pixels
+        inside the page; polygons that have no area inside it are left out, and counted.
+    """
+    images: dict[str, Any] = {}
+    dropped = 0
+    for page, (width, height) in page_sizes.items():
+        words: dict[str, Any] = {}
+        for polygon in detections.get(page, ()):
+            inside = np.clip(np.rint(polygon), 0, (width, height))
+            if polygon_area(inside) == 0:
+                dropped += 1
+                continue
+            words[f"{len(words) + 1:04d}"] = {"points": inside.astype(int).tolist()}
+        images[page] = {"words": words}
+    if dropped:
+        log.warning("%d polygons without an area inside their page were left out", dropped)
+    submission: Submission = {"images": images}
+    return submission
+
+
+def check_submission(submission: Submission, page_sizes: PageSizes) -> None:
+    """Check what the contest would refuse or score as nothing.
+
+    Args:
+        submission: From :func:`build_submission`.
+        page_sizes: Every test page -> (width, height) in upright pixels.
+
+    Raises:
+        ValueError: If a test page is missing, another page is named, or a polygon has fewer than
+            4 points, is not finite or leaves its page; page and word are named.
+    """
+    images = submission["images"]
+    if missing := sorted(set(page_sizes) - set(images)):
+        raise ValueError(f"the submission lacks {len(missing)} test pages, first {missing[0]!r}")
+    if foreign := sorted(set(images) - set(page_sizes)):
+        raise ValueError(f"the submission names {foreign[0]!r}, which is no test page")
+    for page, entry in images.items():
+        width, height = page_sizes[page]
+        for word, content in entry["words"].items():
+            try:
+                polygon = as_polygon(content["points"])
+            except ValueError as error:
+                raise ValueError(f"page {page!r}, word {word}: {error}") from error
+            if polygon.min() < 0 or (polygon > (width, height)).any():
+                raise ValueError(
+                    f"page {page!r}, word {word} leaves the page of {width}x{height} pixels: "
+                    f"{content['points']}"
+                )
+
+
+def tabulate_submission(submission: Submission) -> pd.DataFrame:
+    """The contest's CSV: a row a page, ``x1 y1 x2 y2 ...`` a polygon, joined by ``|``."""
+    rows = [
+        (
+            page,
+            "|".join(
+                " ".join(str(value) for point in word["points"] for value in point)
+                for word in entry["words"].values()
+            ),
+        )
+        for page, entry in submission["images"].items()
+    ]
+    return pd.DataFrame(rows, columns=["filename", "polygons"])

@@ -1,0 +1,1 @@
+"""From polygons to a verdict."""

@@ -1,0 +1,227 @@
+"""CLEval, the character-level detection score of the contest.
+
+Every word is cut into characters, and a page is judged by how many of them lie in a matching
+detection, less one for each needless cut or join (Baek et al., "CLEval: Character-Level
+Evaluation for Text Detection and Recognition Tasks", 2020). The details that the paper leaves
+open follow the contest's own code, so that counts are equal, not merely close.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from receipt_ocr.evaluation.matching import (
+    area_precision,
+    care_detections,
+    characters_inside,
+    match_words,
+)
+from receipt_ocr.evaluation.outlines import collect_outlines
+from receipt_ocr.evaluation.settings import CLEvalSettings
+from receipt_ocr.evaluation.words import TruthWords, false_positive_length, prepare_truth
+
+__all__ = [
+    "CLEvalSettings",
+    "DatasetScore",
+    "PageScore",
+    "TruthWords",
+    "prepare_truth",
+    "score_page",
+    "score_pages",
+    "score_prepared",
+]
+
+Indices = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PageScore:
+    """The counts of one page, and where its errors are (indices into the given sequences)."""
+
+    characters_truth: int
+    """Characters of the care truths."""
+    characters_detected: int
+    """Characters inside their matching detections, plus the false positives."""
+    characters_matched: int
+    """Characters inside at least one matching detection, each counted once."""
+    false_positives: int
+    """Characters charged for care detections without a match."""
+    recall_penalty: int
+    """Needless cuts: matched detections beyond a truth's first."""
+    precision_penalty: int
+    """Needless joins: matched truths beyond a detection's first."""
+    missed: Indices = ()
+    """Care truths without a match."""
+    split: Indices = ()
+    """Care truths with two or more matched detections."""
+    merged: Indices = ()
+    """Care detections with two or more matched truths."""
+    false: Indices = ()
+    """Care detections without a match."""
+
+    @property
+    def recall(self) -> float:
+        """Share of the true characters found, less the cuts; 0 without true characters."""
+        return _share(self.characters_matched - self.recall_penalty, self.characters_truth)
+
+    @property
+    def precision(self) -> float:
+        """Share of the detected characters that are true, less the joins; 0 without any."""
+        return _share(self.characters_matched - self.precision_penalty, self.characters_detected)
+
+    @property
+    def hmean(self) -> float:
+        """Harmonic mean of recall and precision."""
+        return _harmonic_mean(self.recall, self.precision)
+
+
+@dataclass(frozen=True)
+class DatasetScore:
+    """The score of many pages."""
+
+    recall: float
+    """Mean over the pages, as on the leaderboard."""
+    precision: float
+    """Mean over the pages, as on the leaderboard."""
+    hmean: float
+    """Mean over the pages of each page's H-mean, as on the leaderboard."""
+    corpus_recall: float
+    """From the counts of all pages together, as in the paper."""
+    corpus_precision: float
+    """From the counts of all pages together, as in the paper."""
+    corpus_hmean: float
+    """Harmonic mean of the two."""
+    pages: int
+    """Number of pages."""
+    blank_pages: int
+    """Pages without any true character: they count 0 in the page means, whatever is found."""
+
+
+def score_page(
+    truth: Sequence[ArrayLike],
+    detections: Sequence[ArrayLike],
+    *,
+    transcriptions: Sequence[str | None] | None = None,
+    ignored: Sequence[bool] | None = None,
+    settings: CLEvalSettings | None = None,
+) -> PageScore:
+    """Score the detections of one page.
+
+    Args:
+        truth: (P, 2) polygons of the true words.
+        detections: (P, 2) polygons in the same frame; polygons of fewer than 4 points, here and
+            in ``truth``, are skipped.
+        transcriptions: The text of each true word; without, its length is estimated.
+        ignored: True for don't-care words.
+        settings: Word model, rounding and the limit of detections; the contest's if None.
+
+    Returns:
+        The page's counts. A page without truth scores 0, also if nothing was detected.
+
+    Raises:
+        ValueError: If a polygon is not (P, 2) finite numbers, naming it, or if
+            ``transcriptions`` or ``ignored`` are not one a truth.
+    """
+    words = prepare_truth(truth, transcriptions=transcriptions, ignored=ignored, settings=settings)
+    return score_prepared(words, detections, settings)
+
+
+def score_prepared(
+    words: TruthWords,
+    detections: Sequence[ArrayLike],
+    settings: CLEvalSettings | None = None,
+) -> PageScore:
+    """Score detections against words that were prepared before, as in a grid search.
+
+    Args:
+        words: From `prepare_truth`.
+        detections: (P, 2) polygons in the frame of the truth.
+        settings: The settings that the words were prepared with if None; others may differ from
+            those in the limit of detections only.
+
+    Raises:
+        ValueError: If a detection is not (P, 2) finite numbers, or the settings do not fit.
+    """
+    settings = settings or words.settings
+    limit = settings.max_detections
+    if settings != words.settings.model_copy(update={"max_detections": limit}):
+        raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
+    found = collect_outlines(detections, "detection", settings, limit)
+    characters, holders = characters_inside(words.centres, found)
+    owners = words.owners[characters]
+    inside = _count_pairs(owners, holders, (len(words.is_care), len(found)))
+    precision = area_precision(words, found, inside)
+    is_care = care_detections(words, inside, precision)
+    match = match_words(words.is_care, is_care, inside, precision)
+    partners_of_truth, partners_of_detection = match.sum(axis=1), match.sum(axis=0)
+    is_false = is_care & (partners_of_detection == 0)
+    false_words = np.flatnonzero(is_false).tolist()
+    charged = sum(false_positive_length(found.polygon(word), settings) for word in false_words)
+    is_missed = words.is_care & (partners_of_truth == 0)
+    return PageScore(
+        characters_truth=int(words.lengths[words.is_care].sum()),
+        characters_detected=int(inside[match].sum()) + charged,
+        characters_matched=len(np.unique(characters[match[owners, holders]])),
+        false_positives=charged,
+        recall_penalty=int(np.maximum(partners_of_truth - 1, 0).sum()),
+        precision_penalty=int(np.maximum(partners_of_detection - 1, 0).sum()),
+        missed=_indices(words.outlines.indices, is_missed),
+        split=_indices(words.outlines.indices, partners_of_truth > 1),
+        merged=_indices(found.indices, partners_of_detection > 1),
+        false=_indices(found.indices, is_false),
+    )
+
+
+def score_pages(page_scores: Sequence[PageScore]) -> DatasetScore:
+    """The leaderboard's page mean, and the score of all pages' counts together.
+
+    The leaderboard has no exception for a page without text: such a page scores 0 and stays in
+    the mean, so a clean sheet of them cannot reach 1. ``blank_pages`` tells how many there are;
+    the corpus figures are hurt by what was detected on them, but not by their presence.
+
+    Raises:
+        ValueError: If there are no pages.
+    """
+    if not page_scores:
+        raise ValueError("a score needs at least one page, got none")
+    total = PageScore(
+        characters_truth=sum(page.characters_truth for page in page_scores),
+        characters_detected=sum(page.characters_detected for page in page_scores),
+        characters_matched=sum(page.characters_matched for page in page_scores),
+        false_positives=sum(page.false_positives for page in page_scores),
+        recall_penalty=sum(page.recall_penalty for page in page_scores),
+        precision_penalty=sum(page.precision_penalty for page in page_scores),
+    )
+    return DatasetScore(
+        recall=float(np.mean([page.recall for page in page_scores])),
+        precision=float(np.mean([page.precision for page in page_scores])),
+        hmean=float(np.mean([page.hmean for page in page_scores])),
+        corpus_recall=total.recall,
+        corpus_precision=total.precision,
+        corpus_hmean=total.hmean,
+        pages=len(page_scores),
+        blank_pages=sum(1 for page in page_scores if page.characters_truth == 0),
+    )
+
+
+def _count_pairs(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, int]
+) -> NDArray[np.intp]:
+    """A matrix of how often each (row, column) occurs."""
+    counts = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
+    return counts.reshape(shape)
+
+
+def _indices(given: NDArray[np.intp], chosen: NDArray[np.bool_]) -> Indices:
+    return tuple(given[chosen].tolist())
+
+
+def _share(numerator: int, denominator: int) -> float:
+    return max(0, numerator) / denominator if denominator else 0.0
+
+
+def _harmonic_mean(recall: float, precision: float) -> float:
+    total = recall + precision
+    return 2 * recall * precision / total if total else 0.0

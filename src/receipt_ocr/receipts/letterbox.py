@@ -1,0 +1,132 @@
+"""The frame a page is brought to, and the exact way back.
+
+The letterbox of the contest: the longest side becomes ``size``, both new sides are truncated
+with ``int()`` (so that the scales in x and y differ slightly), and the page is centred with
+``(side - new_side) // 2`` pixels on the left and top. Coordinates have their origin at the
+corner of the top-left pixel, so that no half-pixel shift occurs.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from receipt_ocr.geometry import Matrix
+from receipt_ocr.receipts.settings import STRIDE
+
+__all__ = ["Frame", "fit_frame", "letterbox", "resize_page"]
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a page lies in the network's input.
+
+    Attributes:
+        height: Of the frame, pixels.
+        width: Of the frame, pixels.
+        page_height: Of the upright page, pixels.
+        page_width: Of the upright page, pixels.
+        inner_height: Of the resized page inside the frame, pixels.
+        inner_width: Of the resized page inside the frame, pixels.
+    """
+
+    height: int
+    width: int
+    page_height: int
+    page_width: int
+    inner_height: int
+    inner_width: int
+
+    @property
+    def left(self) -> int:
+        """Columns of padding before the page."""
+        return (self.width - self.inner_width) // 2
+
+    @property
+    def top(self) -> int:
+        """Rows of padding above the page."""
+        return (self.height - self.inner_height) // 2
+
+    @property
+    def map_to_page(self) -> Matrix:
+        """3x3 matrix from frame pixels to upright page pixels."""
+        x_scale = self.page_width / self.inner_width
+        y_scale = self.page_height / self.inner_height
+        return np.array(
+            [[x_scale, 0.0, -self.left * x_scale], [0.0, y_scale, -self.top * y_scale], [0, 0, 1]]
+        )
+
+    @property
+    def page_to_map(self) -> Matrix:
+        """3x3 matrix from upright page pixels to frame pixels."""
+        x_scale = self.inner_width / self.page_width
+        y_scale = self.inner_height / self.page_height
+        return np.array([[x_scale, 0.0, self.left], [0.0, y_scale, self.top], [0.0, 0.0, 1.0]])
+
+
+def fit_frame(
+    page_width: int, page_height: int, size: int, shape: Literal["square", "page"] = "square"
+) -> Frame:
+    """The frame of a page.
+
+    Args:
+        page_width: Width of the upright page in pixels.
+        page_height: Height of the upright page in pixels.
+        size: Longest side of the resized page in pixels.
+        shape: ``square`` pads to (size, size), ``page`` only to multiples of 32.
+
+    Raises:
+        ValueError: If a side is not positive.
+    """
+    if min(page_width, page_height, size) < 1:
+        raise ValueError(
+            f"page and frame need positive sides, got {page_width}x{page_height} at {size}"
+        )
+    scale = size / max(page_width, page_height)
+    inner_width = max(1, int(page_width * scale))
+    inner_height = max(1, int(page_height * scale))
+    if shape == "square":
+        width = height = size
+    else:
+        width, height = (-(-side // STRIDE) * STRIDE for side in (inner_width, inner_height))
+    return Frame(height, width, page_height, page_width, inner_height, inner_width)
+
+
+def letterbox(image: Image, frame: Frame) -> Image:
+    """The page in its frame, black outside.
+
+    Args:
+        image: (page_height, page_width, 3) upright page.
+        frame: From :func:`fit_frame`.
+
+    Returns:
+        (height, width, 3) array of the frame.
+
+    Raises:
+        ValueError: If the image is not of the frame's page size.
+    """
+    if image.shape[:2] != (frame.page_height, frame.page_width):
+        raise ValueError(
+            f"the frame is for a page of {frame.page_width}x{frame.page_height} pixels, "
+            f"the image has {image.shape[1]}x{image.shape[0]}"
+        )
+    framed = np.zeros((frame.height, frame.width, 3), dtype=np.uint8)
+    rows = slice(frame.top, frame.top + frame.inner_height)
+    columns = slice(frame.left, frame.left + frame.inner_width)
+    framed[rows, columns] = resize_page(image, frame.inner_width, frame.inner_height)
+    return framed
+
+
+def resize_page(image: Image, width: int, height: int) -> Image:
+    """The image at another size; averaged over areas where it shrinks, so that strokes survive."""
+    if (image.shape[1], image.shape[0]) == (width, height):
+        return image
+    shrinks = width * height < image.shape[0] * image.shape[1]
+    resized = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return resized.astype(np.uint8, copy=False)

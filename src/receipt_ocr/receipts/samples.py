@@ -1,0 +1,133 @@
+"""Labelled pages, and the training samples made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from receipt_ocr.geometry import Polygon, as_polygon
+from receipt_ocr.receipts.augmentation import cut_words, draw_view, recolour, render_view
+from receipt_ocr.receipts.images import read_upright
+from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
+from receipt_ocr.receipts.targets import render_targets
+
+__all__ = ["LabelledPage", "TrainingSamples", "load_pages", "order_pages"]
+
+
+@dataclass(frozen=True)
+class LabelledPage:
+    """One page and its words.
+
+    Attributes:
+        name: File name, the page's identity.
+        path: Of the image.
+        width: Upright, pixels.
+        height: Upright, pixels.
+        polygons: One a word, (P, 2) upright page pixels.
+        ignored: Which words are don't-care.
+    """
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    polygons: list[Polygon]
+    ignored: list[bool]
+
+
+def load_pages(
+    pages: pd.DataFrame, words: pd.DataFrame, folder: Path, names: Sequence[str] | None = None
+) -> list[LabelledPage]:
+    """Labelled pages from the tables of one subset.
+
+    Args:
+        pages: Rows of the pages table, of one subset.
+        words: Rows of the words table (of any subset).
+        folder: The raw data's folder, which the pages' paths are relative to.
+        names: Only these pages, in this order; None takes all, in the table's order.
+
+    Raises:
+        ValueError: If a name is not in the table or the rows are of several subsets.
+    """
+    if pages["subset"].nunique() > 1:
+        raise ValueError(f"pages must be of one subset, got {sorted(pages['subset'].unique())}")
+    rows = {str(row.page): row for row in pages.itertuples()}
+    wanted = list(rows) if names is None else list(names)
+    if missing := [name for name in wanted if name not in rows]:
+        raise ValueError(f"page {missing[0]!r} is not in the pages table ({len(missing)} missing)")
+    own = words[words["subset"].isin(pages["subset"].unique())]
+    by_page = {str(name): group for name, group in own.groupby("page", sort=False)}
+    return [_label(rows[name], by_page.get(name), folder) for name in wanted]
+
+
+def order_pages(count: int, seed: int, epoch: int) -> list[int]:
+    """The order in which an epoch visits the pages: a permutation drawn from seed and epoch."""
+    permutation: list[int] = np.random.default_rng((seed, epoch)).permutation(count).tolist()
+    return permutation
+
+
+class TrainingSamples:
+    """Random samples of labelled pages at one epoch; a map-style data set for any loader.
+
+    Every random choice comes from (seed, epoch, position of the page), so that a sample does not
+    depend on who draws it, in which order or after which interruption.
+    """
+
+    def __init__(
+        self,
+        pages: Sequence[LabelledPage],
+        frame: FrameSettings,
+        augmentation: AugmentationSettings,
+        targets: TargetSettings,
+        draw: tuple[int, int],
+    ) -> None:
+        """Pages at one epoch.
+
+        Args:
+            pages: To draw samples of.
+            frame: Size of the pages and of the window.
+            augmentation: Ranges of the random changes.
+            targets: How the maps to learn are drawn.
+            draw: (seed, epoch).
+        """
+        self.pages = pages
+        self.frame = frame
+        self.augmentation = augmentation
+        self.targets = targets
+        self.draw = draw
+
+    def __len__(self) -> int:
+        """Number of pages."""
+        return len(self.pages)
+
+    def __getitem__(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """``image`` (3, H, W) uint8 RGB, and four (1, H, W) float32 target maps."""
+        page = self.pages[index]
+        rng = np.random.default_rng((*self.draw, index))
+        size = self.frame.size_at(self.draw[1])
+        window = self.frame.crop or (size, size)
+        view = draw_view((page.height, page.width), size, window, self.augmentation, rng)
+        image = render_view(read_upright(page.path), view)
+        image = recolour(image, self.augmentation, int(rng.integers(2**31)))
+        polygons, ignored = cut_words(
+            page.polygons, page.ignored, view, self.augmentation.min_visible
+        )
+        targets = render_targets(polygons, *window, self.targets, ignored=ignored)
+        return {
+            "image": np.ascontiguousarray(image.transpose(2, 0, 1)),
+            "shrink_map": targets.shrink_map[None],
+            "shrink_mask": targets.shrink_mask[None],
+            "threshold_map": targets.threshold_map[None],
+            "threshold_mask": targets.threshold_mask[None],
+        }
+
+
+def _label(row, words: pd.DataFrame | None, folder: Path) -> LabelledPage:  # type: ignore[no-untyped-def]
+    polygons = [] if words is None else [as_polygon(flat) for flat in words["polygon"]]
+    ignored = [] if words is None else [bool(value) for value in words["ignored"]]
+    return LabelledPage(
+        row.page, folder / row.path, int(row.width), int(row.height), polygons, ignored
+    )

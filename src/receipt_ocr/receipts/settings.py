@@ -1,0 +1,178 @@
+"""Settings of the receipts room; light to import, so that the command line stays fast."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from receipt_ocr.config import (
+    Config,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Probability,
+)
+
+__all__ = [
+    "FOLD_COUNT",
+    "STRIDE",
+    "SUBSETS",
+    "AugmentationSettings",
+    "FrameSettings",
+    "IngestionSettings",
+    "SplittingSettings",
+    "SynthesisSettings",
+    "TargetSettings",
+]
+
+FOLD_COUNT = 5
+"""Number of cross-validation folds: the one place that says it (it shapes the graph)."""
+
+STRIDE = 32
+"""Coarsest stride of an encoder: the sides of a frame are multiples of it."""
+
+SUBSETS = {"train": "train", "holdout": "val", "test": "test"}
+"""Our name of a subset -> the name of its image folder and JSON file in the raw data."""
+
+
+class IngestionSettings(Config):
+    """What ingestion forgives and what it rejects."""
+
+    clip_margin: NonNegative = 16.0
+    """A point this far outside the page (upright pixels) is clipped to it; farther is rejected."""
+    unrotated_polygons: Literal["reject", "rotate"] = "reject"
+    """What becomes of a page whose polygons fit only the pixels as stored, before EXIF turned
+    them: its annotation is rejected, or its polygons are turned with the page."""
+
+
+class SplittingSettings(Config):
+    """How pages are dealt to folds."""
+
+    seed: NonNegativeInt = 42
+    strata_per_feature: PositiveInt = 3
+    """Quantile bins of word count, text height and page shape each."""
+    duplicate_distance: NonNegativeInt = 80
+    """Perceptual hashes that differ in at most this many of 1024 bits are near-duplicates.
+
+    Measured on scanned receipts: copies that were re-encoded, resized or brightened differ by 20
+    to 90 bits, different receipts of one shop by 110 and more."""
+
+
+class FrameSettings(Config):
+    """How a page is brought to the network's input size."""
+
+    sizes: dict[NonNegativeInt, PositiveInt] = Field(default={0: 640, 4: 960})
+    """First epoch -> longest side of the resized page in pixels from then on (epochs from 0)."""
+    shape: Literal["square", "page"] = "square"
+    """``square``: the contest's letterbox; ``page``: padded only to a multiple of 32."""
+    crop: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width of the window cut for training; None trains on whole square frames."""
+
+    @model_validator(mode="after")
+    def _frames_fit_the_network(self) -> "FrameSettings":
+        if 0 not in self.sizes:
+            raise ValueError(f"sizes must say what holds from epoch 0 on, got {self.sizes}")
+        sides = [*self.sizes.values(), *(self.crop or ())]
+        if odd := [side for side in sides if side % STRIDE]:
+            raise ValueError(f"sizes and crop must be multiples of {STRIDE}, got {odd[0]}")
+        if self.shape == "page" and self.crop is None:
+            raise ValueError("shape 'page' gives frames of many sizes: training needs a crop")
+        return self
+
+    @property
+    def last_switch(self) -> int:
+        """Epoch from which pages have their final size."""
+        return max(self.sizes)
+
+    @property
+    def final_size(self) -> int:
+        """Longest side at validation, prediction and the end of training."""
+        return self.sizes[self.last_switch]
+
+    def size_at(self, epoch: int) -> int:
+        """Longest side of a training page at this epoch."""
+        return self.sizes[max(first for first in self.sizes if first <= epoch)]
+
+
+class TargetSettings(Config):
+    """The DBNet targets (Liao et al., 2020, sections 3.4 and 3.5)."""
+
+    shrink_ratio: Probability = 0.4
+    threshold_low: Probability = 0.3
+    threshold_high: Probability = 0.7
+    min_height: NonNegative = 3.0
+    """A word whose bounding box has a side under this many frame pixels is masked, not learnt."""
+
+
+class AugmentationSettings(Config):
+    """Random changes of a training page; 0 switches each off."""
+
+    horizontal_flip: Probability = 0.5
+    rotation: NonNegative = 0.0
+    """Largest turn in degrees, either way."""
+    scale_low: Positive = 1.0
+    scale_high: Positive = 1.0
+    """The page is resized by a factor drawn between these two."""
+    brightness: Probability = 0.0
+    contrast: Probability = 0.0
+    blur: Probability = 0.0
+    """Chance of a light Gaussian blur."""
+    min_visible: Probability = 0.3
+    """A word of which less than this share of the area is left in the crop is masked."""
+
+    @model_validator(mode="after")
+    def _scales_are_ordered(self) -> "AugmentationSettings":
+        if self.scale_low > self.scale_high:
+            raise ValueError(
+                f"scale_low must not exceed scale_high, got {self.scale_low} > {self.scale_high}"
+            )
+        return self
+
+
+class SynthesisSettings(Config):
+    """Receipts that the project draws itself; the defaults are the mild pages of the demo."""
+
+    seed: NonNegativeInt = 7
+    train: NonNegativeInt = 100
+    """Pages of the subset; so are the next two."""
+    holdout: NonNegativeInt = 20
+    test: NonNegativeInt = 40
+    width_low: PositiveInt = 304
+    width_high: PositiveInt = 336
+    """Page width in upright pixels, drawn between these two; so is the height."""
+    height_low: PositiveInt = 432
+    height_high: PositiveInt = 464
+    words_low: Annotated[int, Field(ge=8)] = 15
+    words_high: Annotated[int, Field(ge=8)] = 40
+    min_text_height: Annotated[int, Field(ge=9)] = 9
+    """Height of a digit or capital letter on the flat paper in pixels, at least."""
+    korean_share: Probability = 0.7
+    """Share of receipts in Korean (with some English, as in life); the others are English."""
+    perspective: Probability = 0.4
+    """Strengths from 0, nothing, to 1, the worst that a careless photo shows."""
+    curl: Probability = 0.3
+    shadow: Probability = 0.5
+    blur: Probability = 0.3
+    noise: Probability = 0.3
+    quality_low: Annotated[int, Field(ge=20, le=95)] = 70
+    quality_high: Annotated[int, Field(ge=20, le=95)] = 92
+    """JPEG quality, drawn between these two."""
+    exif_share: Probability = 0.25
+    """Share of pages stored turned, with the EXIF orientation tag that sets them upright."""
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered_and_words_fit(self) -> "SynthesisSettings":
+        for name in ("width", "height", "words", "quality"):
+            low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
+            if low > high:
+                raise ValueError(f"{name}_low must not exceed {name}_high, got {low} > {high}")
+        # Measured on many receipts: at these sizes at least every second one fits.
+        narrowest = 33 * self.min_text_height
+        lowest = (13 + 0.75 * self.words_high) * self.min_text_height
+        if self.width_low < narrowest or self.height_low < lowest:
+            raise ValueError(
+                f"{self.words_high} words of {self.min_text_height} px need pages of "
+                f"{narrowest:.0f} x {lowest:.0f} px or more, got width_low {self.width_low} and "
+                f"height_low {self.height_low}"
+            )
+        return self

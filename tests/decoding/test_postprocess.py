@@ -1,0 +1,235 @@
+"""From map to polygons: the contest's golden results, order, cap and edge cases."""
+
+import json
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from receipt_ocr.decoding.postprocess import (
+    PostprocessSettings,
+    extract_polygons,
+    find_candidates,
+    place_on_page,
+    regrow_candidate,
+    select_candidates,
+)
+from receipt_ocr.geometry import bounding_box
+
+IDENTITY = np.eye(3)
+
+
+@cache
+def load_golden(shared: Path) -> dict[str, Any]:
+    golden: dict[str, Any] = json.loads((shared / "golden/postprocess_cleval.json").read_text())
+    return golden
+
+
+def contest_settings(setting: dict[str, Any]) -> PostprocessSettings:
+    values = dict(setting)
+    shape = "polygon" if values.pop("use_polygon") else "box"
+    return PostprocessSettings(**values, shape=shape, candidate_order="contour")
+
+
+def blobs(*levels: float, height: int = 20) -> NDArray[np.float32]:
+    """One rectangle of 60 x ``height`` pixels a level, from the top down."""
+    probability = np.zeros((len(levels) * 60 + 20, 120), dtype=np.float32)
+    for row, level in enumerate(levels):
+        probability[20 + row * 60 : 20 + row * 60 + height, 30:90] = level
+    return probability
+
+
+@pytest.mark.parametrize("setting", [0, 1, 2, 3])
+def test_the_contest_results_are_reproduced_exactly(shared: Path, setting: int) -> None:
+    # Setting 2 (boxes) comes from cv2.minAreaRect, whose last digits may differ between
+    # releases of OpenCV (with 5.0 all are equal): there a pixel is allowed.
+    golden = load_golden(shared)
+    settings = contest_settings(golden["settings"][setting])
+    pixels = 1.0 if settings.shape == "box" else 0.0
+    for page in golden["pages"]:
+        (expected,) = [r for r in page["results"] if r["setting"] == setting]
+        stored = cv2.imread(str(shared / "golden" / page["map"]), cv2.IMREAD_GRAYSCALE)
+        found = extract_polygons(stored, np.array(page["map_to_page"]), settings)
+        assert len(found.polygons) == len(expected["polygons"]) == len(found.scores)
+        for polygon, flat in zip(found.polygons, expected["polygons"], strict=True):
+            np.testing.assert_allclose(polygon.ravel(), flat, rtol=0, atol=pixels)
+        if settings.shape == "polygon":
+            assert found.scores.tolist() == expected["scores"]
+        else:
+            np.testing.assert_allclose(found.scores, expected["scores"], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", ["polygon", "box"])
+def test_an_empty_map_has_no_words(shape: str) -> None:
+    found = extract_polygons(blobs(0.0), IDENTITY, PostprocessSettings(shape=shape))
+    assert found.polygons == ()
+    assert found.scores.shape == (0,)
+    assert found.scores.dtype == np.float64
+
+
+def test_a_rectangle_regrows_to_a_hand_derived_word() -> None:
+    # Contour pixels 30..89 x 20..39: area 59 * 19 = 1121, perimeter 156, times 2: 14.4 pixels.
+    found = extract_polygons(blobs(0.75), IDENTITY)
+    assert bounding_box(found.polygons[0]) == pytest.approx((16, 6, 103, 53), abs=1)
+    assert found.scores.tolist() == [0.75]
+    box = extract_polygons(blobs(0.75), IDENTITY, PostprocessSettings(shape="box"))
+    expected = [[16, 6], [103, 6], [103, 53], [16, 53]]
+    np.testing.assert_allclose(box.polygons[0], expected, atol=1)
+
+
+def test_the_page_matrix_moves_and_rounds_the_polygons() -> None:
+    matrix = np.array([[2.0, 0.0, 10.0], [0.0, 3.0, -60.3], [0.0, 0.0, 1.0]])
+    plain = extract_polygons(blobs(0.9), IDENTITY).polygons[0]
+    moved = extract_polygons(blobs(0.9), matrix).polygons[0]
+    np.testing.assert_array_equal(moved, np.round(plain * (2, 3) + (10, -60.3)))
+    assert moved.min() < 0  # a word may reach over the page's edge
+
+
+def test_a_rounded_zero_has_no_sign() -> None:
+    placed = place_on_page(np.full((4, 2), -0.2), IDENTITY)
+    assert not np.signbit(placed).any()
+
+
+def test_eight_bit_maps_are_the_same_as_their_values_over_255() -> None:
+    stored = np.round(blobs(0.5, 0.8) * 255).astype(np.uint8)
+    eight_bit = extract_polygons(stored, IDENTITY)
+    floating = extract_polygons(stored.astype(np.float32) / np.float32(255), IDENTITY)
+    np.testing.assert_array_equal(eight_bit.scores, floating.scores)
+    for first, second in zip(eight_bit.polygons, floating.polygons, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_text_is_where_the_probability_is_greater_than_thresh() -> None:
+    half = blobs(0.5)
+    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(thresh=0.49)).polygons) == 1
+    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(thresh=0.5)).polygons) == 0
+
+
+def test_a_score_equal_to_box_thresh_is_kept() -> None:
+    half = blobs(0.5)
+    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(box_thresh=0.5)).scores) == 1
+    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(box_thresh=0.51)).scores) == 0
+
+
+def test_words_come_best_score_first_or_bottom_up() -> None:
+    levels = blobs(0.75, 0.5, 1.0)
+    by_score = extract_polygons(levels, IDENTITY)
+    assert by_score.scores.tolist() == [1.0, 0.75, 0.5]
+    by_contour = extract_polygons(levels, IDENTITY, PostprocessSettings(candidate_order="contour"))
+    assert by_contour.scores.tolist() == [1.0, 0.5, 0.75]  # the contours of OpenCV, bottom up
+    tops = [polygon[:, 1].min() for polygon in by_contour.polygons]
+    assert tops == sorted(tops, reverse=True)
+
+
+def test_equal_scores_keep_the_order_of_their_contours() -> None:
+    tops = [p[:, 1].min() for p in extract_polygons(blobs(0.5, 0.5, 0.5), IDENTITY).polygons]
+    assert tops == sorted(tops, reverse=True)
+
+
+def test_the_cap_keeps_the_best_scores_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        settings = PostprocessSettings(max_candidates=2)
+        found = extract_polygons(blobs(0.75, 0.5, 1.0), IDENTITY, settings)
+    assert found.scores.tolist() == [1.0, 0.75]
+    assert "max_candidates=2 keeps 2 of the 3 candidates" in caplog.text
+
+
+def test_the_contests_cap_keeps_the_lowest_contours() -> None:
+    settings = PostprocessSettings(max_candidates=2, candidate_order="contour")
+    assert extract_polygons(blobs(0.75, 0.5, 1.0), IDENTITY, settings).scores.tolist() == [1.0, 0.5]
+
+
+def test_no_warning_where_the_cap_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        settings = PostprocessSettings(max_candidates=2, box_thresh=0.7)
+        extract_polygons(blobs(0.75, 0.5, 1.0), IDENTITY, settings)
+    assert caplog.text == ""
+
+
+def test_the_contests_cap_counts_contours_that_are_no_candidates() -> None:
+    speck = blobs(0.75, 1.0)
+    speck[-5, 60] = 1.0  # one pixel at the bottom: the first contour, but fewer than 4 points
+    settings = PostprocessSettings(max_candidates=2, candidate_order="contour")
+    assert extract_polygons(speck, IDENTITY, settings).scores.tolist() == [1.0]
+    assert extract_polygons(
+        speck, IDENTITY, PostprocessSettings(max_candidates=2)
+    ).scores.tolist() == [1.0, 0.75]
+
+
+def test_specks_are_dropped_in_both_shapes() -> None:
+    speck = np.zeros((40, 40), dtype=np.float32)
+    speck[10, 10] = speck[20:22, 20:22] = speck[30, 5:35] = 1.0
+    for shape in ("polygon", "box"):
+        assert extract_polygons(speck, IDENTITY, PostprocessSettings(shape=shape)).polygons == ()
+        free = PostprocessSettings(shape=shape, min_size=0.0)
+        assert len(extract_polygons(speck, IDENTITY, free).polygons) <= 1
+
+
+def test_a_hole_is_a_contour_whose_score_leaves_the_hole_out() -> None:
+    ring = np.zeros((80, 80), dtype=np.float32)
+    ring[20:60, 20:60] = 1.0
+    ring[30:50, 30:50] = 0.0
+    # The outer contour covers 40 * 40 pixels of which 20 * 20 are 0; the hole's own contour runs
+    # on the ring's pixels around it: 22 * 22 without the corners, 20 * 20 of them 0.
+    found = extract_polygons(ring, IDENTITY, PostprocessSettings(box_thresh=0.5))
+    assert found.scores.tolist() == [0.75]
+    candidates = find_candidates(ring, 0.29)
+    assert sorted(candidates.scores)[0] == pytest.approx(80 / 480)
+
+
+def test_a_candidate_whose_offset_leaves_a_hole_is_dropped() -> None:
+    # A letter C whose mouth closes when it grows: the offset is an outline and a hole.
+    letter = np.zeros((240, 240), dtype=np.float32)
+    letter[20:220, 20:220] = 1.0
+    letter[50:190, 50:220] = 0.0
+    letter[50:117, 190:220] = letter[123:190, 190:220] = 1.0  # the mouth is 6 pixels wide
+    settings = PostprocessSettings(unclip_ratio=0.5)
+    (kernel,) = find_candidates(letter, settings.thresh).kernels
+    assert regrow_candidate(kernel, settings) is None
+    assert extract_polygons(letter, IDENTITY, settings).polygons == ()
+
+
+def test_a_kernel_without_area_does_not_regrow() -> None:
+    assert regrow_candidate(np.full((4, 2), 7.0), PostprocessSettings()) is None
+
+
+def test_settings_can_be_applied_again_without_the_map() -> None:
+    probability = blobs(0.75, 0.5, 1.0, 0.4)
+    candidates = find_candidates(probability, 0.29)
+    for settings in (
+        PostprocessSettings(box_thresh=0.6),
+        PostprocessSettings(max_candidates=1, unclip_ratio=1.5),
+        PostprocessSettings(box_thresh=0.45, candidate_order="contour", max_candidates=3),
+    ):
+        expected = extract_polygons(probability, IDENTITY, settings)
+        chosen = select_candidates(candidates, settings)
+        grown = [regrow_candidate(candidates.kernels[index], settings) for index in chosen]
+        assert candidates.scores[chosen].tolist() == expected.scores.tolist()
+        for word, polygon in zip(grown, expected.polygons, strict=True):
+            assert word is not None
+            np.testing.assert_array_equal(word, polygon)
+
+
+@pytest.mark.parametrize(
+    ("probability", "message"),
+    [
+        (np.zeros((2, 3, 1), np.float32), r"must be \(H, W\), got shape \(2, 3, 1\)"),
+        (np.zeros((0, 3), np.float32), r"must be \(H, W\), got shape \(0, 3\)"),
+        (np.zeros((4, 4), np.int32), "must be float or uint8, got int32"),
+        (np.full((4, 4), 1.5, np.float32), r"must lie in \[0, 1\], got values from 1.5"),
+        (np.full((4, 4), np.nan, np.float32), r"must lie in \[0, 1\], got values from nan"),
+    ],
+)
+def test_maps_of_another_kind_are_refused(probability: NDArray[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        extract_polygons(probability, IDENTITY)
+
+
+def test_a_matrix_that_is_not_3x3_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be 3x3, got shape \(2, 3\)"):
+        extract_polygons(blobs(0.9), IDENTITY[:2])

@@ -1,0 +1,294 @@
+"""CLEval: words of 40 x 10 pixels have four characters, centred at x = 5, 15, 25 and 35."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from receipt_ocr.evaluation.cleval import (
+    CLEvalSettings,
+    PageScore,
+    prepare_truth,
+    score_page,
+    score_pages,
+    score_prepared,
+)
+from receipt_ocr.geometry import Polygon
+
+
+def box(left: float, top: float, right: float, bottom: float) -> Polygon:
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)
+
+
+WORD = box(0, 0, 40, 10)
+NEXT_WORD = box(50, 0, 90, 10)
+SQUARE_FAR_AWAY = box(500, 500, 520, 520)
+
+
+class TestOnePage:
+    def test_nothing_against_nothing_scores_zero(self) -> None:
+        score = score_page([], [])
+        assert score == PageScore(0, 0, 0, 0, 0, 0)
+        assert (score.recall, score.precision, score.hmean) == (0.0, 0.0, 0.0)
+
+    def test_a_word_found_as_it_is_scores_one(self) -> None:
+        score = score_page([WORD], [WORD])
+        assert score == PageScore(4, 4, 4, 0, 0, 0)
+        assert (score.recall, score.precision, score.hmean) == (1.0, 1.0, 1.0)
+
+    def test_truth_without_detections_is_missed(self) -> None:
+        score = score_page([WORD, NEXT_WORD], [])
+        assert score == PageScore(8, 0, 0, 0, 0, 0, missed=(0, 1))
+        assert score.hmean == 0.0
+
+    def test_a_missed_word_costs_all_its_characters(self) -> None:
+        score = score_page([WORD, NEXT_WORD], [WORD])
+        assert score == PageScore(8, 4, 4, 0, 0, 0, missed=(1,))
+        assert (score.recall, score.precision) == (0.5, 1.0)
+
+    def test_a_word_split_in_two_costs_one_character_of_recall(self) -> None:
+        score = score_page([WORD], [box(0, 0, 20, 10), box(20, 0, 40, 10)])
+        assert score == PageScore(4, 4, 4, 0, 1, 0, split=(0,))
+        assert (score.recall, score.precision) == (0.75, 1.0)
+        assert score.hmean == pytest.approx(6 / 7)
+
+    def test_two_merged_words_cost_one_character_of_precision(self) -> None:
+        score = score_page([WORD, NEXT_WORD], [box(0, 0, 90, 10)])
+        assert score == PageScore(8, 8, 8, 0, 0, 1, merged=(0,))
+        assert (score.recall, score.precision) == (1.0, 7 / 8)
+
+    def test_a_character_found_twice_is_matched_once_and_detected_twice(self) -> None:
+        score = score_page([WORD], [WORD, WORD])
+        assert score == PageScore(4, 8, 4, 0, 1, 0, split=(0,))
+        assert (score.recall, score.precision) == (3 / 4, 4 / 8)
+
+    def test_a_false_square_counts_one_character(self) -> None:
+        score = score_page([WORD], [SQUARE_FAR_AWAY, WORD])
+        assert score == PageScore(4, 5, 4, 1, 0, 0, false=(0,))
+        assert (score.recall, score.precision) == (1.0, 4 / 5)
+
+    def test_detections_without_any_truth_are_false(self) -> None:
+        assert score_page([], [SQUARE_FAR_AWAY]) == PageScore(0, 1, 0, 1, 0, 0, false=(0,))
+
+    def test_penalties_never_make_a_share_negative(self) -> None:
+        score = score_page([WORD], [WORD] * 6)
+        assert score.recall_penalty == 5
+        assert score.recall == 0.0
+
+
+class TestMatching:
+    def test_left_edges_belong_to_a_detection_and_right_ones_do_not(self) -> None:
+        assert score_page([WORD], [box(5, 0, 40, 10)]).characters_matched == 4
+        assert score_page([WORD], [box(0, 0, 35, 10)]).characters_matched == 3
+
+    def test_upper_edges_belong_to_a_detection_and_lower_ones_do_not(self) -> None:
+        assert score_page([WORD], [box(0, 5, 40, 10)]).characters_matched == 4
+        assert score_page([WORD], [box(0, 0, 40, 5)]).characters_matched == 0
+
+    @pytest.mark.parametrize(("bottom", "is_close"), [(25, True), (26, False)])
+    def test_three_tenths_of_a_detection_on_the_truth_is_close(
+        self, bottom: int, is_close: bool
+    ) -> None:
+        # 300 of 40 * 25 = 1000 square pixels are exactly 0.3.
+        score = score_page([box(0, 0, 30, 10)], [box(0, 0, 40, bottom)])
+        assert score.missed == (() if is_close else (0,))
+        assert score.false == (() if is_close else (0,))
+
+    def test_a_loose_box_around_two_words_matches_by_their_sum(self) -> None:
+        # 400 + 400 of 90 * 25 = 2250: neither word is close, together they cover 0.36.
+        score = score_page([WORD, NEXT_WORD], [box(0, 0, 90, 25)])
+        assert score.merged == (0,)
+        assert score.characters_matched == 8
+
+    def test_a_polygon_that_crosses_itself_counts_by_the_even_odd_rule(self) -> None:
+        # A bow tie of two triangles that meet in (20, 5): the middle row is inside at the ends.
+        bow_tie = np.array([[0, 0], [40, 10], [40, 0], [0, 10]], dtype=float)
+        score = score_page([WORD], [bow_tie])
+        assert score.characters_matched == 4
+        assert score.precision == 1.0
+
+    def test_polygons_of_fewer_than_four_points_are_skipped_but_keep_their_number(self) -> None:
+        triangle = WORD[:3]
+        score = score_page([triangle, WORD, NEXT_WORD], [triangle, WORD, SQUARE_FAR_AWAY])
+        assert score.characters_truth == 8
+        assert (score.missed, score.false) == ((2,), (2,))
+
+    def test_detections_beyond_the_limit_are_dropped(self) -> None:
+        limited = CLEvalSettings(max_detections=1)
+        score = score_page([WORD, NEXT_WORD], [WORD, NEXT_WORD], settings=limited)
+        assert score == PageScore(8, 4, 4, 0, 0, 0, missed=(1,))
+        assert score_page([WORD], [SQUARE_FAR_AWAY] * 500 + [WORD]).missed == (0,)
+
+    def test_coordinates_are_rounded_unless_told_otherwise(self) -> None:
+        # Rounded to 6 the left edge loses the centre at x = 5; truncated to 5 it holds it.
+        almost = box(5.6, 0, 40, 10)
+        assert score_page([WORD], [almost]).characters_matched == 3
+        as_given = CLEvalSettings(round_coordinates=False)
+        assert score_page([WORD], [almost], settings=as_given).characters_matched == 4
+
+
+class TestIgnoredWords:
+    def test_an_ignored_word_is_not_asked_for_and_excuses_its_detection(self) -> None:
+        score = score_page([WORD, NEXT_WORD], [NEXT_WORD], ignored=[False, True])
+        assert score == PageScore(4, 0, 0, 0, 0, 0, missed=(0,))
+
+    def test_small_parts_of_ignored_words_excuse_a_detection_by_their_sum(self) -> None:
+        loose = box(0, 0, 90, 25)
+        assert score_page([WORD, NEXT_WORD], [loose], ignored=[True, True]).false == ()
+        assert score_page([WORD], [loose], ignored=[True]).false == (0,)
+
+    def test_an_ignored_word_loses_the_area_of_the_words_on_it(self) -> None:
+        # All of the detection lies on the ignored block, but the word takes its whole area.
+        block = box(0, 0, 100, 100)
+        score = score_page([block, WORD], [WORD], ignored=[True, False])
+        assert score == PageScore(4, 4, 4, 0, 0, 0)
+
+
+class TestSettings:
+    def test_a_transcription_sets_the_number_of_characters(self) -> None:
+        score = score_page([WORD, NEXT_WORD], [WORD], transcriptions=["total:", None])
+        assert (score.characters_truth, score.characters_matched) == (10, 6)
+
+    def test_an_empty_transcription_has_no_characters(self) -> None:
+        assert score_page([WORD], [], transcriptions=[""]).characters_truth == 0
+
+    def test_words_prepared_once_give_the_same_scores(self) -> None:
+        words = prepare_truth([WORD, NEXT_WORD], ignored=[False, True])
+        for detections in ([WORD], [box(0, 0, 90, 10)], []):
+            direct = score_page([WORD, NEXT_WORD], detections, ignored=[False, True])
+            assert score_prepared(words, detections) == direct
+            assert score_prepared(words, detections, CLEvalSettings()) == direct
+
+    def test_words_prepared_for_another_model_are_refused(self) -> None:
+        words = prepare_truth([WORD])
+        with pytest.raises(ValueError, match="prepared with"):
+            score_prepared(words, [WORD], CLEvalSettings(word_model="quad"))
+
+
+class TestBadInput:
+    def test_a_number_that_is_not_finite_is_an_error_that_names_the_polygon(self) -> None:
+        broken = WORD.copy()
+        broken[2, 1] = np.nan
+        with pytest.raises(ValueError, match="detection 2 must have finite"):
+            score_page([WORD], [WORD[:3], WORD, broken])
+        with pytest.raises(ValueError, match="truth 0 must have finite"):
+            score_page([broken], [])
+
+    def test_a_flat_polygon_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match=r"detection 0 must be a \(P, 2\) polygon"):
+            score_page([], [WORD.ravel()])
+
+    def test_lists_of_another_length_than_the_truth_are_errors(self) -> None:
+        with pytest.raises(ValueError, match="transcriptions must be one a truth: 0 for 1"):
+            score_page([WORD], [], transcriptions=[])
+        with pytest.raises(ValueError, match="ignored must be one a truth: 2 for 1"):
+            score_page([WORD], [], ignored=[True, False])
+
+    def test_the_quad_model_refuses_more_than_four_points(self) -> None:
+        pentagon = np.vstack([WORD, [[-5, 5]]])
+        with pytest.raises(ValueError, match="truth 0 has 5 points"):
+            score_page([pentagon], [], settings=CLEvalSettings(word_model="quad"))
+
+
+class TestManyPages:
+    PERFECT = PageScore(4, 4, 4, 0, 0, 0)
+    HALF = PageScore(16, 8, 8, 0, 0, 0)
+    BLANK = PageScore(0, 0, 0, 0, 0, 0)
+
+    def test_the_page_mean_weighs_pages_and_the_corpus_weighs_characters(self) -> None:
+        score = score_pages([self.PERFECT, self.HALF])
+        assert (score.recall, score.precision) == (0.75, 1.0)
+        assert score.hmean == pytest.approx((1 + 2 / 3) / 2)
+        assert (score.corpus_recall, score.corpus_precision) == (12 / 20, 1.0)
+        assert score.corpus_hmean == pytest.approx(0.75)
+        assert (score.pages, score.blank_pages) == (2, 0)
+
+    def test_a_blank_page_pulls_the_page_mean_down_but_not_the_corpus(self) -> None:
+        score = score_pages([self.PERFECT, self.BLANK])
+        assert (score.hmean, score.corpus_hmean, score.blank_pages) == (0.5, 1.0, 1)
+
+    def test_no_pages_are_an_error(self) -> None:
+        with pytest.raises(ValueError, match="at least one page"):
+            score_pages([])
+
+
+@st.composite
+def pages_of_words(draw: st.DrawFn) -> list[Polygon]:
+    """Upright words that do not overlap, one a cell of a grid."""
+    cells = draw(st.lists(st.integers(0, 19), min_size=1, max_size=8, unique=True))
+    words = []
+    for cell in cells:
+        left, top = 100 * (cell % 4) + draw(st.integers(0, 9)), 40 * (cell // 4)
+        width, height = draw(st.integers(5, 90)), draw(st.integers(5, 40))
+        words.append(box(left, top, left + width, top + height))
+    return words
+
+
+offsets = st.tuples(st.integers(-8, 8), st.integers(-8, 8))
+
+
+@st.composite
+def pages_with_detections(draw: st.DrawFn) -> tuple[list[Polygon], list[Polygon]]:
+    """Words, and a detection each (or two) that misses its word by a few pixels."""
+    words = draw(pages_of_words())
+    places = draw(st.lists(st.sampled_from(words), max_size=10))
+    detections = [word + np.array(draw(offsets)) + 10 for word in places]
+    return [word + 10 for word in words], detections
+
+
+def counts(score: PageScore) -> PageScore:
+    return replace(score, missed=(), split=(), merged=(), false=())
+
+
+class TestInvariants:
+    @settings(max_examples=50, deadline=None)
+    @given(pages_of_words())
+    def test_words_apart_score_one_against_themselves(self, words: list[Polygon]) -> None:
+        score = score_page(words, words)
+        assert (score.recall, score.precision, score.hmean) == (1.0, 1.0, 1.0)
+
+    @settings(max_examples=50, deadline=None)
+    @given(pages_with_detections(), st.integers(0, 2000), st.integers(0, 2000))
+    def test_a_move_by_whole_pixels_changes_nothing(
+        self, page: tuple[list[Polygon], list[Polygon]], right: int, down: int
+    ) -> None:
+        truth, detections = page
+        move = np.array([right, down], dtype=float)
+        moved = score_page([word + move for word in truth], [word + move for word in detections])
+        assert moved == score_page(truth, detections)
+
+    @settings(max_examples=50, deadline=None)
+    @given(pages_with_detections(), st.integers(1, 60), st.integers(1, 60))
+    def test_a_false_positive_that_touches_no_truth_never_raises_precision(
+        self, page: tuple[list[Polygon], list[Polygon]], width: int, height: int
+    ) -> None:
+        truth, detections = page
+        before = score_page(truth, detections)
+        false = box(1000, 1000, 1000 + width, 1000 + height)
+        after = score_page(truth, [*detections, false])
+        assert after.precision <= before.precision
+        assert after.recall == before.recall
+
+    @settings(max_examples=50, deadline=None)
+    @given(pages_with_detections())
+    def test_the_order_of_words_and_detections_changes_no_count(
+        self, page: tuple[list[Polygon], list[Polygon]]
+    ) -> None:
+        truth, detections = page
+        backwards = score_page(truth[::-1], detections[::-1])
+        assert counts(backwards) == counts(score_page(truth, detections))
+
+    @settings(max_examples=50, deadline=None)
+    @given(
+        st.lists(
+            st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8), max_size=6
+        )
+    )
+    def test_any_soup_of_polygons_has_a_score(self, soup: list[list[tuple[int, int]]]) -> None:
+        polygons = [np.array(points, dtype=float).reshape(-1, 2) for points in soup]
+        truth = polygons[::2]
+        score = score_page(truth, polygons, ignored=[i % 3 == 2 for i in range(len(truth))])
+        assert 0 <= score.recall <= 1
+        assert 0 <= score.precision <= 1

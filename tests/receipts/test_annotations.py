@@ -1,0 +1,400 @@
+"""Ingestion: what is read, what is clipped, what is rejected, and what stops it."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from receipt_ocr.geometry import PolygonError, polygon_area, transform_polygon
+from receipt_ocr.receipts.annotation_checks import is_safe_name, place_on_page
+from receipt_ocr.receipts.annotations import IngestionSettings, Receipts, read_receipts
+from receipt_ocr.receipts.images import ImageInfo, upright_matrix
+
+BOX = [[10, 10], [50, 10], [50, 30], [10, 30]]
+STORED = [[120, 10], [180, 10], [180, 30], [120, 30]]
+"""On a page stored 200 wide and 100 high; outside it when EXIF turns it upright."""
+WIDTH, HEIGHT = 100, 200
+
+
+def write_image(path: Path, orientation: int = 1, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", size, "white").save(path, exif=exif)
+
+
+def write_json(folder: Path, name: str, content: object) -> None:
+    (folder / "jsons").mkdir(parents=True, exist_ok=True)
+    (folder / "jsons" / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def annotate(**pages: object) -> dict[str, object]:
+    """``annotate(a={"0001": word})``: the JSON of page ``a.jpg``."""
+    return {"images": {f"{name}.jpg": {"words": words} for name, words in pages.items()}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Train page a.jpg with one word, test page t.jpg without truth."""
+    write_image(tmp_path / "images/train/a.jpg")
+    write_image(tmp_path / "images/test/t.jpg")
+    write_json(tmp_path, "train", annotate(a={"0001": {"points": BOX}}))
+    return tmp_path
+
+
+def read_words(folder: Path, **words: object) -> Receipts:
+    """Read the folder with these words on its train page."""
+    write_json(folder, "train", annotate(a=words))
+    return read_receipts(folder)
+
+
+def reasons(receipts: Receipts) -> list[tuple[str, str, str, str]]:
+    columns = ["subset", "page", "word", "reason"]
+    return list(receipts.rejected[columns].itertuples(index=False, name=None))
+
+
+def test_pages_and_words_are_read(folder: Path) -> None:
+    word = {"points": BOX, "transcription": "합계", "illegibility": True, "language": ["ko"]}
+    receipts = read_words(folder, w1=word, w2={"points": [[0, 0], [5, 0], [5, 5], [3, 6], [0, 5]]})
+    assert receipts.pages.to_dict("records") == [
+        {
+            "page": "a.jpg",
+            "subset": "train",
+            "path": "images/train/a.jpg",
+            "width": WIDTH,
+            "height": HEIGHT,
+            "orientation": 1,
+            "word_count": 2,
+            "has_truth": True,
+        },
+        {
+            "page": "t.jpg",
+            "subset": "test",
+            "path": "images/test/t.jpg",
+            "width": WIDTH,
+            "height": HEIGHT,
+            "orientation": 1,
+            "word_count": 0,
+            "has_truth": False,
+        },
+    ]
+    first, second = receipts.words.to_dict("records")
+    assert first["polygon"] == [10.0, 10.0, 50.0, 10.0, 50.0, 30.0, 10.0, 30.0]
+    assert (first["word"], first["transcription"], first["ignored"]) == ("w1", "합계", True)
+    assert second["polygon"] == [0.0, 0.0, 5.0, 0.0, 5.0, 5.0, 3.0, 6.0, 0.0, 5.0]
+    assert pd.isna(second["transcription"])
+    assert not second["ignored"]
+    assert receipts.rejected.empty
+
+
+def test_tables_survive_parquet(folder: Path, tmp_path: Path) -> None:
+    receipts = read_receipts(folder)
+    for name in ("pages", "words", "rejected"):
+        table = getattr(receipts, name)
+        table.to_parquet(tmp_path / f"{name}.parquet")
+        back = pd.read_parquet(tmp_path / f"{name}.parquet")
+        assert list(back.columns) == list(table.columns)
+        assert len(back) == len(table)
+    words = pd.read_parquet(tmp_path / "words.parquet")
+    assert words["polygon"][0].tolist() == [10.0, 10.0, 50.0, 10.0, 50.0, 30.0, 10.0, 30.0]
+
+
+def test_a_page_without_words_stays_a_page(folder: Path) -> None:
+    receipts = read_words(folder)
+    assert receipts.pages[["page", "word_count", "has_truth"]].to_numpy().tolist() == [
+        ["a.jpg", 0, True],
+        ["t.jpg", 0, False],
+    ]
+
+
+def test_the_order_is_that_of_names_whatever_the_json_has(folder: Path) -> None:
+    for name in ("c", "b"):
+        write_image(folder / f"images/train/{name}.jpg")
+    write_json(folder, "train", annotate(c={}, a={}, b={}))
+    assert read_receipts(folder).pages["page"].tolist() == ["a.jpg", "b.jpg", "c.jpg", "t.jpg"]
+
+
+class TestSubsets:
+    def test_val_is_the_holdout(self, folder: Path) -> None:
+        write_image(folder / "images/val/v.jpg")
+        write_json(folder, "val", annotate(v={"1": {"points": BOX}}))
+        pages = read_receipts(folder).pages
+        assert pages[["page", "subset", "path"]].to_numpy().tolist() == [
+            ["a.jpg", "train", "images/train/a.jpg"],
+            ["v.jpg", "holdout", "images/val/v.jpg"],
+            ["t.jpg", "test", "images/test/t.jpg"],
+        ]
+
+    def test_a_test_json_with_words_is_truth_also_of_its_blank_pages(self, folder: Path) -> None:
+        write_image(folder / "images/test/blank.jpg")
+        write_json(folder, "test", annotate(t={"1": {"points": BOX}}, blank={}))
+        pages = read_receipts(folder).pages.set_index("page")
+        assert pages.loc[["blank.jpg", "t.jpg"], "has_truth"].tolist() == [True, True]
+        assert pages.loc[["blank.jpg", "t.jpg"], "word_count"].tolist() == [0, 1]
+
+    def test_a_test_json_without_any_word_is_truth_withheld(self, folder: Path) -> None:
+        write_image(folder / "images/test/more.jpg")
+        write_json(folder, "test", annotate(t={}))
+        receipts = read_receipts(folder)
+        pages = receipts.pages[receipts.pages["subset"] == "test"]
+        assert pages["page"].tolist() == ["more.jpg", "t.jpg"]
+        assert not pages["has_truth"].any()
+        assert receipts.rejected.empty
+
+    def test_a_train_page_named_like_a_test_page_is_rejected(self, folder: Path) -> None:
+        write_image(folder / "images/train/t.jpg")
+        write_json(folder, "train", annotate(a={}, t={}))
+        receipts = read_receipts(folder)
+        assert reasons(receipts) == [("train", "t.jpg", "", "duplicate_name")]
+        assert receipts.pages["page"].tolist() == ["a.jpg", "t.jpg"]
+
+    def test_an_image_that_the_json_does_not_name_is_recorded(self, folder: Path) -> None:
+        write_image(folder / "images/train/extra.PNG")
+        (folder / "images/train/Thumbs.db").write_text("no page")
+        assert reasons(read_receipts(folder)) == [("train", "extra.PNG", "", "not_annotated")]
+
+
+class TestBadImages:
+    def test_missing_empty_and_corrupt_images_are_rejected(self, folder: Path) -> None:
+        images = folder / "images/train"
+        (images / "empty.jpg").write_bytes(b"")
+        noise = np.random.default_rng(0).integers(0, 256, (99, 99, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(images / "cut.jpg")
+        (images / "cut.jpg").write_bytes((images / "cut.jpg").read_bytes()[:2000])
+        words = {"1": {"points": BOX}}
+        write_json(folder, "train", annotate(a=words, gone=words, empty=words, cut=words))
+        receipts = read_receipts(folder)
+        assert reasons(receipts) == [
+            ("train", "cut.jpg", "", "image_unreadable"),
+            ("train", "empty.jpg", "", "image_unreadable"),
+            ("train", "gone.jpg", "", "image_missing"),
+        ]
+        assert "empty.jpg is empty" in receipts.rejected["detail"][1]
+        assert set(receipts.words["page"]) == {"a.jpg"}
+
+    @pytest.mark.parametrize(
+        "name", ["../a.jpg", "/etc/a.jpg", "b/a.jpg", r"..\a.jpg", "C:a.jpg", "..", "", "a\n.jpg"]
+    )
+    def test_a_name_that_leaves_the_folder_is_rejected(self, folder: Path, name: str) -> None:
+        write_image(folder / "images/a.jpg")
+        entry = {"words": {"1": {"points": BOX}}}
+        write_json(folder, "train", {"images": {"a.jpg": entry, name: entry}})
+        assert reasons(read_receipts(folder)) == [("train", name, "", "unsafe_name")]
+
+    @given(st.text())
+    def test_a_safe_name_stays_in_its_folder(self, name: str) -> None:
+        if is_safe_name(name):
+            assert (Path("/pages") / name).parts == ("/", "pages", name)
+
+
+class TestBadWords:
+    @pytest.mark.parametrize(
+        ("word", "reason"),
+        [
+            ({"points": BOX[:3]}, "too_few_points"),
+            ({"points": []}, "too_few_points"),
+            ({"points": [[10, 10], [50, 10], [50, float("nan")], [10, 30]]}, "not_finite"),
+            ({"points": [[10, 10], [50, 10], [50, float("inf")], [10, 30]]}, "not_finite"),
+            ({"points": [[10, 10], [50, 10], [50, "x"], [10, 30]]}, "not_numbers"),
+            ({"points": [[10, 10], [50, 10], [50], [10, 30]]}, "not_numbers"),
+            ({"points": [[10, 10], [50, 10], [50, 10**400], [10, 30]]}, "not_numbers"),
+            ({"points": "abc"}, "not_numbers"),
+            ({"points": {"x": 1}}, "not_numbers"),
+            ({"points": None}, "not_numbers"),
+            ({}, "no_points"),
+            ("word", "no_points"),
+            (None, "no_points"),
+            ({"points": [[10, 10], [50, 10], [90, 10], [20, 10]]}, "zero_area"),
+            ({"points": [[10, 10]] * 4}, "zero_area"),
+            ({"points": [[10, 10], [150, 10], [150, 30], [10, 30]]}, "outside_page"),
+            ({"points": [[-40, 10], [50, 10], [50, 30], [10, 30]]}, "outside_page"),
+            ({"points": [[-9, 10], [-1, 10], [-1, 30], [-9, 30]]}, "outside_page"),
+        ],
+    )
+    def test_a_word_that_cannot_be_used_is_rejected(self, folder: Path, word, reason: str) -> None:
+        receipts = read_words(folder, good={"points": BOX}, bad=word)
+        assert reasons(receipts) == [("train", "a.jpg", "bad", reason)]
+        assert receipts.rejected["detail"][0]
+        assert receipts.words["word"].tolist() == ["good"]
+        assert receipts.pages["word_count"].tolist() == [1, 0]
+
+    def test_points_slightly_outside_are_clipped_and_counted(self, folder: Path) -> None:
+        points = [[-3, 10], [50, 10], [50, 30], [-16, 30]]
+        [word] = read_words(folder, w={"points": points}).words.to_dict("records")
+        assert word["polygon"] == [0.0, 10.0, 50.0, 10.0, 50.0, 30.0, 0.0, 30.0]
+        assert word["clipped_points"] == 2
+
+    def test_the_margin_is_a_setting(self, folder: Path) -> None:
+        write_json(folder, "train", annotate(a={"w": {"points": [[-3, 10], *BOX[1:]]}}))
+        receipts = read_receipts(folder, IngestionSettings(clip_margin=2))
+        assert reasons(receipts) == [("train", "a.jpg", "w", "outside_page")]
+
+    def test_the_corners_of_a_bow_tie_are_put_in_order(self, folder: Path) -> None:
+        crossed = [BOX[0], BOX[1], BOX[3], BOX[2]]
+        sideways = [BOX[0], BOX[2], BOX[1], BOX[3]]
+        words = {"plain": {"points": BOX}, "x": {"points": crossed}, "y": {"points": sideways}}
+        table = read_words(folder, **words).words.set_index("word")
+        assert table["reordered"].to_dict() == {"plain": False, "x": True, "y": True}
+        for flat in table["polygon"]:
+            assert polygon_area(np.reshape(flat, (-1, 2))) == 40 * 20
+
+    def test_nothing_is_dropped_silently(self, folder: Path, caplog) -> None:
+        words = {"good": {"points": BOX}, "bad": {"points": []}, "ugly": {"points": "?"}}
+        with caplog.at_level(logging.INFO):
+            receipts = read_words(folder, **words)
+        assert len(receipts.words) + len(receipts.rejected) == len(words)
+        lines = [record.getMessage() for record in caplog.records]
+        assert lines[0].startswith("train: 1 pages (0 without words), 1 words")
+        assert "test: 1 pages (1 without words), 0 words" in lines[1]
+        assert "truth withheld" in lines[1]
+        assert any("not_numbers, 0 pages, 1 words" in line for line in lines)
+        assert any("too_few_points, 0 pages, 1 words" in line for line in lines)
+
+
+class TestFrames:
+    """Stored 200 wide and 100 high; turned by EXIF, the page is 100 wide and 200 high."""
+
+    def _write(self, folder: Path, orientation: int, **words: object) -> None:
+        write_image(folder / "images/train/b.jpg", orientation, size=(200, 100))
+        write_json(folder, "train", annotate(a={}, b=words))
+
+    def test_upright_polygons_of_a_turned_page_are_kept(self, folder: Path) -> None:
+        tall = [[10, 120], [30, 120], [30, 180], [10, 180]]
+        self._write(folder, 6, w={"points": tall})
+        receipts = read_receipts(folder)
+        assert receipts.rejected.empty
+        assert receipts.words["polygon"][0] == np.ravel(tall).tolist()
+
+    def test_polygons_of_the_stored_frame_reject_the_page(self, folder: Path) -> None:
+        self._write(folder, 6, w={"points": STORED}, x={"points": BOX})
+        receipts = read_receipts(folder)
+        assert reasons(receipts) == [("train", "b.jpg", "", "unrotated_frame")]
+        assert "orientation 6" in receipts.rejected["detail"][0]
+        assert receipts.pages["page"].tolist() == ["a.jpg", "t.jpg"]
+
+    def test_one_wild_word_does_not_hide_the_stored_frame(self, folder: Path) -> None:
+        wild = [[900, 10], [950, 10], [950, 30], [900, 30]]
+        self._write(folder, 6, w={"points": STORED}, x={"points": wild})
+        assert reasons(read_receipts(folder)) == [("train", "b.jpg", "", "unrotated_frame")]
+
+    def test_one_wild_word_does_not_turn_an_upright_page(self, folder: Path) -> None:
+        tall = [[10, 120], [30, 120], [30, 180], [10, 180]]
+        self._write(folder, 6, w={"points": tall}, x={"points": STORED})
+        assert reasons(read_receipts(folder)) == [("train", "b.jpg", "x", "outside_page")]
+
+    def test_a_test_page_keeps_its_row_but_not_its_truth(self, folder: Path) -> None:
+        write_image(folder / "images/test/t.jpg", 8, size=(200, 100))
+        write_json(folder, "test", annotate(t={"w": {"points": STORED}}))
+        receipts = read_receipts(folder)
+        assert reasons(receipts) == [("test", "t.jpg", "", "unrotated_frame")]
+        [page] = receipts.pages[receipts.pages["subset"] == "test"].to_dict("records")
+        assert (page["page"], page["has_truth"], page["word_count"]) == ("t.jpg", False, 0)
+
+    @pytest.mark.parametrize(
+        ("orientation", "expected"),
+        [
+            (5, [[10, 120], [10, 180], [30, 180], [30, 120]]),
+            (6, [[90, 120], [90, 180], [70, 180], [70, 120]]),
+            (7, [[90, 80], [90, 20], [70, 20], [70, 80]]),
+            (8, [[10, 80], [10, 20], [30, 20], [30, 80]]),
+        ],
+    )
+    def test_rotate_turns_the_polygons_with_the_page(
+        self, folder: Path, orientation: int, expected: list[list[int]]
+    ) -> None:
+        self._write(folder, orientation, w={"points": STORED})
+        receipts = read_receipts(folder, IngestionSettings(unrotated_polygons="rotate"))
+        assert receipts.rejected.empty
+        assert receipts.words["polygon"][0] == np.ravel(expected).tolist()
+
+    @given(st.integers(1, 8), st.lists(st.floats(0, 90), min_size=8, max_size=8))
+    def test_turning_keeps_areas_and_stays_on_the_page(self, orientation, flat) -> None:
+        info = ImageInfo(100, 90, orientation)
+        stored = np.minimum(np.reshape(flat, (4, 2)), info.stored_size)
+        upright = transform_polygon(stored, upright_matrix(info))
+        assert polygon_area(upright) == pytest.approx(polygon_area(stored), abs=1e-6)
+        assert (upright >= 0).all()
+        assert (upright <= (info.width, info.height)).all()
+
+
+@given(st.lists(st.floats(-40, 140), min_size=8, max_size=16).filter(lambda v: len(v) % 2 == 0))
+def test_a_placed_polygon_lies_on_the_page_and_has_an_area(flat: list[float]) -> None:
+    try:
+        placed = place_on_page(np.reshape(flat, (-1, 2)), ImageInfo(100, 100, 1), margin=16)
+    except PolygonError as error:
+        assert error.reason in {"zero_area", "outside_page"}
+        return
+    assert placed.polygon.min() >= 0
+    assert placed.polygon.max() <= 100
+    assert polygon_area(placed.polygon) > 0
+    assert placed.clipped_points <= len(placed.polygon)
+
+
+class TestBadFolders:
+    @pytest.mark.parametrize("gap", ["images/train", "images/test", "jsons/train.json"])
+    def test_a_missing_part_is_named_with_the_layout(self, folder: Path, gap: str) -> None:
+        (folder / gap).rename(folder / "elsewhere")
+        with pytest.raises(FileNotFoundError, match=rf"no \w+ .*{gap}(?s:.*)images/train/\*\.jpg"):
+            read_receipts(folder)
+
+    def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            read_receipts(tmp_path / "nowhere")
+
+    def test_holdout_images_without_their_json_are_an_error(self, folder: Path) -> None:
+        write_image(folder / "images/val/v.jpg")
+        with pytest.raises(FileNotFoundError, match=r"jsons/val\.json"):
+            read_receipts(folder)
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ([], r"top level must be an object, got \[\]"),
+            ({}, "'images' must be an object, got None"),
+            ({"images": []}, r"'images' must be an object, got \[\]"),
+            ({"images": {}}, "'images' is empty"),
+            ({"images": {"a.jpg": []}}, "'a.jpg' must be an object with an object 'words'"),
+            ({"images": {"a.jpg": {}}}, "'a.jpg' must be an object with an object 'words'"),
+            ({"images": {"a.jpg": {"words": [1]}}}, "'a.jpg' must be .* 'words'"),
+        ],
+    )
+    def test_a_json_of_another_shape_is_named(self, folder: Path, content, message: str) -> None:
+        write_json(folder, "train", content)
+        with pytest.raises(ValueError, match=rf"train\.json: .*{message}"):
+            read_receipts(folder)
+
+    @pytest.mark.parametrize("text", ["", "{", "\x00"])
+    def test_text_that_is_no_json_is_named(self, folder: Path, text: str) -> None:
+        (folder / "jsons/train.json").write_text(text)
+        with pytest.raises(ValueError, match=r"train\.json is no valid JSON"):
+            read_receipts(folder)
+
+    def test_a_page_named_twice_in_one_json_is_an_error(self, folder: Path) -> None:
+        page = '"a.jpg": {"words": {}}'
+        (folder / "jsons/train.json").write_text(f'{{"images": {{{page}, {page}}}}}')
+        with pytest.raises(ValueError, match=r"train\.json .*key 'a\.jpg' occurs more than once"):
+            read_receipts(folder)
+
+    def test_a_subset_without_any_usable_page_is_an_error(self, folder: Path) -> None:
+        (folder / "images/train/a.jpg").write_bytes(b"")
+        with pytest.raises(ValueError, match=r"no usable train page: .*image_unreadable 1.*empty"):
+            read_receipts(folder)
+
+    def test_an_empty_test_folder_is_an_error(self, folder: Path) -> None:
+        (folder / "images/test/t.jpg").unlink()
+        with pytest.raises(ValueError, match="no usable test page: no image was found"):
+            read_receipts(folder)
+
+
+def test_the_real_receipts_are_read_whole(shared: Path) -> None:
+    receipts = read_receipts(shared / "data" / "sroie")
+    assert receipts.pages["subset"].value_counts().to_dict() == {"train": 328, "test": 82}
+    assert (receipts.words["subset"] == "train").sum() == 17877
+    assert receipts.pages["has_truth"].all()
+    assert receipts.rejected.empty
