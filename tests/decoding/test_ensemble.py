@@ -1,6 +1,7 @@
 """Soft voting: means by hand, weights and what is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from receipt_ocr.decoding.ensemble import average_maps
+from receipt_ocr.decoding.ensemble import average_maps, vote
+from receipt_ocr.decoding.maps import ProbabilityMap
 
 maps_of_one_frame = st.lists(
     arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=32)), min_size=1, max_size=5
@@ -94,3 +96,75 @@ def test_malformed_votes_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         average_maps(maps, weights)
+
+
+FRAME = np.diag([2.0, 2.0, 1.0])
+
+
+def stored(value: int, matrix: NDArray[np.float64] = FRAME, width: int = 6) -> ProbabilityMap:
+    return ProbabilityMap(np.full((2, 3), value, dtype=np.uint8), matrix, width, 4)
+
+
+def member(*values: int) -> dict[str, Callable[[], ProbabilityMap]]:
+    """Pages p0, p1, ... with a level map each."""
+    return {f"p{index}": partial(stored, value) for index, value in enumerate(values)}
+
+
+def test_members_vote_page_by_page() -> None:
+    voted = vote({"fold_0": member(0, 100), "fold_1": member(51, 200)})
+    assert list(voted) == ["p0", "p1"]
+    # (0 + 51) / 2 = 25.5 lies between two stored values, (100 + 200) / 2 = 150
+    mean = voted["p1"]()
+    np.testing.assert_array_equal(mean.probability, np.full((2, 3), 150))
+    assert int(voted["p0"]().probability[0, 0]) in (25, 26)
+    np.testing.assert_array_equal(mean.map_to_page, FRAME)
+    assert (mean.width, mean.height) == (6, 4)
+
+
+def test_weights_follow_the_members() -> None:
+    voted = vote({"fold_4": member(0), "fold_1": member(200)}, weights=[3.0, 1.0])
+    assert int(voted["p0"]().probability[0, 0]) == 50
+
+
+@given(arrays(np.uint8, (3, 4)), st.integers(1, 5))
+@settings(max_examples=30)
+def test_equal_maps_vote_for_themselves(values: NDArray[np.uint8], count: int) -> None:
+    only = ProbabilityMap(values, FRAME, 8, 6)
+    voted = vote({f"fold_{fold}": {"p": lambda: only} for fold in range(count)})
+    np.testing.assert_array_equal(voted["p"]().probability, values)
+
+
+def test_maps_are_read_when_their_page_is_asked_for() -> None:
+    def fail() -> ProbabilityMap:
+        raise AssertionError("read")
+
+    voted = vote({"fold_0": member(7) | {"p1": fail}, "fold_1": member(9) | {"p1": fail}})
+    assert int(voted["p0"]().probability[0, 0]) == 8
+
+
+def test_no_pages_give_no_maps() -> None:
+    assert vote({"fold_0": {}, "fold_1": {}}) == {}
+
+
+def test_a_vote_needs_members() -> None:
+    with pytest.raises(ValueError, match="at least one member, got none"):
+        vote({})
+
+
+def test_members_must_hold_the_same_pages() -> None:
+    with pytest.raises(ValueError, match=r"'p1' is only in one of fold_0 and fold_2 \(1 such"):
+        vote({"fold_0": member(1), "fold_1": member(1), "fold_2": member(1, 2)})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        stored(1, np.diag([2.0, 2.5, 1.0])),
+        ProbabilityMap(np.zeros((2, 4), dtype=np.uint8), FRAME, 6, 4),
+        stored(1, width=7),
+    ],
+)
+def test_maps_of_other_frames_are_refused(other: ProbabilityMap) -> None:
+    voted = vote({"fold_0": member(1), "fold_3": {"p0": lambda: other}})
+    with pytest.raises(ValueError, match=r"page 'p0': the maps of fold_0 and fold_3 .* frames"):
+        voted["p0"]()

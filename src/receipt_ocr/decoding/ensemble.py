@@ -94,12 +94,10 @@ def _vote_page(
     probabilities = [reference.probability]
     for name, other_maps in others:
         other = other_maps[page]()
-        if other.probability.shape != reference.probability.shape or not np.array_equal(
-            other.map_to_page, reference.map_to_page
-        ):
+        if not _share_frame(reference, other):
             raise ValueError(
                 f"page {page!r}: the maps of {first} and {name} are of different frames, "
-                f"{reference.probability.shape} and {other.probability.shape}"
+                f"{_describe_frame(reference)} and {_describe_frame(other)}; predict both anew"
             )
         probabilities.append(other.probability)
     return ProbabilityMap.from_probability(
@@ -108,6 +106,19 @@ def _vote_page(
         reference.width,
         reference.height,
     )
+
+
+def _share_frame(one: ProbabilityMap, other: ProbabilityMap) -> bool:
+    return (
+        one.probability.shape == other.probability.shape
+        and (one.width, one.height) == (other.width, other.height)
+        and np.array_equal(one.map_to_page, other.map_to_page)
+    )
+
+
+def _describe_frame(page_map: ProbabilityMap) -> str:
+    height, width = page_map.probability.shape
+    return f"{width}x{height} of a page of {page_map.width}x{page_map.height}"
 
 
 def _check_weights(weights: Sequence[float]) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "PostprocessSettings",
     "extract_polygons",
     "find_candidates",
+    "is_noise",
     "place_on_page",
     "regrow_candidate",
     "select_candidates",
@@ -43,6 +44,7 @@ _DEFAULTS = PostprocessSettings()
 
 # A kernel may be this much narrower than the regrown word (``min_size``), in map pixels.
 _KERNEL_ALLOWANCE = 2.0
+_NOISE_FACTOR = 5
 _OUTLINE_TOLERANCE = 0.002  # of the outline's length
 
 
@@ -177,6 +179,23 @@ def regrow_candidate(kernel: Polygon, settings: PostprocessSettings) -> Polygon 
     if len(pieces) != 1 or short_side(pieces[0]) < settings.min_size:
         return None
     return pieces[0] if settings.shape == "polygon" else minimum_area_box(pieces[0])
+
+
+def is_noise(
+    probability_map: NDArray[np.float32] | NDArray[np.uint8], settings: PostprocessSettings
+) -> bool:
+    """Whether a map falls into so many pieces that no page of text looks like it.
+
+    The maps of a network's first epochs do; decoding one takes seconds and finds nothing.
+
+    Args:
+        probability_map: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
+        settings: ``thresh`` and ``max_candidates``; noise has more than five pieces for each
+            candidate that may be kept.
+    """
+    text = as_probability(probability_map) > np.float32(settings.thresh)
+    pieces, _ = cv2.connectedComponents(text.astype(np.uint8))
+    return pieces - 1 > _NOISE_FACTOR * settings.max_candidates
 
 
 def place_on_page(word: Polygon, map_to_page: Matrix) -> Polygon:

@@ -62,7 +62,7 @@ class EnsembleSettings(Config):
     @model_validator(mode="after")
     def _members_fit_weights(self) -> "EnsembleSettings":
         if not self.folds or len(set(self.folds)) < len(self.folds):
-            raise ValueError(f"members must name each fold at most once, got {self.members}")
+            raise ValueError(f"members must name a fold or more, none twice, got {self.members}")
         if self.weights is not None and len(self.weights) != len(self.folds):
             raise ValueError(
                 f"weights must be one a member, got {len(self.weights)} for {len(self.folds)}"

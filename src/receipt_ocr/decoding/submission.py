@@ -13,6 +13,8 @@ __all__ = ["build_submission", "check_submission", "tabulate_submission"]
 
 log = logging.getLogger(__name__)
 
+MIN_POINTS = 4  # the contest skips polygons of fewer
+
 PageSizes = Mapping[str, tuple[int, int]]
 Submission = dict[str, dict[str, Any]]
 
@@ -23,26 +25,39 @@ def build_submission(
     """Detections in the competition's JSON.
 
     Args:
-        detections: Page -> polygons in upright page pixels.
+        detections: Every test page -> polygons in upright page pixels; none for a page where
+            nothing was found or that could not be read.
         page_sizes: Every test page -> (width, height) in upright pixels.
 
     Returns:
         ``{"images": {page: {"words": {"0001": {"points": [[x, y], ...]}}}}}`` with whole pixels
-        inside the page; polygons that have no area inside it are left out, and counted.
+        inside the page; polygons of fewer than 4 points or without an area inside the page are
+        left out, and counted.
+
+    Raises:
+        ValueError: If detections and test pages are not the same pages, as after a change of the
+            data, or a polygon is not finite; the page is named.
     """
+    if differing := sorted(set(detections) ^ set(page_sizes)):
+        raise ValueError(
+            f"detections must be of the test pages, but {differing[0]!r} is only in one of the two "
+            f"({len(differing)} such pages); run the ensemble again"
+        )
     images: dict[str, Any] = {}
     dropped = 0
     for page, (width, height) in page_sizes.items():
         words: dict[str, Any] = {}
-        for polygon in detections.get(page, ()):
+        for polygon in detections[page]:
+            if not np.isfinite(polygon).all():
+                raise ValueError(f"page {page!r}: a detection is not finite: {polygon.tolist()}")
             inside = np.clip(np.rint(polygon), 0, (width, height))
-            if polygon_area(inside) == 0:
+            if len(inside) < MIN_POINTS or polygon_area(inside) == 0:
                 dropped += 1
                 continue
             words[f"{len(words) + 1:04d}"] = {"points": inside.astype(int).tolist()}
         images[page] = {"words": words}
     if dropped:
-        log.warning("%d polygons without an area inside their page were left out", dropped)
+        log.warning("%d polygons without 4 points or an area on their page were left out", dropped)
     submission: Submission = {"images": images}
     return submission
 

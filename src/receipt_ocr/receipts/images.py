@@ -15,6 +15,7 @@ from receipt_ocr.geometry import Matrix
 __all__ = [
     "IMAGE_SUFFIXES",
     "ImageInfo",
+    "list_images",
     "read_size",
     "read_thumbnail",
     "read_upright",
@@ -51,6 +52,24 @@ class ImageInfo:
         """``(width, height)`` of the pixels in the file, before EXIF is applied."""
         is_turned = self.orientation >= 5
         return (self.height, self.width) if is_turned else (self.width, self.height)
+
+
+def list_images(folder: Path) -> dict[str, Path]:
+    """File name -> path of every image in a folder, sorted by name.
+
+    Raises:
+        FileNotFoundError: If there is no such folder or no image in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}")
+    images = {
+        file.name: file
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in IMAGE_SUFFIXES
+    }
+    if not images:
+        raise FileNotFoundError(f"no images in {folder} ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return images
 
 
 def read_upright(path: Path) -> NDArray[np.uint8]:

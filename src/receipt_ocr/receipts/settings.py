@@ -1,8 +1,9 @@
 """Settings of the receipts room; light to import, so that the command line stays fast."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from receipt_ocr.config import (
     Config,
@@ -20,6 +21,7 @@ __all__ = [
     "AugmentationSettings",
     "FrameSettings",
     "IngestionSettings",
+    "SizeStage",
     "SplittingSettings",
     "SynthesisSettings",
     "TargetSettings",
@@ -58,21 +60,38 @@ class SplittingSettings(Config):
     to 90 bits, different receipts of one shop by 110 and more."""
 
 
+class SizeStage(Config):
+    """From which epoch on training pages have which size."""
+
+    epoch: NonNegativeInt
+    """The first epoch of the stage, from 0."""
+    size: PositiveInt
+    """Longest side of the resized page in pixels."""
+
+
 class FrameSettings(Config):
     """How a page is brought to the network's input size."""
 
-    sizes: dict[NonNegativeInt, PositiveInt] = Field(default={0: 640, 4: 960})
-    """First epoch -> longest side of the resized page in pixels from then on (epochs from 0)."""
+    sizes: tuple[SizeStage, ...] = (SizeStage(epoch=0, size=640), SizeStage(epoch=4, size=960))
+    """Progressive resolution; a mapping ``{epoch: size}`` is taken as well."""
     shape: Literal["square", "page"] = "square"
     """``square``: the contest's letterbox; ``page``: padded only to a multiple of 32."""
     crop: tuple[PositiveInt, PositiveInt] | None = None
     """Height and width of the window cut for training; None trains on whole square frames."""
 
+    @field_validator("sizes", mode="before")
+    @classmethod
+    def _list_stages(cls, value: object) -> object:
+        if isinstance(value, Mapping):
+            return [{"epoch": epoch, "size": size} for epoch, size in value.items()]
+        return value
+
     @model_validator(mode="after")
     def _frames_fit_the_network(self) -> "FrameSettings":
-        if 0 not in self.sizes:
-            raise ValueError(f"sizes must say what holds from epoch 0 on, got {self.sizes}")
-        sides = [*self.sizes.values(), *(self.crop or ())]
+        epochs = [stage.epoch for stage in self.sizes]
+        if epochs[:1] != [0] or epochs != sorted(set(epochs)):
+            raise ValueError(f"the epochs of sizes must rise from 0, got {epochs}")
+        sides = [*(stage.size for stage in self.sizes), *(self.crop or ())]
         if odd := [side for side in sides if side % STRIDE]:
             raise ValueError(f"sizes and crop must be multiples of {STRIDE}, got {odd[0]}")
         if self.shape == "page" and self.crop is None:
@@ -82,16 +101,16 @@ class FrameSettings(Config):
     @property
     def last_switch(self) -> int:
         """Epoch from which pages have their final size."""
-        return max(self.sizes)
+        return self.sizes[-1].epoch
 
     @property
     def final_size(self) -> int:
         """Longest side at validation, prediction and the end of training."""
-        return self.sizes[self.last_switch]
+        return self.sizes[-1].size
 
     def size_at(self, epoch: int) -> int:
         """Longest side of a training page at this epoch."""
-        return self.sizes[max(first for first in self.sizes if first <= epoch)]
+        return [stage.size for stage in self.sizes if stage.epoch <= epoch][-1]
 
 
 class TargetSettings(Config):

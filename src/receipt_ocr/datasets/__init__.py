@@ -1,0 +1,1 @@
+"""Kedro datasets: how tables, maps and checkpoints are stored."""

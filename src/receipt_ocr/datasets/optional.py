@@ -1,0 +1,25 @@
+"""Files that another stage may not have written yet: they load as None, and the node decides."""
+
+from typing import Any
+
+import pandas as pd
+from kedro_datasets.json import JSONDataset
+from kedro_datasets.pandas import CSVDataset
+
+__all__ = ["OptionalCSVDataset", "OptionalJSONDataset"]
+
+
+class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
+    """A JSON dataset that loads as None where the file is absent."""
+
+    def load(self) -> Any:
+        """The content, or None."""
+        return super().load() if self.exists() else None
+
+
+class OptionalCSVDataset(CSVDataset):  # type: ignore[misc]
+    """A CSV dataset that loads as None where the file is absent."""
+
+    def load(self) -> pd.DataFrame | None:
+        """The table, or None."""
+        return super().load() if self.exists() else None

@@ -1,0 +1,1 @@
+"""From a training sample to a probability map."""

@@ -1,0 +1,132 @@
+"""A trained detector on disk: weights, the recipe that made them, and their history."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from pydantic import ValidationError
+
+from receipt_ocr.detector.history import EpochRow
+from receipt_ocr.detector.network import DBNet, build_network
+from receipt_ocr.detector.settings import Recipe
+
+__all__ = ["Checkpoint", "build_from_checkpoint", "read_checkpoint", "write_checkpoint"]
+
+PREFIX = "network."
+
+NOT_A_CHECKPOINT = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    pickle.UnpicklingError,
+)
+"""What reading any other file as a checkpoint may raise."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is needed to run a detector again.
+
+    Attributes:
+        source: File it was read from.
+        recipe: That the detector was trained with.
+        state: Names and weights of the network.
+        epoch: Whose end it was written at, from 0.
+        history: One row an epoch up to then.
+    """
+
+    source: Path
+    recipe: Recipe
+    state: dict[str, torch.Tensor]
+    epoch: int
+    history: list[EpochRow]
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint of a training, or one written by :func:`write_checkpoint`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a checkpoint of this project.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"no checkpoint {file}; train the fold first")
+    try:
+        if not is_zipfile(file):  # else torch tries an old format, and fails in any way
+            raise TypeError("not an archive of torch")
+        content: Any = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict):
+            raise TypeError(f"it holds a {type(content).__name__}")
+        recipe = Recipe.model_validate(content["hyper_parameters"]["recipe"])
+        state = {
+            name.removeprefix(PREFIX): value
+            for name, value in content["state_dict"].items()
+            if name.startswith(PREFIX)
+        }
+        return Checkpoint(file, recipe, state, int(content["epoch"]), content["history"])
+    except ValidationError as error:
+        raise ValueError(f"{file} was trained with settings of another version: {error}") from error
+    except NOT_A_CHECKPOINT as error:
+        first = str(error).partition("\n")[0][:200]
+        raise ValueError(
+            f"{file} is not a detector's checkpoint, or damaged ({type(error).__name__}: {first}); "
+            "give a file that train_fold has written"
+        ) from error
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write what :func:`read_checkpoint` reads, without the optimiser's state; all or nothing."""
+    content = {
+        "hyper_parameters": {"recipe": checkpoint.recipe.model_dump(mode="json")},
+        "state_dict": {f"{PREFIX}{name}": value for name, value in checkpoint.state.items()},
+        "epoch": checkpoint.epoch,
+        "history": checkpoint.history,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    torch.save(content, partial)
+    partial.replace(path)
+
+
+def build_from_checkpoint(checkpoint: Checkpoint, expected: Recipe | None = None) -> DBNet:
+    """The network of a checkpoint, in evaluation mode.
+
+    Args:
+        checkpoint: Weights and recipe.
+        expected: Where given, the recipe whose network the checkpoint must hold.
+
+    Raises:
+        ValueError: If the checkpoint holds another architecture than its recipe, or than
+            ``expected``, describes.
+    """
+    own = checkpoint.recipe.network
+    if expected is not None and (own.encoder, own.inner_channels, own.output_channels) != (
+        expected.network.encoder,
+        expected.network.inner_channels,
+        expected.network.output_channels,
+    ):
+        raise ValueError(
+            f"{checkpoint.source} holds another architecture: {_describe(checkpoint.recipe)}, "
+            f"while the experiment asks for {_describe(expected)}; retrain the fold or select "
+            "the experiment it belongs to (--params experiment=...)"
+        )
+    network = build_network(own, load_weights=False)
+    try:
+        network.load_state_dict(checkpoint.state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ValueError(
+            f"{checkpoint.source} does not hold the weights of {_describe(checkpoint.recipe)}: "
+            f"{first[:200]}; give a file that train_fold has written"
+        ) from error
+    return network.eval()
+
+
+def _describe(recipe: Recipe) -> str:
+    network = recipe.network
+    return f"{network.encoder} {network.inner_channels}/{network.output_channels}"

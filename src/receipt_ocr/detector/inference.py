@@ -1,0 +1,162 @@
+"""A trained detector at work: images in, probability maps and polygons out."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.postprocess import Detections, extract_polygons
+from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.detector.checkpoint import Checkpoint, build_from_checkpoint, read_checkpoint
+from receipt_ocr.detector.network import DBNet
+from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.geometry import Polygon
+from receipt_ocr.receipts.images import read_upright
+from receipt_ocr.receipts.letterbox import fit_frame, letterbox
+
+__all__ = ["Detector", "detect_images", "predict_maps"]
+
+
+log = logging.getLogger(__name__)
+
+
+class Detector:
+    """Finds the text of a receipt.
+
+    Example:
+        >>> detector = Detector.from_checkpoint("best.ckpt")  # doctest: +SKIP
+        >>> detector.detect(image).polygons  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        network: DBNet,
+        recipe: Recipe,
+        postprocess: PostprocessSettings | None = None,
+        device: str | None = None,
+    ) -> None:
+        """A network with the frame it was trained for.
+
+        Args:
+            network: Trained.
+            recipe: That it was trained with.
+            postprocess: How maps become polygons; None takes the recipe's.
+            device: torch's name of it; None takes a GPU where there is one.
+        """
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network = network.to(self.device).eval()
+        self.frame = recipe.frame
+        self.postprocess = postprocess or recipe.postprocess
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: Path | str,
+        postprocess: PostprocessSettings | None = None,
+        device: str | None = None,
+    ) -> Self:
+        """A detector from a file that a training wrote.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is not a detector's checkpoint.
+        """
+        return cls.restore(read_checkpoint(path), postprocess=postprocess, device=device)
+
+    @classmethod
+    def restore(
+        cls,
+        checkpoint: Checkpoint,
+        expected: Recipe | None = None,
+        postprocess: PostprocessSettings | None = None,
+        device: str | None = None,
+    ) -> Self:
+        """A detector from a checkpoint in memory.
+
+        Raises:
+            ValueError: If the checkpoint holds another architecture than ``expected``.
+        """
+        network = build_from_checkpoint(checkpoint, expected)
+        return cls(network, checkpoint.recipe, postprocess, device)
+
+    def predict_map(self, image: NDArray[np.uint8]) -> ProbabilityMap:
+        """Probability map of one page, in its letterboxed frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, upright.
+
+        Raises:
+            ValueError: If the image is of another shape or type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"image must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
+        height, width = image.shape[:2]
+        frame = fit_frame(width, height, self.frame.final_size, self.frame.shape)
+        framed = torch.from_numpy(letterbox(image, frame).transpose(2, 0, 1).copy())
+        with torch.inference_mode():
+            probability = self.network.predict(framed[None].to(self.device))[0, 0].cpu().numpy()
+        return ProbabilityMap.from_probability(probability, frame.map_to_page, width, height)
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Text polygons of one page.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, upright.
+
+        Returns:
+            Polygons in the image's pixels, and their scores.
+
+        Raises:
+            ValueError: If the image is of another shape or type.
+        """
+        page = self.predict_map(image)
+        return extract_polygons(page.values, page.map_to_page, self.postprocess)
+
+
+def detect_images(
+    detector: Detector, images: Mapping[str, Path]
+) -> tuple[dict[str, Sequence[Polygon]], dict[str, tuple[int, int]]]:
+    """Find the words on many images, behind a progress bar.
+
+    Args:
+        detector: Trained.
+        images: Name -> file.
+
+    Returns:
+        Name -> polygons in upright page pixels, and name -> (width, height) of the page. An
+        image that cannot be read is left out of both, with a warning.
+    """
+    polygons: dict[str, Sequence[Polygon]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for name, path in tqdm(images.items(), desc="detection", unit="page", disable=None):
+        try:
+            image = read_upright(path)
+        except ValueError as error:
+            log.warning("Left out: %s", error)
+            continue
+        polygons[name] = detector.detect(image).polygons
+        sizes[name] = (image.shape[1], image.shape[0])
+    return polygons, sizes
+
+
+def predict_maps(
+    detector: Detector, images: Mapping[str, Path]
+) -> dict[str, Callable[[], ProbabilityMap]]:
+    """Page name -> what predicts its map when called: one page in memory at a time.
+
+    Args:
+        detector: Trained.
+        images: Page name -> image file.
+    """
+    return {name: partial(_predict_page, detector, path) for name, path in images.items()}
+
+
+def _predict_page(detector: Detector, path: Path) -> ProbabilityMap:
+    return detector.predict_map(read_upright(path))

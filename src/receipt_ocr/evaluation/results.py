@@ -1,0 +1,67 @@
+"""What an experiment left behind, gathered for its report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from receipt_ocr.evaluation.report_tables import ENSEMBLE
+from receipt_ocr.receipts.settings import FOLD_COUNT
+
+__all__ = ["Results"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Tables and settings of one experiment; each attribute is the catalog entry of its name."""
+
+    experiment: str
+    """Its name."""
+    dataset: str
+    """Where the receipts lie, as a reader knows it."""
+    recipe: Mapping[str, Any]
+    """Every setting that decides what a detector is, nested."""
+    histories: Mapping[str, pd.DataFrame]
+    """Member -> its training, a row an epoch."""
+    scores: pd.DataFrame
+    """A row a member and subset."""
+    page_scores: pd.DataFrame
+    """A row a member, subset and page."""
+    chosen_postprocess: Mapping[str, Any]
+    """``source`` (recipe or tuned) and ``postprocess``, the settings that all scores are of."""
+    pages: pd.DataFrame
+    """Every page that was used."""
+    rejected: pd.DataFrame
+    """Everything that was not, with its reason."""
+    weights: tuple[float, ...] | None = None
+    """One a member in the order of ``histories``; None weighs all the same."""
+    tuned_postprocess: Mapping[str, Any] | None = None
+    """What tuning found; None where it has not run."""
+    tuning_table: pd.DataFrame | None = None
+    """A row a point of the grid; None where tuning has not run."""
+
+    @property
+    def members(self) -> list[str]:
+        """Names of the folds that vote."""
+        return list(self.histories)
+
+    @property
+    def folds(self) -> list[int]:
+        """Numbers of the folds that vote."""
+        return [int(member.removeprefix("fold_")) for member in self.members]
+
+    @property
+    def absent_folds(self) -> list[int]:
+        """Numbers of the folds that do not vote."""
+        return sorted(set(range(FOLD_COUNT)) - set(self.folds))
+
+    def has_truth(self, subset: str) -> bool:
+        """Whether the ensemble was scored on a subset."""
+        own = self.page_scores[self.page_scores["subset"] == subset]
+        return bool((own["member"] == ENSEMBLE).any())
+
+    def hmeans(self, subset: str, member: str = ENSEMBLE) -> pd.Series:
+        """H-mean of each of a member's pages of a subset."""
+        is_own = (self.page_scores["subset"] == subset) & (self.page_scores["member"] == member)
+        return self.page_scores.loc[is_own, "hmean"].astype(float)

@@ -1,0 +1,39 @@
+"""The pipelines by name, in the order in which data flows through them."""
+
+from kedro.pipeline import Pipeline
+
+from receipt_ocr.pipelines import (
+    check,
+    detection,
+    ensemble,
+    ingestion,
+    reporting,
+    splitting,
+    submission,
+    synthesis,
+    training,
+    tuning,
+)
+
+__all__ = ["register_pipelines"]
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Name -> pipeline; ``__default__`` goes from raw receipts to the report."""
+    stages = {
+        "ingestion": ingestion.create_pipeline(),
+        "splitting": splitting.create_pipeline(),
+        "train": training.create_pipeline(),
+        "tuning": tuning.create_pipeline(),
+        "ensemble": ensemble.create_pipeline() + submission.create_pipeline(),
+        "reporting": reporting.create_pipeline(),
+    }
+    return {
+        "__default__": sum(stages.values(), Pipeline([])),
+        "synthesis": synthesis.create_pipeline(),
+        **stages,
+        "check": ingestion.create_pipeline() + check.create_pipeline(),
+        "train_fold": training.create_fold_pipeline(),
+        "submission": submission.create_pipeline(),
+        "detection": detection.create_pipeline(),
+    }

@@ -1,0 +1,1 @@
+"""The stages: thin nodes, and wiring that reads like a table."""

@@ -1,0 +1,5 @@
+"""Checks of data and settings before time is spent on training."""
+
+from receipt_ocr.pipelines.check.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,86 @@
+"""Nodes of the check stage: each hands tables and settings to the library."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.receipts.findings import Finding
+
+if TYPE_CHECKING:
+    from receipt_ocr.receipts.samples import LabelledPage
+else:  # Kedro reads the signatures to check parameters: names must exist
+    LabelledPage = Any
+
+__all__ = ["collect_findings", "inspect_data", "inspect_targets", "overfit_one_page"]
+
+ROUND_TRIP_PAGES = 24
+OVERFIT_SECONDS = 60.0
+NOTHING_TO_LEARN = Finding(
+    "problem",
+    "round trip",
+    "no train page has a word to learn, so that no target can be drawn and no page learnt",
+    "check jsons/train.json, the rejected records and the 'illegibility' flags",
+)
+
+
+def inspect_data(
+    pages: pd.DataFrame, words: pd.DataFrame, rejected: pd.DataFrame, experiments: Experiments
+) -> list[Finding]:
+    """Look at the tables: rejects, frames, labels, sizes."""
+    from receipt_ocr.decoding.round_trip import inspect_capacity
+    from receipt_ocr.receipts.inspection import inspect_pages
+
+    recipe = experiments.chosen
+    findings = inspect_pages(pages, words, rejected, recipe.frame, recipe.targets)
+    return [*findings, inspect_capacity(pages["word_count"].tolist(), recipe.postprocess)]
+
+
+def inspect_targets(
+    pages: pd.DataFrame, words: pd.DataFrame, raw_receipts: Path, experiments: Experiments
+) -> tuple[list[Finding], object]:
+    """Decode targets as if they were a perfect output; draw the worst page (a Pillow image)."""
+    from PIL import Image
+
+    from receipt_ocr.decoding import round_trip
+    from receipt_ocr.receipts.images import read_upright
+
+    chosen = _choose_pages(pages, words, raw_receipts, ROUND_TRIP_PAGES)
+    if not chosen:
+        return [NOTHING_TO_LEARN], Image.new("RGB", (64, 64), "white")
+    recipe = experiments.chosen
+    settings = round_trip.TripSettings(
+        frame=recipe.frame, targets=recipe.targets, postprocess=recipe.postprocess
+    )
+    trips = [round_trip.decode_targets(page, settings) for page in chosen]
+    worst = min(trips, key=lambda trip: trip.score.hmean)
+    picture = round_trip.draw_round_trip(worst, read_upright(worst.page.path))
+    return [round_trip.inspect_round_trips(trips)], Image.fromarray(picture)
+
+
+def overfit_one_page(
+    pages: pd.DataFrame, words: pd.DataFrame, raw_receipts: Path, experiments: Experiments
+) -> list[Finding]:
+    """Train on the median page alone, for a minute at most."""
+    from receipt_ocr.detector.overfit import overfit_page
+
+    chosen = _choose_pages(pages, words, raw_receipts, 1)
+    recipe = experiments.chosen
+    return [overfit_page(recipe, page, OVERFIT_SECONDS).finding for page in chosen]
+
+
+def collect_findings(*findings: list[Finding]) -> list[dict[str, str]]:
+    """All findings in the order of the checks, as JSON."""
+    return [asdict(finding) for group in findings for finding in group]
+
+
+def _choose_pages(
+    pages: pd.DataFrame, words: pd.DataFrame, folder: Path, count: int
+) -> list[LabelledPage]:
+    from receipt_ocr.receipts.inspection import choose_pages
+    from receipt_ocr.receipts.samples import load_pages
+
+    names = choose_pages(pages, words, count)
+    return load_pages(pages[pages["subset"] == "train"], words, folder, names)

@@ -1,0 +1,52 @@
+"""Nodes of the detection stage."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.detector.settings import DetectionSettings
+
+if TYPE_CHECKING:
+    from receipt_ocr.detector.checkpoint import Checkpoint
+else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
+    Checkpoint = Any
+
+__all__ = ["detect_folder", "draw_detections"]
+
+log = logging.getLogger(__name__)
+
+SHOWN = 6
+COLUMNS = 3
+TILE_HEIGHT = 700
+
+
+def detect_folder(
+    detection: DetectionSettings, checkpoint: Checkpoint, tuned: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The words of every image in a folder, in the competition's JSON."""
+    from receipt_ocr.decoding.submission import build_submission
+    from receipt_ocr.detector.inference import Detector, detect_images
+    from receipt_ocr.receipts.images import list_images
+
+    settings = PostprocessSettings.model_validate(tuned["postprocess"]) if tuned else None
+    detector = Detector.restore(checkpoint, postprocess=settings)
+    polygons, sizes = detect_images(detector, list_images(detection.images_folder))
+    words = sum(len(found) for found in polygons.values())
+    log.info("Found %d words on %d images of %s", words, len(sizes), detection.images)
+    return build_submission(polygons, sizes)
+
+
+def draw_detections(detection: DetectionSettings, detected: dict[str, Any]) -> object:
+    """The first images with the words found on them (a Pillow image)."""
+    from PIL import Image
+
+    from receipt_ocr.evaluation.gallery import contact_sheet, draw_page
+    from receipt_ocr.receipts.images import read_upright
+
+    shown = list(detected["images"])[:SHOWN]
+    tiles = []
+    for name in shown:
+        words = detected["images"][name]["words"].values()
+        image = read_upright(detection.images_folder / name)
+        tiles.append(draw_page(image, [], [w["points"] for w in words], height=TILE_HEIGHT))
+    return Image.fromarray(contact_sheet(tiles, shown, COLUMNS))

@@ -1,0 +1,29 @@
+"""Wiring of the detection stage."""
+
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from receipt_ocr.pipelines.detection.nodes import detect_folder, draw_detections
+
+__all__ = ["create_pipeline"]
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Find the words on images that nobody has annotated, with the detector of one fold."""
+    return Pipeline(
+        [
+            Node(
+                detect_folder,
+                ["params:detection", "checkpoint", "tuned_postprocess"],
+                "detected_words",
+                name="detect_folder",
+            ),
+            Node(
+                draw_detections,
+                ["params:detection", "detected_words"],
+                "detected_picture",
+                name="draw_detections",
+            ),
+        ]
+    )

@@ -1,0 +1,5 @@
+"""Raw receipts -> tables of pages, words and rejects."""
+
+from receipt_ocr.pipelines.ingestion.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,5 @@
+"""Reporting: scores and histories -> a report in Markdown and its pictures."""
+
+from receipt_ocr.pipelines.reporting.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,5 @@
+"""Submission: polygons -> the contest's JSON and CSV."""
+
+from receipt_ocr.pipelines.submission.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

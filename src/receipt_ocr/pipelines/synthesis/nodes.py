@@ -1,0 +1,14 @@
+"""Node of the synthesis stage."""
+
+from collections.abc import Iterator
+
+from receipt_ocr.receipts.settings import SynthesisSettings
+
+
+# Kedro resolves a node's hints when it starts and validates parameters by them; a name that is
+# imported only for type checking would switch that off, so the pages are plain objects here.
+def draw_receipts(settings: SynthesisSettings) -> Iterator[object]:
+    """Draw the pages of all subsets, one at a time, as they are written."""
+    from receipt_ocr.receipts import synthesis
+
+    return synthesis.draw_receipts(settings)

@@ -1,0 +1,10 @@
+"""Settings -> a raw folder of synthetic receipts."""
+
+from kedro.pipeline import Node, Pipeline
+
+from receipt_ocr.pipelines.synthesis.nodes import draw_receipts
+
+
+def create_pipeline(**kwargs: object) -> Pipeline:
+    """The synthesis stage."""
+    return Pipeline([Node(draw_receipts, "params:synthesis", "raw_receipts", name="draw_receipts")])

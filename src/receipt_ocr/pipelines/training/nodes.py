@@ -1,0 +1,106 @@
+"""Nodes of the training stage: each adapts tables and settings to the library."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.receipts.settings import FOLD_COUNT
+
+if TYPE_CHECKING:
+    from receipt_ocr.decoding.maps import ProbabilityMap
+    from receipt_ocr.detector.checkpoint import Checkpoint
+else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
+    Checkpoint = ProbabilityMap = Any
+
+__all__ = [
+    "fold_selector",
+    "predict_holdout",
+    "predict_out_of_fold",
+    "predict_test",
+    "select_fold",
+    "train_detector",
+]
+
+LazyMaps = Mapping[str, Callable[[], ProbabilityMap]]
+
+
+def select_fold(folds: pd.DataFrame, fold: int) -> dict[str, list[str]]:
+    """Names of the pages that a fold trains on and is judged by."""
+    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < FOLD_COUNT:
+        raise ValueError(f"fold must be a whole number from 0 to {FOLD_COUNT - 1}, got {fold!r}")
+    in_fold = folds["fold"] == fold
+    return {
+        "training": folds.loc[~in_fold, "page"].tolist(),
+        "validation": folds.loc[in_fold, "page"].tolist(),
+    }
+
+
+def fold_selector(fold: int) -> Callable[[pd.DataFrame], dict[str, list[str]]]:
+    """:func:`select_fold` of one fold, for graphs that hold several."""
+
+    def select(folds: pd.DataFrame) -> dict[str, list[str]]:
+        return select_fold(folds, fold)
+
+    return select
+
+
+def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    experiments: Experiments,
+    split: dict[str, list[str]],
+    pages: pd.DataFrame,
+    words: pd.DataFrame,
+    raw_receipts: Path,
+    work_folder: Path,
+) -> tuple[Checkpoint, pd.DataFrame]:
+    """Train one fold; its best checkpoint and the history of its epochs."""
+    from receipt_ocr.detector.checkpoint import read_checkpoint
+    from receipt_ocr.detector.training import train_detector as train
+    from receipt_ocr.pipelines.training.tracking import fold_logger
+    from receipt_ocr.receipts.samples import load_pages
+
+    own = pages[pages["subset"] == "train"]
+    training = load_pages(own, words, raw_receipts, split["training"])
+    validation = load_pages(own, words, raw_receipts, split["validation"])
+    result = train(experiments.chosen, training, validation, work_folder, fold_logger(work_folder))
+    best = replace(read_checkpoint(result.checkpoint), history=result.history)
+    return best, pd.DataFrame(result.history)
+
+
+def predict_out_of_fold(
+    checkpoint: Checkpoint,
+    experiments: Experiments,
+    split: dict[str, list[str]],
+    pages: pd.DataFrame,
+    raw_receipts: Path,
+) -> LazyMaps:
+    """Maps of the fold's validation pages, which its detector has not trained on."""
+    own = pages[(pages["subset"] == "train") & pages["page"].isin(split["validation"])]
+    return _predict(checkpoint, experiments, own, raw_receipts)
+
+
+def predict_holdout(
+    checkpoint: Checkpoint, experiments: Experiments, pages: pd.DataFrame, raw_receipts: Path
+) -> LazyMaps:
+    """Maps of the holdout pages; none where the data has no holdout."""
+    return _predict(checkpoint, experiments, pages[pages["subset"] == "holdout"], raw_receipts)
+
+
+def predict_test(
+    checkpoint: Checkpoint, experiments: Experiments, pages: pd.DataFrame, raw_receipts: Path
+) -> LazyMaps:
+    """Maps of the test pages."""
+    return _predict(checkpoint, experiments, pages[pages["subset"] == "test"], raw_receipts)
+
+
+def _predict(
+    checkpoint: Checkpoint, experiments: Experiments, pages: pd.DataFrame, folder: Path
+) -> LazyMaps:
+    from receipt_ocr.detector.inference import Detector, predict_maps
+
+    detector = Detector.restore(checkpoint, expected=experiments.chosen)
+    paths = {str(row.page): folder / str(row.path) for row in pages.itertuples()}
+    return predict_maps(detector, paths)

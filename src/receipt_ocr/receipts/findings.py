@@ -1,0 +1,30 @@
+"""What a look at data or settings has found, and what to do about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Finding", "Level", "worst_level"]
+
+Level = Literal["ok", "warning", "problem"]
+
+_ORDER: tuple[Level, ...] = ("ok", "warning", "problem")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding, in words."""
+
+    level: Level
+    """``problem`` makes a good score impossible or unlikely, ``warning`` costs some of it."""
+    subject: str
+    """What was looked at, in a few words."""
+    message: str
+    """What was found, with its figures."""
+    advice: str = ""
+    """What to do; empty where nothing needs doing."""
+
+
+def worst_level(findings: Iterable[Finding]) -> Level:
+    """The most severe level; ``ok`` of nothing."""
+    return max((finding.level for finding in findings), key=_ORDER.index, default="ok")

@@ -1,0 +1,140 @@
+"""Detectors on disk: the round trip, and files that are something else."""
+
+import pickle
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+
+from receipt_ocr.detector.checkpoint import (
+    Checkpoint,
+    build_from_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from receipt_ocr.detector.module import DetectorModule
+from receipt_ocr.detector.network import build_network
+from receipt_ocr.detector.settings import Recipe
+
+HISTORY = [{"epoch": 0.0, "loss": 2.5, "hmean": 0.25}]
+
+
+@pytest.fixture
+def checkpoint(recipe: Recipe) -> Checkpoint:
+    network = build_network(recipe.network)
+    return Checkpoint(Path("memory"), recipe, dict(network.state_dict()), 3, HISTORY)
+
+
+@pytest.fixture
+def stored(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    file = tmp_path / "deep" / "fold_0.ckpt"
+    write_checkpoint(checkpoint, file)
+    return file
+
+
+def test_a_checkpoint_returns_as_it_was_written(checkpoint: Checkpoint, stored: Path) -> None:
+    read = read_checkpoint(stored)
+    assert (read.source, read.recipe, read.epoch) == (stored, checkpoint.recipe, 3)
+    assert read.history == HISTORY
+    assert read.state.keys() == checkpoint.state.keys()
+    assert all(torch.equal(read.state[k], checkpoint.state[k]) for k in read.state)
+    assert [f.name for f in stored.parent.iterdir()] == ["fold_0.ckpt"]
+
+
+def test_the_network_comes_back_ready_to_predict(checkpoint: Checkpoint, stored: Path) -> None:
+    network = build_from_checkpoint(read_checkpoint(stored), expected=checkpoint.recipe)
+    assert not network.training
+    original = build_network(checkpoint.recipe.network)
+    original.load_state_dict(checkpoint.state)
+    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(network.predict(images), original.eval().predict(images))
+
+
+def test_a_checkpoint_that_lightning_saved_can_be_read(recipe: Recipe, tmp_path: Path) -> None:
+    module = DetectorModule(recipe, [], steps_per_epoch=1)
+    module.history = HISTORY
+    trainer = lightning.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    trainer.strategy.connect(module)
+    trainer.save_checkpoint(tmp_path / "lightning.ckpt")
+    read = read_checkpoint(tmp_path / "lightning.ckpt")
+    assert (read.recipe, read.epoch, read.history) == (recipe, 0, HISTORY)
+    build_from_checkpoint(read)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*fold_9\.ckpt; train the fold"):
+        read_checkpoint(tmp_path / "fold_9.ckpt")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"an essay on receipts",
+        pickle.dumps({"state_dict": {}}, protocol=2),
+        b"PK\x03\x04 torn archive",
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "other.ckpt"
+    file.write_bytes(content)
+    message = r"other\.ckpt is not a detector's checkpoint.*give a file that train_fold has written"
+    with pytest.raises(ValueError, match=message):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"weights": torch.zeros(1)},
+        torch.zeros(3),
+        [1, 2],
+        "text",
+        {"hyper_parameters": {"recipe": {}}, "state_dict": 5, "epoch": 0, "history": []},
+    ],
+)
+def test_what_torch_reads_but_is_no_detector_is_named(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match=r"other\.ckpt is not a detector's checkpoint"):
+        read_checkpoint(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_named(stored: Path, share: float) -> None:
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(
+        ValueError, match=r"fold_0\.ckpt is not a detector's checkpoint, or damaged"
+    ):
+        read_checkpoint(stored)
+
+
+def test_settings_of_another_version_are_named(checkpoint: Checkpoint, stored: Path) -> None:
+    content = torch.load(stored, weights_only=True)
+    content["hyper_parameters"]["recipe"]["network"]["dropout"] = 0.5
+    torch.save(content, stored)
+    with pytest.raises(ValueError, match=r"(?s)fold_0\.ckpt was trained with settings.*dropout"):
+        read_checkpoint(stored)
+
+
+def test_another_architecture_than_expected_is_named(checkpoint: Checkpoint, stored: Path) -> None:
+    network = checkpoint.recipe.network.model_copy(update={"inner_channels": 32})
+    expected = checkpoint.recipe.model_copy(update={"network": network})
+    message = (
+        r"fold_0\.ckpt holds another architecture: test_resnet 16/4, while the experiment asks "
+        r"for test_resnet 32/4; retrain the fold or select"
+    )
+    with pytest.raises(ValueError, match=message):
+        build_from_checkpoint(read_checkpoint(stored), expected)
+
+
+def test_foreign_weights_are_named(checkpoint: Checkpoint, stored: Path) -> None:
+    foreign = Checkpoint(stored, checkpoint.recipe, {"conv.weight": torch.zeros(1)}, 0, [])
+    message = r"fold_0\.ckpt does not hold the weights of test_resnet 16/4: .*; give a file that"
+    with pytest.raises(ValueError, match=message):
+        build_from_checkpoint(foreign)
+    wider = {k: torch.cat([v, v]) if v.ndim else v for k, v in checkpoint.state.items()}
+    with pytest.raises(ValueError, match=message):
+        build_from_checkpoint(Checkpoint(stored, checkpoint.recipe, wider, 0, []))

@@ -1,0 +1,153 @@
+"""The network's shapes and ranges, and what it says of encoders that do not fit."""
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from receipt_ocr.detector.network import (
+    DBNet,
+    Decoder,
+    Head,
+    build_encoder,
+    build_network,
+)
+from receipt_ocr.detector.settings import NetworkSettings
+
+TINY = ["test_resnet", "test_efficientnet", "test_convnext"]
+
+
+def tiny(encoder: str = "test_resnet") -> NetworkSettings:
+    return NetworkSettings(encoder=encoder, pretrained=False, inner_channels=16, output_channels=4)
+
+
+def random_images(height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (2, 3, height, width), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("encoder", TINY)
+def test_maps_have_the_size_of_the_images_and_lie_in_range(encoder: str) -> None:
+    network = build_network(tiny(encoder)).train()
+    output = network(random_images(64, 96))
+    for map_ in output:
+        assert map_.shape == (2, 1, 64, 96)
+        assert map_.dtype == torch.float32
+        assert torch.isfinite(map_).all()
+    for map_ in (output.threshold, output.binary):
+        assert map_.min() >= 0 and map_.max() <= 1
+
+
+def test_the_binary_map_is_the_steep_step_between_probability_and_threshold() -> None:
+    network = build_network(tiny()).eval()
+    with torch.no_grad():
+        output = network(random_images(64, 64))
+    expected = 1 / (1 + torch.exp(-50.0 * (output.logits.sigmoid() - output.threshold)))
+    torch.testing.assert_close(output.binary, expected)
+
+
+def test_prediction_is_the_sigmoid_of_the_logits() -> None:
+    network = build_network(tiny()).eval()
+    images = random_images(64, 96)
+    with torch.no_grad():
+        assert torch.equal(network.predict(images), network(images).logits.sigmoid())
+        assert torch.equal(network.predict(images.float()), network.predict(images))
+
+
+def test_images_are_normalised_as_the_encoder_was_trained() -> None:
+    seen: list[torch.Tensor] = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+            seen.append(images)
+            return [images[:, :1, ::stride, ::stride] for stride in (4, 8, 16, 32)]
+
+    network = DBNet(Spy(), Decoder([1] * 4, 8, 4), Head(16, 50.0), (0.5,) * 3, (0.25,) * 3)
+    network.eval().predict(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8))
+    torch.testing.assert_close(seen[0], torch.full((1, 3, 32, 32), (1 - 0.5) / 0.25))
+    lite = build_network(tiny("tf_efficientnet_lite0"))
+    assert lite.mean.flatten().tolist() == [127.5] * 3
+    assert lite.std.flatten().tolist() == [127.5] * 3
+
+
+def parameters(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in module.named_parameters()}
+
+
+@pytest.mark.parametrize(("inner", "output"), [(256, 64), (64, 16)])
+def test_decoder_and_head_have_the_published_layers(inner: int, output: int) -> None:
+    channels = [96, 192, 384, 768]
+    decoder = Decoder(channels, inner, output)
+    shapes = parameters(decoder)
+    for level, count in enumerate(channels):
+        assert shapes[f"lateral.{level}.weight"] == (inner, count, 1, 1)
+        assert shapes[f"smooth.{level}.weight"] == (output, inner, 3, 3)
+    assert len(shapes) == 8
+    assert decoder.out_channels == 4 * output
+    # Each branch: 3x3 convolution to a quarter, then twice enlarged by a 2x2 transposed one.
+    head = parameters(Head(4 * output, 50.0))
+    for branch in ("probability", "threshold"):
+        assert head[f"{branch}.0.weight"] == (output, 4 * output, 3, 3)
+        assert head[f"{branch}.3.weight"] == (output, output, 2, 2)
+        assert head[f"{branch}.6.weight"] == (output, 1, 2, 2)
+        assert head[f"{branch}.6.bias"] == (1,)
+
+
+def test_the_decoder_adds_coarse_levels_to_finer_ones() -> None:
+    # Identity laterals and averaging smooths: the finest level is the sum of all four.
+    decoder = Decoder([1] * 4, 1, 1)
+    with torch.no_grad():
+        for layer in decoder.lateral:
+            layer.weight.fill_(1.0)
+        for layer in decoder.smooth:
+            layer.weight.zero_()
+            layer.weight[0, 0, 1, 1] = 1.0
+        levels = [torch.full((1, 1, 8 >> i, 8 >> i), 10.0**i) for i in range(4)]
+        joined = decoder(levels)
+    assert joined.shape == (1, 4, 8, 8)
+    assert joined[0, :, 0, 0].tolist() == [1111.0, 1110.0, 1100.0, 1000.0]
+
+
+def test_an_unknown_encoder_lists_similar_names() -> None:
+    with pytest.raises(ValueError, match=r"no model 'resnet_51'; similar names: .*resnet"):
+        build_encoder(tiny("resnet_51"))
+    with pytest.raises(ValueError, match="similar names: none"):
+        build_encoder(tiny("nothing_like_this"))
+
+
+def test_an_encoder_without_the_strides_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'test_vit' has no features at stride 4, only \[16"):
+        build_encoder(tiny("test_vit"))
+
+
+def test_an_encoder_with_channels_last_features_is_refused() -> None:
+    with pytest.raises(ValueError, match="'test_mambaout' gives NHWC features"):
+        build_encoder(tiny("test_mambaout"))
+
+
+def test_an_encoder_without_weights_on_the_hub_is_refused() -> None:
+    settings = NetworkSettings(encoder="resnetblur18")
+    with pytest.raises(ValueError, match=r"'resnetblur18' gets no weights from the model hub: No "):
+        build_encoder(settings)
+    assert build_encoder(settings, load_weights=False)
+
+
+@pytest.mark.parametrize("encoder", TINY)
+def test_a_weights_file_fills_every_layer_of_the_encoder(encoder: str, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    whole = timm.create_model(encoder)
+    torch.save(whole.state_dict(), tmp_path / "weights.pth")
+    settings = NetworkSettings(encoder=encoder, encoder_weights=str(tmp_path / "weights.pth"))
+    # Wrapped encoders join a layer's first names by underscores.
+    expected = {name.replace(".", "_"): value for name, value in whole.state_dict().items()}
+    for name, value in build_encoder(settings).state_dict().items():
+        assert torch.equal(value, expected[name.replace(".", "_")]), name
+
+
+@pytest.mark.parametrize("encoder", TINY)
+def test_a_weights_file_of_another_network_is_refused(encoder: str, tmp_path: Path) -> None:
+    torch.save({"layer.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
+    settings = NetworkSettings(encoder=encoder, encoder_weights=str(tmp_path / "other.pth"))
+    with pytest.raises(ValueError, match=rf"'{encoder}' gets no weights from .*other\.pth"):
+        build_encoder(settings)

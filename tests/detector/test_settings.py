@@ -1,0 +1,79 @@
+"""The recipe's defaults are those of the configuration, and variants are checked at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from receipt_ocr.detector.settings import Experiments, Recipe
+
+BASE = Path(__file__).resolve().parents[2] / "conf" / "base" / "parameters.yml"
+
+
+def without_references(block: dict[str, Any]) -> dict[str, Any]:
+    """The block as JSON has it, less the values that a run fills in (``${...}``)."""
+    kept: dict[str, Any] = {}
+    for key, value in block.items():
+        if isinstance(value, dict):
+            kept[key] = without_references(value)
+        elif not (isinstance(value, str) and value.startswith("${")):
+            kept[key] = value
+    return kept
+
+
+def experiments(**variants: dict[str, Any]) -> Experiments:
+    return Experiments.model_validate({"selected": "a", "recipe": {}, "variants": variants})
+
+
+def test_the_configured_recipe_writes_out_every_default() -> None:
+    written = yaml.safe_load(BASE.read_text(encoding="utf-8"))["experiments"]["recipe"]
+    defaults = Recipe().model_dump(mode="json")
+    assert written["training"].pop("resume") == "${runtime_params:resume,true}"
+    assert defaults["training"].pop("resume") is True
+    assert without_references(written) == written  # nothing else is filled in by a run
+    assert written == defaults
+
+
+def test_a_variant_holds_only_its_differences() -> None:
+    chosen = experiments(a={"network": {"encoder": "resnet50"}, "training": {"epochs": 3}}).chosen
+    assert (chosen.network.encoder, chosen.training.epochs) == ("resnet50", 3)
+    assert chosen.network.inner_channels == Recipe().network.inner_channels
+    assert experiments(a={}).chosen == Recipe()
+
+
+@pytest.mark.parametrize("sizes", [{0: 320}, {"0": 320}, [{"epoch": 0, "size": 320}]])
+def test_the_sizes_of_a_variant_replace_those_of_the_recipe(sizes: object) -> None:
+    frame = experiments(a={"frame": {"sizes": sizes}}).chosen.frame
+    assert (frame.size_at(0), frame.size_at(9), frame.final_size) == (320, 320, 320)
+    assert frame.last_switch == 0
+    assert frame.shape == Recipe().frame.shape
+
+
+def test_an_unknown_experiment_lists_the_known_ones() -> None:
+    with pytest.raises(ValidationError, match=r"unknown experiment 'a'; known are b, c"):
+        experiments(c={}, b={})
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "value"),
+    [
+        ({"training": {"learning_rate": "fast"}}, "training.learning_rate", "fast"),
+        ({"training": {"epochs": 0}}, "training.epochs", "0"),
+        ({"network": {"encodr": "resnet18"}}, "network.encodr", "resnet18"),
+        ({"frame": {"sizes": {0: 500}}}, "frame", "500"),
+        ({"postprocess": {"thresh": 1.5}}, "postprocess.thresh", r"1\.5"),
+        ({"trainings": {}}, "trainings", "{}"),
+    ],
+)
+def test_a_wrong_value_in_any_variant_is_named(
+    changes: dict[str, Any], key: str, value: str
+) -> None:
+    with pytest.raises(ValidationError, match=rf"(?s){key}.*{value}"):
+        experiments(a={}, never_selected=changes)
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = experiments(a={"frame": {"sizes": {0: 320, 2: 640}, "crop": [64, 96]}}).chosen
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe

@@ -1,0 +1,312 @@
+"""A training from pages to files: what it leaves, and that interruptions change nothing."""
+
+import logging
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.loggers import CSVLogger
+
+from receipt_ocr.detector.checkpoint import read_checkpoint
+from receipt_ocr.detector.module import DetectorModule
+from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.training import TrainingResult, train_detector
+from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.settings import FrameSettings
+
+Pages = list[LabelledPage]
+
+
+class MachineLostError(Exception):
+    """Stands for a machine that is taken away."""
+
+
+def changed(recipe: Recipe, **training: Any) -> Recipe:
+    settings = recipe.training.model_copy(update=training)
+    return recipe.model_copy(update={"training": settings})
+
+
+def last_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(folder / "last.ckpt").state
+
+
+def fake_scores(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+    """Let the epochs' H-means be these."""
+
+    def append_row(self: DetectorModule) -> None:
+        self._scores = []
+        value = values[self.current_epoch]
+        self.log("hmean", value)
+        self.log_dict({"precision": value, "recall": value})
+
+    monkeypatch.setattr(DetectorModule, "on_validation_epoch_end", append_row)
+
+
+def interrupt_in(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Break off in the middle of an epoch, after its first step."""
+    step = DetectorModule.training_step
+
+    def breaking(self: DetectorModule, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
+        if self.current_epoch == epoch and index == 1:
+            raise MachineLostError
+        return step(self, batch, index)
+
+    monkeypatch.setattr(DetectorModule, "training_step", breaking)
+
+
+def test_a_training_leaves_history_best_checkpoints_and_a_result(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = tmp_path / "fold_0"
+    logger = CSVLogger(tmp_path / "figures")
+    with caplog.at_level(logging.INFO, logger="receipt_ocr"):
+        result = train_detector(recipe, training_pages, validation_pages, folder, logger)
+    assert [row["epoch"] for row in result.history] == [0.0, 1.0]
+    assert [row["size"] for row in result.history] == [64.0, 96.0]
+    assert set(result.history[0]) == {
+        *("epoch", "size", "learning_rate", "precision", "recall", "hmean"),
+        *("loss", "loss_shrink", "loss_threshold", "loss_binary"),
+    }
+    row = result.history[1]
+    weighted = 5 * row["loss_shrink"] + 10 * row["loss_threshold"] + row["loss_binary"]
+    assert row["loss"] == pytest.approx(weighted, rel=1e-5)
+    assert result.stopped_by == "2 epochs"
+    assert result.best_hmean == max(row["hmean"] for row in result.history)
+    assert re.fullmatch(r"epoch=0[01]-hmean=[01]\.\d{4}\.ckpt", result.checkpoint.name)
+    assert read_checkpoint(result.checkpoint).epoch == result.best_epoch
+    assert sorted(f.name for f in folder.iterdir() if f.suffix != ".ckpt") == [
+        "finished.json",
+        "settings.json",
+    ]
+    lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Epoch")]
+    assert re.match(
+        r"Epoch 1/1: size 96, loss \d+\.\d{4}, precision .*, H-mean .*, \d+ s", lines[1]
+    )
+    assert len(lines) == 2
+    logged = (Path(logger.log_dir) / "metrics.csv").read_text().splitlines()
+    assert {"hmean", "precision", "recall", "train_loss"} <= set(logged[0].split(","))
+
+
+def test_a_finished_training_is_not_repeated(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "fold_0"
+    short = changed(recipe, epochs=1)
+    first = train_detector(short, training_pages, validation_pages, folder)
+    interrupt_in(monkeypatch, epoch=0)  # training anything would raise
+    assert train_detector(short, training_pages, validation_pages, folder) == first
+    # What does not change the result may change.
+    other_machine = changed(short, workers=3, threads=2, kept_checkpoints=1)
+    assert train_detector(other_machine, training_pages, validation_pages, folder) == first
+    moved = folder.rename(tmp_path / "elsewhere")
+    again = train_detector(short, training_pages, validation_pages, moved)
+    assert again.checkpoint == moved / first.checkpoint.name
+    again.checkpoint.unlink()
+    with pytest.raises(FileNotFoundError, match=r"epoch=00.* is gone.*resume=false"):
+        train_detector(short, training_pages, validation_pages, moved)
+
+
+def test_other_settings_or_pages_in_the_folder_are_named(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    interrupt_in(monkeypatch, epoch=0)
+    folder = tmp_path / "fold_0"
+    with pytest.raises(MachineLostError):
+        train_detector(recipe, training_pages, validation_pages, folder)
+    hotter = changed(recipe, learning_rate=0.01)
+    message = r"recipe\.training\.learning_rate was 0\.00045, now 0\.01.*resume=false"
+    with pytest.raises(ValueError, match=message):
+        train_detector(hotter, training_pages, validation_pages, folder)
+    with pytest.raises(ValueError, match=r"first difference: training_pages was"):
+        train_detector(recipe, training_pages[1:], validation_pages, folder)
+    training_pages[0].polygons[0][0, 0] += 1
+    with pytest.raises(ValueError, match=r"first difference: training_pages was"):
+        train_detector(recipe, training_pages, validation_pages, folder)
+
+
+def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fold_0"
+    short = changed(recipe, epochs=1)
+    train_detector(short, training_pages, validation_pages, folder)
+    over = changed(recipe, epochs=1, learning_rate=0.01, resume=False)
+    result = train_detector(over, training_pages, validation_pages, folder)
+    assert len(result.history) == 1
+    assert len(list(folder.glob("epoch=*.ckpt"))) == 1
+    pages = training_pages[0].path.parent
+    with pytest.raises(ValueError, match=r"something else than a training"):
+        train_detector(over, training_pages, validation_pages, pages)
+    assert training_pages[0].path.is_file()
+
+
+def test_an_interrupted_and_resumed_training_equals_an_unbroken_one(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = changed(recipe, epochs=3, schedule="one_cycle", learning_rate=0.01)
+    whole = train_detector(recipe, training_pages, validation_pages, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    with monkeypatch.context() as patch, pytest.raises(MachineLostError):
+        interrupt_in(patch, epoch=2)
+        train_detector(recipe, training_pages, validation_pages, broken)
+    # The folder may have been copied to another machine meanwhile.
+    moved = tmp_path / "moved"
+    shutil.copytree(broken, moved)
+    shutil.rmtree(broken)
+    resumed = train_detector(recipe, training_pages, validation_pages, moved)
+    assert resumed.history == whole.history
+    assert resumed.checkpoint == moved / whole.checkpoint.name
+    expected = last_weights(tmp_path / "whole")
+    for name, value in last_weights(moved).items():
+        assert torch.equal(value, expected[name]), name
+    assert sorted(f.name for f in moved.iterdir()) == sorted(
+        f.name for f in (tmp_path / "whole").iterdir()
+    )
+
+
+def test_the_best_epochs_and_the_last_are_kept(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_scores(monkeypatch, [0.5, 0.25, 0.75, 0.75, 0.125])
+    recipe = changed(recipe, epochs=5, kept_checkpoints=2)
+    result = train_detector(recipe, training_pages[:2], validation_pages, tmp_path / "fold_0")
+    # Of two equal epochs the earlier is the best.
+    assert (result.best_epoch, result.best_hmean) == (2, 0.75)
+    assert sorted(f.name for f in (tmp_path / "fold_0").glob("*.ckpt")) == [
+        "epoch=02-hmean=0.7500.ckpt",
+        "epoch=03-hmean=0.7500.ckpt",
+        "last.ckpt",
+    ]
+    assert read_checkpoint(tmp_path / "fold_0" / "last.ckpt").epoch == 4
+
+
+def test_a_training_that_finds_nothing_still_leaves_a_checkpoint(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_scores(monkeypatch, [0.0, 0.0])
+    result = train_detector(recipe, training_pages[:2], validation_pages, tmp_path / "fold_0")
+    assert (result.best_epoch, result.checkpoint.name) == (0, "epoch=00-hmean=0.0000.ckpt")
+    assert read_checkpoint(result.checkpoint).epoch == 0
+
+
+def test_patience_counts_from_the_final_size_on_and_survives_an_interruption(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The final size comes at epoch 2; the best epoch before it starts no count.
+    frame = FrameSettings(sizes={0: 64, 2: 96})
+    recipe = changed(recipe, epochs=9, patience=2).model_copy(update={"frame": frame})
+    fake_scores(monkeypatch, [0.9, 0.5, 0.5, 0.625, 0.5, 0.5, 1.0, 1.0, 1.0])
+    folder = tmp_path / "fold_0"
+
+    def train() -> TrainingResult:
+        return train_detector(recipe, training_pages[:2], validation_pages, folder)
+
+    with monkeypatch.context() as patch, pytest.raises(MachineLostError):
+        interrupt_after_epoch(patch, epoch=4)
+        train()
+    result = train()
+    assert [row["epoch"] for row in result.history] == [0, 1, 2, 3, 4, 5]
+    assert (result.best_epoch, result.stopped_by) == (0, "patience of 2 epochs")
+    # Killed between the last epoch and the note that the training is finished:
+    (folder / "finished.json").unlink()
+    assert train() == result
+
+
+def interrupt_after_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Break off as soon as the files of an epoch are written."""
+    start = DetectorModule.on_train_epoch_start
+
+    def breaking(self: DetectorModule) -> None:
+        if self.current_epoch == epoch + 1:
+            raise MachineLostError
+        start(self)
+
+    monkeypatch.setattr(DetectorModule, "on_train_epoch_start", breaking)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_advice(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    wild = changed(recipe, learning_rate=1e30)
+    with pytest.raises(
+        ValueError, match=r"nan in epoch 0; lower training\.learning_rate \(1e\+30\)"
+    ):
+        train_detector(wild, training_pages, validation_pages, tmp_path / "fold_0")
+
+
+def test_pages_must_stand_on_one_side_and_both_sides_need_some(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fold_0"
+    with pytest.raises(ValueError, match=r"'train_0\.png' would be trained on and judged by"):
+        train_detector(recipe, training_pages, training_pages[:1], folder)
+    with pytest.raises(ValueError, match=r"got 0 to learn from and 2 to judge by"):
+        train_detector(recipe, [], validation_pages, folder)
+    with pytest.raises(ValueError, match=r"got 5 to learn from and 0 to judge by"):
+        train_detector(recipe, training_pages, [], folder)
+    assert not folder.exists()
+
+
+def test_a_training_and_its_resumption_are_quiet(  # noqa: PLR0917
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(MachineLostError):
+        interrupt_in(patch, epoch=1)
+        train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
+    train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
+    assert [str(w.message) for w in recwarn] == []
+    assert "it/s" not in capfd.readouterr().out  # no progress bar without a terminal
+
+
+def test_a_terminal_shows_a_bar_with_loss_and_hmean(  # noqa: PLR0917
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    logger = CSVLogger(tmp_path / "figures")
+    train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0", logger)
+    shown = capsys.readouterr().out
+    assert re.search(r"Epoch 1: .*loss=.*hmean=", shown)
+    assert "v_num" not in shown

@@ -1,0 +1,116 @@
+"""Bootstrap intervals: known widths, pairs, seeds and what is refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from receipt_ocr.evaluation.uncertainty import PairedComparison, bootstrap_mean, compare_paired
+
+scores = st.lists(st.floats(0, 1), min_size=2, max_size=30)
+
+
+def test_the_interval_has_the_width_that_theory_gives() -> None:
+    # Half zeros, half ones: the mean of 400 resampled pages has the standard deviation
+    # sqrt(0.5 * 0.5 / 400) = 0.025, so 95 % lie within 0.5 -+ 1.96 * 0.025.
+    found = bootstrap_mean([0.0, 1.0] * 200)
+    assert found.mean == 0.5
+    assert found.low == pytest.approx(0.451, abs=0.004)
+    assert found.high == pytest.approx(0.549, abs=0.004)
+
+
+def test_a_lower_level_gives_a_narrower_interval() -> None:
+    values = np.linspace(0.2, 0.9, 40)
+    wide, narrow = bootstrap_mean(values), bootstrap_mean(values, level=0.5)
+    assert wide.low < narrow.low < narrow.mean < narrow.high < wide.high
+
+
+def test_two_pages_give_the_ends_as_interval() -> None:
+    # A resample of two pages has the mean 0.2, 0.4 or 0.6 with chances 1/4, 1/2, 1/4.
+    found = bootstrap_mean([0.2, 0.6])
+    assert (found.low, found.high) == pytest.approx((0.2, 0.6))
+
+
+def test_the_seed_decides_the_draws() -> None:
+    values = np.random.default_rng(1).uniform(size=50)
+    assert bootstrap_mean(values, seed=3) == bootstrap_mean(values, seed=3)
+    assert bootstrap_mean(values, seed=3) != bootstrap_mean(values, seed=4)
+
+
+def test_draws_in_blocks_reach_every_resample(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(1).uniform(size=50)
+    monkeypatch.setattr("receipt_ocr.evaluation.uncertainty._DRAWS_AT_ONCE", 120)  # 2 resamples
+    in_blocks = bootstrap_mean(values, resamples=1001)
+    monkeypatch.undo()
+    # numpy's generator draws the same numbers whether asked at once or in parts.
+    assert in_blocks == bootstrap_mean(values, resamples=1001)
+
+
+@given(scores)
+@settings(max_examples=25)
+def test_the_interval_lies_between_the_lowest_and_the_highest_page(values: list[float]) -> None:
+    found = bootstrap_mean(values, resamples=200)
+    assert min(values) - 1e-12 <= found.low <= found.high <= max(values) + 1e-12
+
+
+def test_a_small_gain_on_every_page_is_better_however_much_pages_differ() -> None:
+    b = np.random.default_rng(0).uniform(0.3, 0.9, 60)
+    found = compare_paired(b + 0.01, b)
+    assert found.difference == pytest.approx(0.01)
+    assert (found.low, found.high) == pytest.approx((0.01, 0.01))
+    assert found.pages == 60
+    assert found.verdict == "better"
+
+
+def test_the_comparison_turns_round_with_its_sides() -> None:
+    b = np.random.default_rng(0).uniform(0.3, 0.9, 60)
+    assert compare_paired(b - 0.01, b).verdict == "worse"
+
+
+def test_differences_that_cancel_out_cannot_be_told_apart() -> None:
+    b = np.full(40, 0.5)
+    a = b + np.tile([0.1, -0.1], 20)
+    found = compare_paired(a, b)
+    assert found.low < 0 < found.high
+    assert found.verdict == "cannot be told apart"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.0, 0.1, "cannot be told apart"),
+        (-0.1, 0.0, "cannot be told apart"),
+        (0.0, 0.0, "cannot be told apart"),
+        (1e-6, 0.1, "better"),
+        (-0.1, -1e-6, "worse"),
+    ],
+)
+def test_zero_at_the_end_of_the_interval_decides_nothing(
+    low: float, high: float, verdict: str
+) -> None:
+    assert PairedComparison((low + high) / 2, low, high, 10).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "message"),
+    [
+        ([], {}, r"2 or more, got shape \(0,\)"),
+        ([0.5], {}, r"2 or more, got shape \(1,\)"),
+        ([[0.5, 0.5]], {}, r"one number a page, 2 or more, got shape \(1, 2\)"),
+        ([0.5, np.nan], {}, "must be finite, got nan"),
+        ([0.5, 0.6], {"level": 1.0}, "level must lie between 0 and 1 .* got 1.0"),
+        ([0.5, 0.6], {"resamples": 0}, "resamples be 1 or more, got 0.95, 0"),
+    ],
+)
+def test_malformed_questions_are_refused(
+    values: list[Any], more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        bootstrap_mean(values, **more)
+
+
+def test_pairs_must_be_of_the_same_pages() -> None:
+    with pytest.raises(ValueError, match="same pages, got 3, 2"):
+        compare_paired([0.1, 0.2, 0.3], [0.1, 0.2])

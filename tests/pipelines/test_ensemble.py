@@ -1,0 +1,258 @@
+"""Tuning, ensemble and submission as Kedro runs them, on maps drawn by the test."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from receipt_ocr.datasets.probability_maps import StoredMaps
+from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, PostprocessSettings
+from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.pipelines import ensemble, submission, tuning
+from receipt_ocr.receipts.settings import FOLD_COUNT
+
+WIDTH, HEIGHT = 240, 160
+MAP_TO_PAGE = np.diag([2.0, 2.0, 1.0])
+BARS = ((20, 20, 60, 32), (20, 50, 90, 62))  # left, top, right, bottom in map pixels
+GRID = GridSettings(thresh=(0.2, 0.6), box_thresh=(0.3,), unclip_ratio=(1.0,))
+RECIPE = Recipe(postprocess=PostprocessSettings(thresh=0.3, box_thresh=0.3, unclip_ratio=1.0))
+ALL = range(FOLD_COUNT)
+RESULTS = ("chosen_postprocess", "page_scores", "scores", "ensemble_test_maps", "test_detections")
+
+Maps = dict[str, Callable[[], ProbabilityMap]]
+
+
+class KeptDataset(MemoryDataset):
+    """Stays in memory after its last reader, so that a test can look at it."""
+
+    def _release(self) -> None:
+        pass
+
+
+def draw_map(levels: tuple[int, int], noise: int = 0) -> ProbabilityMap:
+    """Two bars of these 8-bit levels on a page of twice the map's size."""
+    values = np.zeros((HEIGHT // 2, WIDTH // 2), dtype=np.uint8)
+    for (left, top, right, bottom), level in zip(BARS, levels, strict=True):
+        values[top:bottom, left:right] = level
+    values[70:78, 5:9] = noise
+    return ProbabilityMap(values, MAP_TO_PAGE, WIDTH, HEIGHT)
+
+
+def maps_of(names: list[str], levels: tuple[int, int] = (230, 200)) -> Maps:
+    return {name: partial(draw_map, levels) for name in names}
+
+
+def words_of(page: str, subset: str) -> list[tuple[Any, ...]]:
+    """The bars as words, a little larger than their kernels."""
+    return [
+        (
+            page,
+            subset,
+            str(number),
+            [2.0 * v for v in (x1 - 3, y1 - 3, x2 + 3, y1 - 3, x2 + 3, y2 + 3, x1 - 3, y2 + 3)],
+            False,
+        )
+        for number, (x1, y1, x2, y2) in enumerate(BARS)
+    ]
+
+
+def make_tables(test_truth: bool = True) -> dict[str, pd.DataFrame]:
+    names = [(f"train_{fold}.jpg", "train") for fold in ALL]
+    names += [("val_0.jpg", "holdout"), ("test_0.jpg", "test"), ("test_1.jpg", "test")]
+    rows = [(name, subset, WIDTH, HEIGHT, subset != "test" or test_truth) for name, subset in names]
+    words = [word for name, subset in names for word in words_of(name, subset)]
+    rejected = [
+        ("test", "test_broken.jpg", "", "image_unreadable", "cut off"),
+        ("test", "test_gone.jpg", "", "image_missing", "no such file"),
+        ("test", "test_0.jpg", "7", "zero_area", "a line"),
+        ("train", "train_broken.jpg", "", "image_unreadable", "cut off"),
+    ]
+    return {
+        "pages": pd.DataFrame(rows, columns=["page", "subset", "width", "height", "has_truth"]),
+        "words": pd.DataFrame(words, columns=["page", "subset", "word", "polygon", "ignored"]),
+        "rejected": pd.DataFrame(rejected, columns=["subset", "page", "word", "reason", "detail"]),
+    }
+
+
+def make_catalog(
+    members: Any = "all",
+    *,
+    maps: Mapping[str, Any] | None = None,
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    tuned: dict[str, Any] | None = None,
+    **settings: Any,
+) -> DataCatalog:
+    """Every fold with its maps; ``maps`` replaces some of them."""
+    entries: dict[str, Any] = {
+        "params:ensemble": EnsembleSettings(members=members, **settings),
+        "params:tuning": GRID,
+        "params:experiments": Experiments(selected="tiny", recipe=RECIPE, variants={"tiny": {}}),
+        "tuned_postprocess": tuned,
+        **(tables or make_tables()),
+    }
+    for fold in ALL:
+        entries[f"fold_{fold}_out_of_fold_maps"] = maps_of([f"train_{fold}.jpg"])
+        entries[f"fold_{fold}_holdout_maps"] = maps_of(["val_0.jpg"])
+        entries[f"fold_{fold}_test_maps"] = maps_of(["test_0.jpg", "test_1.jpg"])
+    entries |= maps or {}
+    catalog = DataCatalog(
+        {name: KeptDataset(value, copy_mode="assign") for name, value in entries.items()}
+    )
+    for name in ("tuning_table", "submission_json", "submission_csv", *RESULTS):
+        catalog[name] = KeptDataset(copy_mode="assign")
+    return catalog
+
+
+def run(catalog: DataCatalog, with_tuning: bool = False) -> None:
+    pipeline = ensemble.create_pipeline() + submission.create_pipeline()
+    if with_tuning:
+        pipeline += tuning.create_pipeline()
+    SequentialRunner().run(pipeline, catalog)
+
+
+def test_all_members_go_from_maps_to_a_submission() -> None:
+    catalog = make_catalog()
+    run(catalog, with_tuning=True)
+    scores = catalog.load("scores").set_index(["subset", "member"])["hmean"]
+    assert scores.to_dict() == dict.fromkeys(
+        [
+            *(("out_of_fold", f"fold_{fold}") for fold in ALL),
+            *((s, m) for s in ("holdout", "test") for m in [f"fold_{k}" for k in ALL]),
+            ("holdout", "ensemble"),
+            ("test", "ensemble"),
+        ],
+        1.0,
+    )
+    assert len(catalog.load("page_scores")) == 5 + 6 * 1 + 6 * 2
+    table = catalog.load("submission_csv").set_index("filename")["polygons"]
+    assert len(table["test_0.jpg"].split("|")) == 2
+    images = catalog.load("submission_json")["images"]
+    assert sorted(images) == ["test_0.jpg", "test_1.jpg", "test_broken.jpg", "test_gone.jpg"]
+
+
+def test_a_test_page_that_cannot_be_read_keeps_its_row() -> None:
+    catalog = make_catalog()
+    run(catalog)
+    table = catalog.load("submission_csv").set_index("filename")["polygons"]
+    assert table["test_broken.jpg"] == ""
+    assert table["test_gone.jpg"] == ""
+    assert len(table) == 4
+
+
+def test_equal_maps_make_an_equal_ensemble() -> None:
+    catalog = make_catalog()
+    run(catalog)
+    voted = catalog.load("ensemble_test_maps")["test_1.jpg"]()
+    np.testing.assert_array_equal(voted.probability, draw_map((230, 200)).probability)
+
+
+def test_the_ensemble_averages_its_members_only() -> None:
+    # Fold 2 sees nothing on the test pages, fold 4 sees both bars: together the mean of both.
+    blank = {"fold_2_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], (0, 0))}
+    catalog = make_catalog((4, 2), maps=blank, weights=(3.0, 1.0))
+    run(catalog)
+    voted = catalog.load("ensemble_test_maps")["test_0.jpg"]()
+    left, top = BARS[1][:2]
+    assert voted.probability[top, left] == 150  # (3 * 200 + 1 * 0) / 4
+    scores = catalog.load("scores").set_index(["subset", "member"])["hmean"]
+    assert scores["test"].to_dict() == {"fold_4": 1.0, "fold_2": 0.0, "ensemble": 1.0}
+
+
+def test_one_member_needs_nothing_of_the_others() -> None:
+    missing = {
+        f"fold_{fold}_{kind}_maps": StoredMaps(Path("nowhere"), "train it")
+        for fold in ALL[1:]
+        for kind in ("out_of_fold", "holdout", "test")
+    }
+    catalog = make_catalog(0, maps=missing)
+    run(catalog, with_tuning=True)
+    assert set(catalog.load("page_scores")["member"]) == {"fold_0", "ensemble"}
+    assert catalog.load("tuned_postprocess")["members"] == [0]
+
+
+def test_a_member_without_maps_is_an_error_that_names_the_command(tmp_path: Path) -> None:
+    command = "kedro run --pipeline=train_fold --params fold=3,experiment=tiny"
+    missing = {"fold_3_test_maps": StoredMaps(tmp_path / "fold_3", command)}
+    with pytest.raises(FileNotFoundError, match=f"no probability maps in .*{command}"):
+        run(make_catalog(maps=missing))
+
+
+def test_a_member_whose_maps_are_of_other_data_is_refused() -> None:
+    old = {f"fold_{fold}_test_maps": maps_of(["test_0.jpg"]) for fold in ALL}
+    with pytest.raises(ValueError, match=r"fold_0 has no map of test page 'test_1.jpg' \(1 such"):
+        run(make_catalog(maps=old))
+
+
+def test_a_withheld_truth_leaves_the_test_pages_unscored_but_detected() -> None:
+    tables = make_tables(test_truth=False)
+    tables["words"] = tables["words"][tables["words"]["subset"] != "test"]
+    catalog = make_catalog(tables=tables)
+    run(catalog)
+    assert set(catalog.load("scores")["subset"]) == {"out_of_fold", "holdout"}
+    assert catalog.load("page_scores")["hmean"].dtype == np.float64
+    assert len(catalog.load("test_detections")["test_0.jpg"]) == 2
+
+
+def test_data_without_a_holdout_has_no_holdout_scores() -> None:
+    tables = make_tables()
+    tables = {name: table[table["subset"] != "holdout"] for name, table in tables.items()}
+    none = {f"fold_{fold}_holdout_maps": {} for fold in ALL}
+    catalog = make_catalog(maps=none, tables=tables)
+    run(catalog)
+    assert set(catalog.load("scores")["subset"]) == {"out_of_fold", "test"}
+
+
+class TestThresholds:
+    def test_tuning_finds_the_threshold_that_drops_the_smear(self) -> None:
+        # At 0.2 a smear of level 120 (0.47) counts as a word, at 0.6 both bars still do.
+        smeared = {
+            f"fold_{fold}_out_of_fold_maps": {
+                f"train_{fold}.jpg": partial(draw_map, (230, 200), noise=120)
+            }
+            for fold in ALL
+        }
+        catalog = make_catalog(maps=smeared, thresholds="tuned")
+        run(catalog, with_tuning=True)
+        tuned = catalog.load("tuned_postprocess")
+        assert tuned["postprocess"]["thresh"] == 0.6
+        assert (tuned["chosen_hmean"], tuned["honest_hmean"]) == (1.0, 1.0)
+        assert tuned["recipe_hmean"] < 1.0
+        assert tuned["pages"] == FOLD_COUNT
+        assert len(catalog.load("tuning_table")) == 2
+        chosen = catalog.load("chosen_postprocess")
+        assert chosen == {"source": "tuned", "postprocess": tuned["postprocess"]}
+
+    def test_untuned_thresholds_that_must_be_tuned_are_an_error(self) -> None:
+        with pytest.raises(FileNotFoundError, match="'tiny'; run kedro run --pipeline=tuning"):
+            run(make_catalog(thresholds="tuned"))
+
+    @pytest.mark.parametrize(("thresholds", "source"), [("recipe", "recipe"), ("auto", "tuned")])
+    def test_the_recipe_can_be_insisted_on(self, thresholds: str, source: str) -> None:
+        best = RECIPE.postprocess.model_dump(mode="json") | {"thresh": 0.6}
+        tuned = {"members": list(ALL), "postprocess": best}
+        catalog = make_catalog(tuned=tuned, thresholds=thresholds)
+        run(catalog)
+        chosen = catalog.load("chosen_postprocess")
+        assert chosen["source"] == source
+        assert chosen["postprocess"]["thresh"] == (0.3 if source == "recipe" else 0.6)
+
+    def test_thresholds_tuned_on_other_folds_are_used_with_a_warning(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        best = RECIPE.postprocess.model_dump(mode="json")
+        run(make_catalog(0, tuned={"members": [0, 1], "postprocess": best}))
+        assert "tuned on folds [0, 1], the ensemble's are [0]: run tuning again" in caplog.text
+
+
+def test_detections_of_former_test_pages_make_no_submission() -> None:
+    catalog = make_catalog()
+    catalog["test_detections"] = MemoryDataset({"test_0.jpg": []})
+    with pytest.raises(ValueError, match=r"'test_1.jpg' is only in one .*run the ensemble again"):
+        SequentialRunner().run(submission.create_pipeline(), catalog)

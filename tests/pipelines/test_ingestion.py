@@ -1,0 +1,119 @@
+"""Ingestion and splitting as Kedro runs them, on a small folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.pipeline import Pipeline
+from kedro.runner import SequentialRunner
+from kedro_datasets.matplotlib import MatplotlibDataset
+from kedro_datasets.pandas import CSVDataset, ParquetDataset
+from PIL import Image
+
+from receipt_ocr.datasets.receipt_folder import ReceiptFolderDataset
+from receipt_ocr.pipelines import ingestion, splitting, synthesis
+from receipt_ocr.receipts.settings import (
+    FOLD_COUNT,
+    IngestionSettings,
+    SplittingSettings,
+    SynthesisSettings,
+)
+
+TABLES = ("pages", "words", "rejected", "folds")
+
+
+def write_folder(folder: Path, train: int = 6) -> Path:
+    """Noise pages with one word each; page 0 has a second word that lies far outside."""
+    rng = np.random.default_rng(0)
+    word = {"points": [[5, 5], [40, 5], [40, 20], [5, 20]]}
+    wild = {"points": [[900, 5], [940, 5], [940, 20], [900, 20]]}
+    for subset, count in (("train", train), ("test", 1)):
+        (folder / "images" / subset).mkdir(parents=True)
+        images: dict[str, Any] = {}
+        for index in range(count):
+            name = f"{subset}_{index}.png"
+            pixels = rng.integers(0, 256, (64, 48, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / subset / name)
+            images[name] = {"words": {"1": word}}
+        (folder / "jsons").mkdir(exist_ok=True)
+        if subset == "train":
+            images["train_0.png"] = {"words": {"1": word, "2": wild}}
+            (folder / "jsons/train.json").write_text(json.dumps({"images": images}))
+    return folder
+
+
+def make_catalog(folder: Path) -> DataCatalog:
+    """The raw folder, default settings, and tables stored beside the folder."""
+    stored = folder.parent
+    return DataCatalog(
+        {
+            "raw_receipts": ReceiptFolderDataset(filepath=str(folder)),
+            "params:ingestion": MemoryDataset(IngestionSettings()),
+            "params:splitting": MemoryDataset(SplittingSettings()),
+            "params:synthesis": MemoryDataset(SynthesisSettings(train=6, holdout=1, test=2)),
+            **{name: ParquetDataset(filepath=str(stored / f"{name}.parquet")) for name in TABLES},
+            "fold_balance": CSVDataset(
+                filepath=str(stored / "fold_balance.csv"), save_args={"index": False}
+            ),
+            "fold_balance_plot": MatplotlibDataset(filepath=str(stored / "fold_balance.png")),
+        }
+    )
+
+
+def run(pipeline: Pipeline, folder: Path) -> DataCatalog:
+    catalog = make_catalog(folder)
+    SequentialRunner().run(pipeline, catalog)
+    return catalog
+
+
+def test_a_raw_folder_becomes_tables_and_folds(tmp_path: Path) -> None:
+    stages = ingestion.create_pipeline() + splitting.create_pipeline()
+    made = run(stages, write_folder(tmp_path / "raw"))
+    assert made.load("pages")["subset"].value_counts().to_dict() == {"train": 6, "test": 1}
+    words = made.load("words")
+    assert words["page"].tolist() == [f"train_{index}.png" for index in range(6)]
+    assert words["polygon"][0].tolist() == [5.0, 5.0, 40.0, 5.0, 40.0, 20.0, 5.0, 20.0]
+    assert made.load("rejected")[["page", "word", "reason"]].to_numpy().tolist() == [
+        ["train_0.png", "2", "outside_page"]
+    ]
+    folds = made.load("folds")
+    assert sorted(folds["page"]) == [f"train_{index}.png" for index in range(6)]
+    assert set(folds["fold"]) == set(range(FOLD_COUNT))
+    balance = made.load("fold_balance")
+    assert balance["fold"].tolist() == ["0", "1", "2", "3", "4", "all"]
+    assert sorted(balance["pages"]) == [1, 1, 1, 1, 2, 6]
+    assert cv2.imread(str(tmp_path / "fold_balance.png")) is not None
+
+
+def test_synthesis_feeds_ingestion(tmp_path: Path) -> None:
+    run(synthesis.create_pipeline(), tmp_path / "drawn")
+    made = run(ingestion.create_pipeline(), tmp_path / "drawn")
+    assert made.load("pages")["subset"].tolist() == ["train"] * 6 + ["holdout"] + ["test"] * 2
+    assert made.load("rejected").empty
+
+
+def test_a_missing_folder_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="--pipeline=synthesis"):
+        run(ingestion.create_pipeline(), tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"images": {}}'])
+def test_a_broken_json_writes_nothing(tmp_path: Path, text: str) -> None:
+    folder = write_folder(tmp_path / "raw")
+    (folder / "jsons/train.json").write_text(text)
+    with pytest.raises(ValueError, match=r"train\.json"):
+        run(ingestion.create_pipeline(), folder)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_stages_connect_by_name() -> None:
+    assert synthesis.create_pipeline().all_outputs() == {"raw_receipts"}
+    made = ingestion.create_pipeline()
+    assert made.inputs() == {"raw_receipts", "params:ingestion"}
+    needed = splitting.create_pipeline().inputs()
+    assert needed - {"params:splitting", "raw_receipts"} <= made.all_outputs()

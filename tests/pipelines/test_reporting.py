@@ -1,0 +1,171 @@
+"""Reporting as Kedro runs it: report and pictures, also where pieces are missing."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro_datasets.matplotlib import MatplotlibDataset
+from kedro_datasets.pillow import ImageDataset
+from kedro_datasets.text import TextDataset
+from PIL import Image
+
+from receipt_ocr.datasets.optional import OptionalCSVDataset, OptionalJSONDataset
+from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
+from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.evaluation.cleval import PageScore
+from receipt_ocr.evaluation.scores import tabulate_pages, tabulate_scores
+from receipt_ocr.pipelines import reporting
+from receipt_ocr.pipelines.reporting.nodes import PICTURES
+from receipt_ocr.receipts.settings import FOLD_COUNT
+
+BAR = [10.0, 10.0, 90.0, 10.0, 90.0, 30.0, 10.0, 30.0]
+LOW_BAR = [10.0, 60.0, 90.0, 60.0, 90.0, 80.0, 10.0, 80.0]
+TEST_PAGES = [f"test_{index}.png" for index in range(8)]
+CATALOG = Path(__file__).resolve().parents[2] / "conf/base/catalog.yml"
+
+
+def write_images(folder: Path) -> Path:
+    (folder / "images/test").mkdir(parents=True)
+    for name in TEST_PAGES:
+        pixels = np.full((160, 100, 3), 200, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images/test" / name)
+    return folder
+
+
+def make_scores(members: list[int], test_truth: bool) -> pd.DataFrame:
+    tables = []
+    for fold in members:
+        own = {f"train_{fold}.png": PageScore(10, 10, 8, 0, 0, 0)}
+        tables.append(tabulate_pages(f"fold_{fold}", "out_of_fold", own))
+    if test_truth:
+        for member in [*(f"fold_{fold}" for fold in members), "ensemble"]:
+            pages = {name: PageScore(20, 20, 10 + i, 0, 0, 0) for i, name in enumerate(TEST_PAGES)}
+            tables.append(tabulate_pages(member, "test", pages))
+    return pd.concat(tables, ignore_index=True)
+
+
+def make_history() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"epoch": [0.0, 1.0], "loss": [3.0, 2.0], "size": 640.0, "hmean": [0.1, 0.8]}
+    ).assign(precision=0.8, recall=0.8)
+
+
+def make_catalog(
+    folder: Path, members: list[int], test_truth: bool = True, trained: list[int] | None = None
+) -> DataCatalog:
+    """Tables in memory; histories and results in files, as in a run."""
+    raw = write_images(folder / "01_raw/receipts")
+    pages = pd.DataFrame(
+        [(name, "test", f"images/test/{name}", 2, test_truth) for name in TEST_PAGES],
+        columns=["page", "subset", "path", "word_count", "has_truth"],
+    )
+    words = pd.DataFrame(
+        [(name, "test", bar, False) for name in TEST_PAGES for bar in (BAR, LOW_BAR)],
+        columns=["page", "subset", "polygon", "ignored"],
+    )
+    page_scores = make_scores(members, test_truth)
+    postprocess = PostprocessSettings().model_dump(mode="json")
+    entries: dict[str, Any] = {
+        "params:experiments": Experiments(selected="tiny", recipe=Recipe(), variants={"tiny": {}}),
+        "params:ensemble": EnsembleSettings(members=tuple(members)),
+        "raw_receipts": raw,
+        "pages": pages,
+        "words": words if test_truth else words.iloc[:0],
+        "rejected": pd.DataFrame(columns=["subset", "page", "word", "reason", "detail"]),
+        "page_scores": page_scores,
+        "scores": tabulate_scores(page_scores),
+        "chosen_postprocess": {"source": "recipe", "postprocess": postprocess},
+        "test_detections": {name: [BAR] for name in TEST_PAGES},
+    }
+    catalog = DataCatalog({name: MemoryDataset(value) for name, value in entries.items()})
+    for fold in range(FOLD_COUNT):
+        history = OptionalCSVDataset(
+            filepath=str(folder / f"fold_{fold}.csv"), save_args={"index": False}
+        )
+        if fold in (members if trained is None else trained):
+            history.save(make_history())
+        catalog[f"fold_{fold}_history"] = history
+    catalog["tuned_postprocess"] = OptionalJSONDataset(filepath=str(folder / "tuned.json"))
+    catalog["tuning_table"] = OptionalCSVDataset(filepath=str(folder / "tuning.csv"))
+    catalog["report"] = TextDataset(filepath=str(folder / "report.md"))
+    catalog["history_plot"] = MatplotlibDataset(filepath=str(folder / "history.png"))
+    catalog["score_plot"] = MatplotlibDataset(filepath=str(folder / "scores.png"))
+    catalog["gallery"] = ImageDataset(
+        filepath=str(folder / "gallery.jpg"), save_args={"quality": 80}
+    )
+    return catalog
+
+
+def run(catalog: DataCatalog) -> None:
+    SequentialRunner().run(reporting.create_pipeline(), catalog)
+
+
+def test_report_and_pictures_are_written_and_belong_together(tmp_path: Path) -> None:
+    run(make_catalog(tmp_path, list(range(FOLD_COUNT))))
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert report.startswith("# tiny on 01_raw/receipts\n")
+    # Recall and precision of page i are (10 + i) / 20: on average 13.5 / 20.
+    assert "H-mean of 0.6750 on the 8 test pages" in report
+    assert "it cannot be told apart from the best fold" in report
+    assert "Tuning has not run" in report
+    for file in PICTURES.values():
+        assert f"]({file})" in report
+        with Image.open(tmp_path / file) as picture:
+            assert min(picture.size) > 200
+    assert (tmp_path / "gallery.jpg").stat().st_size < 1_000_000
+
+
+def test_one_trained_fold_is_enough_where_it_votes_alone(tmp_path: Path) -> None:
+    run(make_catalog(tmp_path, [2]))
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "which is fold 2 alone" in report
+    assert "fold_2" in report
+    assert "fold_0" not in report
+
+
+def test_a_withheld_truth_still_gives_a_report_and_detections_to_look_at(tmp_path: Path) -> None:
+    run(make_catalog(tmp_path, [0, 1], test_truth=False))
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "has no score: the truth of the test pages is withheld" in report
+    assert (tmp_path / "gallery.jpg").is_file()
+
+
+def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
+    catalog = make_catalog(tmp_path, [0, 1])
+    tuned = {
+        "postprocess": PostprocessSettings(thresh=0.1).model_dump(mode="json"),
+        "chosen_hmean": 0.82,
+        "honest_hmean": 0.81,
+        "recipe_hmean": 0.8,
+        "members": [0, 1],
+        "pages": 2,
+    }
+    catalog.save("tuned_postprocess", tuned)
+    grid = {"thresh": [0.1, 0.29], "box_thresh": 0.25, "unclip_ratio": 2.0, "max_candidates": 600}
+    catalog.save("tuning_table", pd.DataFrame(grid).assign(hmean=0.8))
+    run(catalog)
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "(honest) | 0.8100 |" in report
+    assert "thresh = 0.1 is the lowest tried" in report
+
+
+def test_a_member_without_a_history_is_an_error_that_names_the_command(tmp_path: Path) -> None:
+    catalog = make_catalog(tmp_path, [0, 3], trained=[0])
+    command = "kedro run --pipeline=train_fold --params fold=3,experiment=tiny"
+    with pytest.raises(FileNotFoundError, match=f"fold 3 votes, .*{command}"):
+        run(catalog)
+    assert not (tmp_path / "report.md").exists()
+
+
+def test_the_catalog_puts_the_pictures_beside_the_report() -> None:
+    entries = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))
+    names = ["history_plot", "score_plot", "gallery"]
+    folder = entries["report"]["filepath"].removesuffix("report.md")
+    assert [entries[name]["filepath"] for name in names] == [
+        f"{folder}{file}" for file in PICTURES.values()
+    ]

@@ -1,0 +1,70 @@
+"""The training stage's graph and its selection of folds."""
+
+import typing
+
+import pandas as pd
+import pytest
+
+from receipt_ocr.pipeline_registry import register_pipelines
+from receipt_ocr.pipelines.training import create_fold_pipeline, create_pipeline
+from receipt_ocr.pipelines.training.nodes import fold_selector, select_fold
+from receipt_ocr.receipts.settings import FOLD_COUNT
+
+RESULTS = {"checkpoint", "history", "out_of_fold_maps", "holdout_maps", "test_maps"}
+TABLES = {"folds", "pages", "words", "raw_receipts"}
+
+
+@pytest.fixture
+def folds() -> pd.DataFrame:
+    return pd.DataFrame({"page": ["a", "b", "c", "d", "e", "f"], "fold": [0, 1, 2, 3, 4, 0]})
+
+
+def test_a_fold_is_judged_by_its_own_pages_and_trains_on_the_others(folds: pd.DataFrame) -> None:
+    expected = {"training": ["b", "c", "d", "e"], "validation": ["a", "f"]}
+    assert select_fold(folds, 0) == expected
+    assert fold_selector(0)(folds) == expected
+    judged = [page for fold in range(FOLD_COUNT) for page in select_fold(folds, fold)["validation"]]
+    assert sorted(judged) == ["a", "b", "c", "d", "e", "f"]
+
+
+@pytest.mark.parametrize("fold", [-1, 5, 1.0, "0", True, None])
+def test_a_fold_that_does_not_exist_is_named(folds: pd.DataFrame, fold: object) -> None:
+    with pytest.raises(ValueError, match=r"fold must be a whole number from 0 to 4, got"):
+        select_fold(folds, fold)  # type: ignore[arg-type]
+
+
+def test_the_folds_are_namespaces_of_one_graph() -> None:
+    pipeline = create_pipeline()
+    namespaces = {node.namespace for node in pipeline.nodes}
+    assert namespaces == {f"fold_{fold}" for fold in range(5)}
+    per_fold = len(create_fold_pipeline().nodes)
+    assert len(pipeline.nodes) == 5 * per_fold
+    work_folders = {f"fold_{fold}.work_folder" for fold in range(5)}
+    assert pipeline.inputs() == TABLES | work_folders | {"params:experiments"}
+    assert pipeline.outputs() <= {f"fold_{fold}_{name}" for fold in range(5) for name in RESULTS}
+
+
+def test_one_fold_makes_what_all_folds_make_for_each() -> None:
+    pipeline = create_fold_pipeline()
+    assert pipeline.inputs() == TABLES | {"work_folder", "params:experiments", "params:fold"}
+    assert pipeline.all_outputs() == RESULTS | {"split"}
+
+
+def test_every_node_of_the_stage_has_hints_that_kedro_can_read() -> None:
+    # Kedro checks parameters by these hints: one it cannot resolve switches the check off.
+    for node in register_pipelines()["train"].nodes:
+        hints = typing.get_type_hints(node.func)
+        assert "return" in hints, node.name
+        arguments = node.func.__code__.co_varnames[: node.func.__code__.co_argcount]
+        assert set(arguments) <= hints.keys(), node.name
+
+
+def test_data_flows_forward_from_the_folds_to_the_maps() -> None:
+    stages = register_pipelines()
+    before = stages["ingestion"].all_outputs() | stages["splitting"].all_outputs()
+    raw = {"raw_receipts"} | {f"fold_{fold}.work_folder" for fold in range(5)}
+    needed = {name for name in stages["train"].inputs() if not name.startswith("params:")}
+    assert needed <= before | raw
+    later = stages["tuning"].inputs() | stages["ensemble"].inputs()
+    assert not later & stages["ingestion"].inputs() - raw
+    assert {f"fold_{fold}_out_of_fold_maps" for fold in range(5)} <= later

@@ -1,0 +1,170 @@
+"""Training samples: what they hold, and that they depend on seed, epoch and page alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples, load_pages, order_pages
+from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
+
+LIVELY = AugmentationSettings(rotation=5.0, scale_low=0.8, scale_high=1.2, brightness=0.3)
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> list[LabelledPage]:
+    """Two noise pages of 120 x 160 pixels, one word each; the second page's is don't-care."""
+    rng = np.random.default_rng(0)
+    word = np.array(
+        [
+            [
+                20,
+                40,
+            ],
+            [100, 40],
+            [100, 70],
+            [20, 70],
+        ],
+        dtype=np.float64,
+    )
+    made = []
+    for number in range(2):
+        file = tmp_path / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, (160, 120, 3), dtype=np.uint8)).save(file)
+        made.append(LabelledPage(file.name, file, 120, 160, [word], [bool(number)]))
+    return made
+
+
+def make_samples(
+    pages: list[LabelledPage],
+    epoch: int = 0,
+    seed: int = 7,
+    crop: tuple[int, int] | None = None,
+    augmentation: AugmentationSettings = LIVELY,
+) -> TrainingSamples:
+    frame = FrameSettings(sizes={0: 96, 2: 160}, crop=crop)
+    return TrainingSamples(pages, frame, augmentation, TargetSettings(), draw=(seed, epoch))
+
+
+@pytest.mark.parametrize(
+    ("epoch", "crop", "size"),
+    [(0, None, (96, 96)), (1, None, (96, 96)), (2, None, (160, 160)), (2, (64, 96), (64, 96))],
+)
+def test_a_sample_is_an_image_and_four_maps_of_the_epochs_size(
+    pages: list[LabelledPage], epoch: int, crop: tuple[int, int] | None, size: tuple[int, int]
+) -> None:
+    samples = make_samples(pages, epoch, crop=crop)
+    assert len(samples) == 2
+    sample = samples[0]
+    assert sample["image"].shape == (3, *size)
+    assert sample["image"].dtype == np.uint8
+    assert sample["image"].flags.c_contiguous
+    names = ["shrink_map", "shrink_mask", "threshold_map", "threshold_mask"]
+    assert list(sample) == ["image", *names]
+    for name in names:
+        assert sample[name].shape == (1, *size)
+        assert sample[name].dtype == np.float32
+
+
+def test_the_targets_lie_on_the_word(pages: list[LabelledPage]) -> None:
+    still = AugmentationSettings(horizontal_flip=0.0)
+    sample = make_samples(pages, epoch=2, augmentation=still)[0]
+    # The page fills the height and is shifted to the side by whole pixels.
+    left = int(np.flatnonzero(sample["image"].any(axis=(0, 1)))[0])
+    rows, columns = np.nonzero(sample["shrink_map"][0])
+    # Offset 80 * 30 * 0.84 / 220 = 9.16 pixels on every side of the word.
+    assert (rows.min(), rows.max()) == (49, 61)
+    assert (columns.min() - left, columns.max() - left) == (29, 91)
+    assert sample["shrink_mask"].all()
+
+
+def test_a_word_that_does_not_count_is_masked(pages: list[LabelledPage]) -> None:
+    sample = make_samples(pages, epoch=2)[1]
+    assert not sample["shrink_map"].any()
+    assert not sample["shrink_mask"].all()
+
+
+def same(first: TrainingSamples, second: TrainingSamples, index: int) -> bool:
+    pairs = zip(first[index].values(), second[index].values(), strict=True)
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_a_sample_depends_on_seed_epoch_and_page_alone(pages: list[LabelledPage]) -> None:
+    samples = make_samples(pages)
+    samples[1]  # who was drawn before does not matter
+    assert same(samples, make_samples(pages), 0)
+    assert same(samples, make_samples(pages), 1)
+    assert not same(samples, make_samples(pages, epoch=1), 0)
+    assert not same(samples, make_samples(pages, seed=8), 0)
+    twins = make_samples([pages[0], pages[0]])
+    assert not np.array_equal(twins[0]["image"], twins[1]["image"])
+
+
+def test_a_page_without_words_gives_a_sample(pages: list[LabelledPage]) -> None:
+    blank = LabelledPage(pages[0].name, pages[0].path, 120, 160, [], [])
+    sample = make_samples([blank])[0]
+    assert not sample["shrink_map"].any()
+    assert sample["shrink_mask"].all()
+
+
+@given(st.integers(0, 300), st.integers(0, 1000), st.integers(0, 50))
+def test_an_epochs_order_is_a_permutation(count: int, seed: int, epoch: int) -> None:
+    order = order_pages(count, seed, epoch)
+    assert sorted(order) == list(range(count))
+    assert order == order_pages(count, seed, epoch)
+
+
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    orders = [order_pages(50, seed, epoch) for seed in (1, 2) for epoch in (0, 1)]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    pages = pd.DataFrame(
+        {
+            "page": ["b.jpg", "a.jpg", "b.jpg"],
+            "subset": ["train", "train", "test"],
+            "path": ["images/train/b.jpg", "images/train/a.jpg", "images/test/b.jpg"],
+            "width": [100, 50, 70],
+            "height": [200, 60, 80],
+        }
+    )
+    words = pd.DataFrame(
+        {
+            "page": ["b.jpg", "b.jpg", "b.jpg"],
+            "subset": ["train", "train", "test"],
+            "polygon": [[0, 0, 9, 0, 9, 5, 0, 5], [0, 9, 9, 9, 9, 14, 0, 14], [1, 1] * 4],
+            "ignored": [False, True, False],
+        }
+    )
+    return pages, words
+
+
+def test_pages_are_labelled_with_the_words_of_their_own_subset(tmp_path: Path) -> None:
+    pages, words = tables()
+    own = pages[pages["subset"] == "train"]
+    first, second = load_pages(own, words, tmp_path)
+    assert (first.name, first.path) == ("b.jpg", tmp_path / "images/train/b.jpg")
+    assert (first.width, first.height) == (100, 200)
+    assert [word.tolist() for word in first.polygons] == [
+        [[0, 0], [9, 0], [9, 5], [0, 5]],
+        [[0, 9], [9, 9], [9, 14], [0, 14]],
+    ]
+    assert first.ignored == [False, True]
+    assert (second.name, second.polygons, second.ignored) == ("a.jpg", [], [])
+    chosen = load_pages(own, words, tmp_path, ["a.jpg"])
+    assert [page.name for page in chosen] == ["a.jpg"]
+    assert load_pages(own, words, tmp_path, []) == []
+
+
+def test_pages_that_are_not_there_or_of_several_subsets_are_refused(tmp_path: Path) -> None:
+    pages, words = tables()
+    with pytest.raises(ValueError, match=r"one subset, got \['test', 'train'\]"):
+        load_pages(pages, words, tmp_path)
+    own = pages[pages["subset"] == "train"]
+    with pytest.raises(ValueError, match=r"'c\.jpg' is not in the pages table \(2 missing\)"):
+        load_pages(own, words, tmp_path, ["a.jpg", "c.jpg", "d.jpg"])

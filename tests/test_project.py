@@ -1,0 +1,147 @@
+"""The project as Kedro sees it: wiring, settings, start-up."""
+
+import re
+import subprocess
+import sys
+import typing
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import configure_project, pipelines
+from kedro.validation.exceptions import ParameterValidationError
+from kedro.validation.parameter_validator import ParameterValidator
+
+from receipt_ocr.pipeline_registry import register_pipelines
+from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.settings import CONFIG_LOADER_ARGS
+
+PROJECT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = ["base", "demo", "sroie"]
+STAGES = ["ingestion", "splitting", "train", "tuning", "ensemble", "reporting"]
+RAW_DATASETS = {"raw_receipts"} | {f"fold_{fold}.work_folder" for fold in range(FOLD_COUNT)}
+
+
+@lru_cache(maxsize=1)
+def registered() -> dict[str, Any]:
+    configure_project("receipt_ocr")
+    return dict(pipelines)
+
+
+def read_config(environment: str, **runtime_params: Any) -> OmegaConfigLoader:
+    return OmegaConfigLoader(
+        str(PROJECT / "conf"),
+        env=environment,
+        runtime_params=runtime_params,
+        **{**CONFIG_LOADER_ARGS, "default_run_env": environment},
+    )
+
+
+def validate(parameters: dict[str, Any]) -> dict[str, Any]:
+    return ParameterValidator(registered()).validate_raw_params(parameters)
+
+
+def test_data_flows_forward_through_the_stages() -> None:
+    stages = register_pipelines()
+    available = set(RAW_DATASETS)
+    for name in STAGES:
+        needed = {i for i in stages[name].inputs() if not i.startswith("params:")}
+        assert needed <= available, f"{name} reads {needed - available} before it exists"
+        available |= stages[name].all_outputs()
+
+
+def test_the_default_pipeline_is_all_stages() -> None:
+    stages = register_pipelines()
+    nodes = {node for name in STAGES for node in stages[name].nodes}
+    assert set(stages["__default__"].nodes) == nodes
+
+
+def test_every_node_has_hints_that_kedro_can_read() -> None:
+    # Kedro checks parameters by these hints and skips a node whose hints it cannot resolve.
+    for pipeline in register_pipelines().values():
+        for node in pipeline.nodes:
+            assert typing.get_type_hints(node.func) is not None
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_parameters_of_every_environment_are_valid(environment: str) -> None:
+    checked = validate(read_config(environment)["parameters"])
+    assert checked["experiments"].chosen.network.encoder
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_dataset_of_every_pipeline_is_in_the_catalog(environment: str) -> None:
+    config = read_config(environment)
+    entries = set(config["catalog"])
+    passing = {"split", "page_hashes"}  # passed on in memory
+    for pipeline in register_pipelines().values():
+        for name in pipeline.datasets():
+            if name.startswith("params:") or name.split(".")[-1] in passing:
+                continue
+            pattern = re.sub(r"^fold_\d", "fold_{k}", name)
+            is_between_nodes = name in pipeline.all_outputs() and name not in pipeline.outputs()
+            assert pattern in entries or is_between_nodes, f"{name} is not in the catalog"
+
+
+@pytest.mark.parametrize(
+    ("block", "key", "value", "named"),
+    [
+        ("ingestion", "clip_margin", -1, "clip_margin"),
+        ("splitting", "seeds", 1, "seeds"),
+        ("tuning", "thresh", [1.5], "1.5"),
+        ("ensemble", "members", [7], "7"),
+        ("synthesis", "words_low", "many", "many"),
+    ],
+)
+def test_a_wrong_value_is_named_before_any_node_runs(
+    block: str, key: str, value: object, named: str
+) -> None:
+    parameters = read_config("demo")["parameters"]
+    parameters[block][key] = value
+    with pytest.raises(ParameterValidationError, match=rf"(?s){block}.*{named}"):
+        validate(parameters)
+
+
+def test_a_wrong_value_deep_in_the_recipe_is_named() -> None:
+    parameters = read_config("base")["parameters"]
+    parameters["experiments"]["recipe"]["training"]["learning_rate"] = "abc"
+    with pytest.raises(ParameterValidationError, match=r"(?s)training.learning_rate.*abc"):
+        validate(parameters)
+
+
+def test_an_unknown_experiment_lists_the_known_ones() -> None:
+    parameters = read_config("base", experiment="resnet_900")["parameters"]
+    with pytest.raises(ParameterValidationError, match=r"resnet_900.*convnext_tiny"):
+        validate(parameters)
+
+
+def test_an_experiment_has_files_of_its_own() -> None:
+    config = read_config("base", experiment="efficientnet_b3", fold=2)
+    assert config["catalog"]["checkpoint"]["filepath"].endswith("efficientnet_b3/fold_2.ckpt")
+    assert config["catalog"]["fold_{k}_checkpoint"]["filepath"].endswith(
+        "efficientnet_b3/fold_{k}.ckpt"
+    )
+
+
+def test_the_two_names_of_a_fold_lead_to_the_same_files() -> None:
+    catalog = read_config("base", fold=3)["catalog"]
+    for name in ("work_folder", "checkpoint", "history", "out_of_fold_maps", "test_maps"):
+        mark = "." if name == "work_folder" else "_"
+        in_all_folds = catalog[f"fold_{{k}}{mark}{name}"]["filepath"].replace("{k}", "3")
+        assert catalog[name]["filepath"] == in_all_folds
+
+
+def test_the_command_line_starts_without_the_heavy_libraries() -> None:
+    code = (
+        "import sys\n"
+        "from kedro.framework.project import configure_project, pipelines, settings\n"
+        "configure_project('receipt_ocr')\n"
+        "dict(pipelines); settings.HOOKS; import receipt_ocr.cli\n"
+        "print([m for m in ('torch', 'lightning', 'cv2', 'timm') if m in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT
+    )
+    assert ran.stdout.strip() == "[]"
