@@ -1,12 +1,15 @@
-"""Commands that this project adds to ``kedro``: check and summary."""
+"""Commands that this project adds to ``kedro``: check, summary, and run with plain errors."""
 
+import os
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import _split_params, env_option
 
 if TYPE_CHECKING:  # pandas and the session take their time: they are imported when needed
@@ -14,12 +17,13 @@ if TYPE_CHECKING:  # pandas and the session take their time: they are imported w
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import ProjectMetadata
 
-__all__ = ["cli"]
+__all__ = ["cli", "run"]
 
 MEMBER_SUBSETS = {"out_of_fold": "out-of-fold", "holdout": "holdout", "test": "test"}
 UNKNOWN = {"holdout": "unknown (no holdout)", "test": "unknown (no test truth)"}
 ENSEMBLE = "ensemble"
 WIDTH = 100
+TRACEBACK = "RECEIPT_OCR_TRACEBACK"
 
 _params_option = click.option(
     "--params",
@@ -88,14 +92,44 @@ def _create_session(
 
 
 def _run(session: "KedroSession", pipeline: str) -> dict[str, Any]:
-    """Run a pipeline; what users' data or settings can cause is one line, not a traceback."""
+    with _plain_errors():
+        return session.run(pipeline_names=[pipeline])
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What users' data or settings can cause ends as one message, not as a traceback."""
     from kedro.io import DatasetError
     from kedro.validation.exceptions import ParameterValidationError
 
     try:
-        return session.run(pipeline_names=[pipeline])
+        yield
     except (DatasetError, ParameterValidationError, ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        if os.environ.get(TRACEBACK):
+            raise
+        raise click.ClickException(
+            f"{error}\n({type(error).__name__}; {TRACEBACK}=1 shows where it came from)"
+        ) from error
+
+
+def _with_plain_errors(command: click.Command) -> click.Command:
+    def call(*args: Any, **options: Any) -> Any:
+        with _plain_errors():
+            return callback(*args, **options)
+
+    callback: Callable[..., Any] = command.callback or (lambda: None)
+    return click.Command(
+        name=command.name,
+        callback=call,
+        params=command.params,
+        help=command.help,
+        short_help=command.short_help,
+        context_settings=command.context_settings,
+    )
+
+
+run = _with_plain_errors(kedro_run)
+cli.add_command(run)
 
 
 def _list_findings(findings: list[dict[str, str]]) -> list[str]:

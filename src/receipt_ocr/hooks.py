@@ -1,16 +1,44 @@
-"""What happens around a run: parameters go to MLflow one by one."""
+"""What happens around a run: missing inputs are named first, parameters go to MLflow one by one."""
 
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
 from receipt_ocr.detector.settings import Experiments
 
-__all__ = ["ParameterLog"]
+__all__ = ["MissingInputs", "ParameterLog"]
+
+
+class MissingInputs:
+    """Stops a run whose inputs nobody has made yet, and says which stage makes them."""
+
+    @hook_impl(tryfirst=True)  # before MLflow opens a run
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Look for the inputs' files before the first node runs.
+
+        Raises:
+            FileNotFoundError: If one is missing that the stage cannot do without.
+        """
+        for name in sorted(pipeline.inputs()):
+            maker = _maker_of(name)
+            dataset = catalog.get(name)
+            if maker is None or dataset is None or getattr(dataset, "may_be_missing", False):
+                continue
+            if not dataset.exists():
+                env = f" --env={run_params['env']}" if run_params.get("env") else ""
+                raise FileNotFoundError(
+                    f"{name} is not there yet ({getattr(dataset, '_filepath', dataset)}); "
+                    f"make it with: kedro run{env} --pipeline={maker}"
+                )
 
 
 class ParameterLog:
@@ -35,6 +63,12 @@ class ParameterLog:
             elif isinstance(value, BaseModel):
                 block = name.removeprefix("params:")
                 mlflow.log_params(_flatten(value.model_dump(mode="json"), block))
+
+
+def _maker_of(name: str) -> str | None:
+    """The shortest pipeline that writes a dataset; None where it is raw data or a parameter."""
+    makers = [key for key in pipelines if name in pipelines[key].all_outputs()]
+    return min(makers, key=lambda key: len(pipelines[key].nodes), default=None)
 
 
 def _flatten(block: Mapping[str, Any], prefix: str) -> dict[str, Any]:

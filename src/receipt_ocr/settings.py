@@ -1,10 +1,14 @@
 """Project settings: which hooks run and how configuration is read."""
 
 import os
+import warnings
 
-from receipt_ocr.hooks import ParameterLog
+from receipt_ocr.hooks import MissingInputs, ParameterLog
 
-HOOKS = (ParameterLog(),)
+# Kedro's own use of OmegaConf, repeated at every start.
+warnings.filterwarnings("ignore", message=r"(?s).*register_new_resolver\(\) is deprecated")
+
+HOOKS = (MissingInputs(), ParameterLog())
 
 
 def _environment_variable(name: str, default: str) -> str:

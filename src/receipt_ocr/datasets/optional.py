@@ -12,6 +12,8 @@ __all__ = ["OptionalCSVDataset", "OptionalJSONDataset"]
 class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
     """A JSON dataset that loads as None where the file is absent."""
 
+    may_be_missing = True
+
     def load(self) -> Any:
         """The content, or None."""
         return super().load() if self.exists() else None
@@ -19,6 +21,8 @@ class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
 
 class OptionalCSVDataset(CSVDataset):  # type: ignore[misc]
     """A CSV dataset that loads as None where the file is absent."""
+
+    may_be_missing = True
 
     def load(self) -> pd.DataFrame | None:
         """The table, or None."""

@@ -74,6 +74,8 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
           filepath: data/07_model_output/test_maps
     """
 
+    may_be_missing = True  # the maps of folds that do not vote need not be there
+
     def __init__(
         self, *, filepath: str, made_by: str = "", metadata: dict[str, Any] | None = None
     ) -> None:
