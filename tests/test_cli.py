@@ -35,7 +35,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Path:
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / "work"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
-    return tmp_path / "work"
+    return tmp_path / "work" / "demo"
 
 
 @pytest.fixture
@@ -92,6 +92,15 @@ def test_a_summary_without_truth_says_unknown(invoke: Invoke, workspace: Path) -
         "ensemble holdout H-mean: unknown (no holdout)",
         "ensemble test H-mean: unknown (no test truth)",
     ]
+
+
+def test_a_summary_leaves_mlflow_alone(
+    invoke: Invoke, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/untouched.db")
+    write_scores(workspace, [("ensemble", "test", 0.5)])
+    assert invoke("summary", "--env=demo").exit_code == 0
+    assert not (tmp_path / "untouched.db").exists()
 
 
 def test_a_summary_before_any_run_says_what_to_run(invoke: Invoke) -> None:
@@ -168,6 +177,11 @@ def test_help_names_an_example(command: str) -> None:
     output = CliRunner().invoke(cli, [command, "--help"]).output
     assert f"Example: kedro {command} --env=" in output
     assert "--params" in output
+
+
+def test_help_says_what_a_check_rewrites() -> None:
+    output = " ".join(CliRunner().invoke(cli, ["check", "--help"]).output.split())
+    assert "rewrites the tables of pages, words and rejected records" in output
 
 
 def test_the_commands_load_no_heavy_library() -> None:

@@ -1,6 +1,7 @@
 """From drawn receipts to the report, at a size that takes seconds."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +35,40 @@ def run(pipeline: str, **more: Any) -> None:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / "work"))
+def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """One folder after the other for a whole run each."""
+
+    def enter() -> Iterator[Path]:
+        for name in ("first", "second"):
+            monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / name))
+            yield tmp_path / name / "demo"
+
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    return tmp_path / "work"
+    return enter()
 
 
-def test_the_whole_way_leaves_a_checked_submission_and_a_report(workspace: Path) -> None:
-    run("synthesis")
-    run("__default__")
+def test_the_whole_way_twice_leaves_the_same_checked_submission(workspaces: Iterator[Path]) -> None:
+    results = []
+    for workspace in workspaces:
+        run("synthesis")
+        run("__default__")
+        folds = pd.read_parquet(workspace / "03_primary/folds.parquet")
+        submission = (workspace / REPORTING / "submission.csv").read_text()
+        results.append(
+            (folds.to_dict(), submission, pd.read_csv(workspace / REPORTING / "scores.csv"))
+        )
+    (folds, submission, scores), (folds_again, submission_again, scores_again) = results
+    assert folds_again == folds
+    assert submission_again == submission
+    pd.testing.assert_frame_equal(scores_again, scores, check_exact=True)
 
-    submission = pd.read_csv(workspace / REPORTING / "submission.csv")
-    assert sorted(submission["filename"]) == [f"synthetic_test_{n:04d}.jpg" for n in (1, 2, 3)]
+    names = [f"synthetic_test_{n:04d}.jpg" for n in (1, 2, 3)]
+    rows = pd.read_csv(workspace / REPORTING / "submission.csv")
+    assert sorted(rows["filename"]) == names
+    assert rows["polygons"].notna().any()
     images = json.loads((workspace / REPORTING / "submission.json").read_text())["images"]
-    assert set(images) == set(submission["filename"])
-    scores = pd.read_csv(workspace / REPORTING / "scores.csv")
-    folds = [f"fold_{fold}" for fold in range(5)]
-    on_test = scores[scores["subset"] == "test"]
-    assert sorted(on_test["member"]) == sorted([*folds, "ensemble"])
-    assert sorted(scores[scores["subset"] == "out_of_fold"]["member"]) == folds
+    assert sorted(images) == names
+    members = [f"fold_{fold}" for fold in range(5)]
+    assert sorted(scores[scores["subset"] == "test"]["member"]) == sorted([*members, "ensemble"])
+    assert sorted(scores[scores["subset"] == "out_of_fold"]["member"]) == members
     assert (workspace / REPORTING / "report.md").read_text().startswith("# ")

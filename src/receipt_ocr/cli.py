@@ -3,18 +3,22 @@
 import os
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import _split_params, env_option
+from kedro.framework.project import settings
+from kedro.framework.session import KedroSession
+from kedro.io import AbstractDataset
 
-if TYPE_CHECKING:  # pandas and the session take their time: they are imported when needed
+from receipt_ocr.console import PlainCommand
+from receipt_ocr.hooks import require_environment
+
+if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
     import pandas as pd
-    from kedro.framework.session import KedroSession
     from kedro.framework.startup import ProjectMetadata
 
 __all__ = ["cli", "run"]
@@ -23,7 +27,6 @@ MEMBER_SUBSETS = {"out_of_fold": "out-of-fold", "holdout": "holdout", "test": "t
 UNKNOWN = {"holdout": "unknown (no holdout)", "test": "unknown (no test truth)"}
 ENSEMBLE = "ensemble"
 WIDTH = 100
-TRACEBACK = "RECEIPT_OCR_TRACEBACK"
 
 _params_option = click.option(
     "--params",
@@ -39,7 +42,7 @@ def cli() -> None:
     """Commands of this project."""
 
 
-@cli.command()
+@cli.command(cls=PlainCommand)
 @env_option
 @_params_option
 @click.pass_obj
@@ -50,11 +53,13 @@ def check(metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]) 
     own targets, and lets the network learn one page by heart (about two minutes on a CPU). Every
     finding says what to do. Ends with exit code 1 if there is a problem.
 
+    Like ingestion, it rewrites the tables of pages, words and rejected records in the workspace.
+
     Example: kedro check --env=sroie --params experiment=lite0
     """
-    session = _create_session(metadata, env, params)
-    entries = session.load_context().config_loader["catalog"]
-    findings = _run(session, "check")["check_findings"].load()
+    entries = _read_catalog(metadata.project_path, env, params)
+    session = KedroSession.create(metadata.project_path, env=env, runtime_params=params)
+    findings = session.run(pipeline_names=["check"])["check_findings"].load()
     click.echo("\n".join(_list_findings(findings)))
     click.echo(f"findings: {entries['check_findings']['filepath']}")
     click.echo(f"picture:  {entries['check_picture']['filepath']}")
@@ -62,7 +67,7 @@ def check(metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]) 
         raise click.exceptions.Exit(1)
 
 
-@cli.command()
+@cli.command(cls=PlainCommand)
 @env_option
 @_params_option
 @click.pass_obj
@@ -74,62 +79,33 @@ def summary(metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]
 
     Example: kedro summary --env=demo
     """
-    context = _create_session(metadata, env, params).load_context()
-    entries = context.config_loader["catalog"]
-    scores = _load_scores(context.catalog, entries, env)
+    entries = _read_catalog(metadata.project_path, env, params)
+    scores = _load_scores(entries, metadata.project_path, env)
     lines = [*_tabulate_scores(scores), "", *_list_results(entries, metadata.project_path, env), ""]
     click.echo("\n".join([*lines, *_conclude(scores)]))
 
 
-def _create_session(
-    metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]
-) -> "KedroSession":
-    from kedro.framework.session import KedroSession
-
-    return KedroSession.create(
-        project_path=metadata.project_path, env=env, runtime_params=params or None
-    )
-
-
-def _run(session: "KedroSession", pipeline: str) -> dict[str, Any]:
-    with _plain_errors():
-        return session.run(pipeline_names=[pipeline])
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """What users' data or settings can cause ends as one message, not as a traceback."""
-    from kedro.io import DatasetError
-    from kedro.validation.exceptions import ParameterValidationError
-
-    try:
-        yield
-    except (DatasetError, ParameterValidationError, ValueError, OSError) as error:
-        if os.environ.get(TRACEBACK):
-            raise
-        raise click.ClickException(
-            f"{error}\n({type(error).__name__}; {TRACEBACK}=1 shows where it came from)"
-        ) from error
-
-
-def _with_plain_errors(command: click.Command) -> click.Command:
-    def call(*args: Any, **options: Any) -> Any:
-        with _plain_errors():
-            return callback(*args, **options)
-
-    callback: Callable[..., Any] = command.callback or (lambda: None)
-    return click.Command(
-        name=command.name,
-        callback=call,
-        params=command.params,
-        help=command.help,
-        short_help=command.short_help,
-        context_settings=command.context_settings,
-    )
-
-
-run = _with_plain_errors(kedro_run)
+run = PlainCommand(
+    name=kedro_run.name,
+    callback=kedro_run.callback,
+    params=kedro_run.params,
+    help=kedro_run.help,
+    context_settings=kedro_run.context_settings,
+)
 cli.add_command(run)
+
+
+def _read_catalog(project: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
+    """The catalog's entries, without a session: its hooks would open the MLflow database."""
+    loader = settings.CONFIG_LOADER_CLASS(
+        conf_source=str(project / settings.CONF_SOURCE),
+        env=env or os.environ.get("KEDRO_ENV"),
+        runtime_params=params,
+        **settings.CONFIG_LOADER_ARGS,
+    )
+    require_environment(loader)
+    entries: dict[str, Any] = loader["catalog"]
+    return entries
 
 
 def _list_findings(findings: list[dict[str, str]]) -> list[str]:
@@ -150,19 +126,17 @@ def _wrap(text: str) -> list[str]:
     )
 
 
-def _load_scores(catalog: Any, entries: Mapping[str, Any], env: str | None) -> "pd.DataFrame":
-    from kedro.io import DatasetError
-
-    if not catalog.exists("scores"):
+def _load_scores(entries: Mapping[str, Any], project: Path, env: str | None) -> "pd.DataFrame":
+    entry = entries["scores"]
+    path = project / entry["filepath"]
+    if not path.exists():
         run = f"kedro run{_env_option(env)}"
         raise click.ClickException(
-            f"no scores at {entries['scores']['filepath']} yet; `{run} --pipeline=ensemble` makes "
+            f"no scores at {entry['filepath']} yet; `{run} --pipeline=ensemble` makes "
             f"them from trained folds, `{run}` everything from the raw receipts"
         )
-    try:
-        scores: pd.DataFrame = catalog.load("scores")
-    except DatasetError as error:
-        raise click.ClickException(str(error)) from error
+    dataset = AbstractDataset.from_config("scores", {**entry, "filepath": str(path)})
+    scores: pd.DataFrame = dataset.load()
     return scores
 
 

@@ -1,9 +1,12 @@
-"""What happens around a run: missing inputs are named first, parameters go to MLflow one by one."""
+"""What happens around a run: its inputs are looked for, its parameters logged."""
 
-import os
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from kedro.config import AbstractConfigLoader
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
@@ -13,11 +16,16 @@ from pydantic import BaseModel
 
 from receipt_ocr.detector.settings import Experiments
 
-__all__ = ["MissingInputs", "ParameterLog"]
+__all__ = ["MissingInputs", "ParameterLog", "require_environment"]
 
 
 class MissingInputs:
-    """Stops a run whose inputs nobody has made yet, and says which stage makes them."""
+    """Stops a run that lacks its environment or inputs nobody has made yet, and says what to do."""
+
+    @hook_impl(tryfirst=True)  # MLflow would go on with defaults of its own
+    def after_context_created(self, context: KedroContext) -> None:
+        """Look for the folder of the environment; see :func:`require_environment`."""
+        require_environment(context.config_loader)
 
     @hook_impl(tryfirst=True)  # before MLflow opens a run
     def before_pipeline_run(
@@ -34,20 +42,14 @@ class MissingInputs:
             if maker is None or dataset is None or getattr(dataset, "may_be_missing", False):
                 continue
             if not dataset.exists():
-                env = f" --env={run_params['env']}" if run_params.get("env") else ""
-                raise FileNotFoundError(
-                    f"{name} is not there yet ({getattr(dataset, '_filepath', dataset)}); "
-                    f"make it with: kedro run{env} --pipeline={maker}"
-                )
+                path = getattr(dataset, "_filepath", dataset)
+                advice = getattr(dataset, "when_missing", None)
+                advice = advice or f"Make it with: {_command(maker, run_params)}"
+                raise FileNotFoundError(f"{name} is not there yet ({path}).\n{advice}")
 
 
 class ParameterLog:
     """Logs each value of a settings block as an MLflow parameter of its own."""
-
-    @hook_impl
-    def after_context_created(self) -> None:
-        """Set what third-party libraries read from the environment at import."""
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network otherwise
 
     @hook_impl
     def before_node_run(self, node: Node, inputs: dict[str, Any]) -> None:
@@ -65,15 +67,40 @@ class ParameterLog:
                 mlflow.log_params(_flatten(value.model_dump(mode="json"), block))
 
 
+def require_environment(config_loader: AbstractConfigLoader) -> None:
+    """Check that the environment has a folder.
+
+    Raises:
+        FileNotFoundError: If it has none; the message lists those that there are.
+    """
+    env, conf = config_loader.env, Path(config_loader.conf_source)
+    if env is None or not conf.is_dir() or (conf / env).is_dir():  # conf may be an archive
+        return
+    known = ", ".join(sorted(folder.name for folder in conf.iterdir() if folder.is_dir()))
+    raise FileNotFoundError(f"no environment {env!r} in {conf}; --env must be one of: {known}")
+
+
 def _maker_of(name: str) -> str | None:
     """The shortest pipeline that writes a dataset; None where it is raw data or a parameter."""
     makers = [key for key in pipelines if name in pipelines[key].all_outputs()]
     return min(makers, key=lambda key: len(pipelines[key].nodes), default=None)
 
 
-def _flatten(block: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _command(pipeline: str, run_params: Mapping[str, Any]) -> str:
+    """The command that runs another pipeline in the same environment with the same parameters."""
+    words = ["kedro", "run", f"--pipeline={pipeline}"]
+    if run_params.get("env"):
+        words.insert(2, f"--env={run_params['env']}")
+    params = _flatten(run_params.get("runtime_params") or {})
+    typed = [f"{key}={'null' if value is None else value}" for key, value in params.items()]
+    if typed:
+        words += ["--params", ",".join(typed)]
+    return shlex.join(words)
+
+
+def _flatten(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in block.items():
-        name = f"{prefix}.{key}"
+        name = f"{prefix}.{key}" if prefix else key
         flat |= _flatten(value, name) if isinstance(value, Mapping) else {name: value}
     return flat

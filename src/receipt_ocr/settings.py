@@ -1,12 +1,26 @@
 """Project settings: which hooks run and how configuration is read."""
 
+import logging
 import os
-import warnings
 
 from receipt_ocr.hooks import MissingInputs, ParameterLog
 
-# Kedro's own use of OmegaConf, repeated at every start.
-warnings.filterwarnings("ignore", message=r"(?s).*register_new_resolver\(\) is deprecated")
+REMARKS = (
+    "register_new_resolver() is deprecated",
+    "Add type hints to the `predict` method",
+    "Option '--pipeline' is deprecated",
+)
+"""Warnings of libraries about their own code or Kedro's next version, repeated at every start."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(remark in message for remark in REMARKS)
+
+
+# By way of the log, because MLflow overrules what `warnings` is told to ignore.
+logging.captureWarnings(True)
+logging.getLogger("py.warnings").addFilter(_is_news)
 
 HOOKS = (MissingInputs(), ParameterLog())
 

@@ -118,13 +118,13 @@ def test_the_picture_shows_targets_beside_decoded_words() -> None:
 def test_real_labels_come_back_at_full_size(shared: Path) -> None:
     import json
 
-    from receipt_ocr.receipts.images import read_size
+    from receipt_ocr.receipts.images import verify_image
 
     folder = shared / "data/sroie"
     images = json.loads((folder / "jsons/test.json").read_text())["images"]
     name, entry = sorted(images.items())[0]
     path = folder / "images/test" / name
-    info = read_size(path)
+    info = verify_image(path)
     polygons = [np.array(word["points"], dtype=np.float64) for word in entry["words"].values()]
     page = LabelledPage(name, path, info.width, info.height, polygons, [False] * len(polygons))
     trip = decode_targets(page, TripSettings())

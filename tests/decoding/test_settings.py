@@ -11,7 +11,14 @@ from receipt_ocr.receipts.settings import FOLD_COUNT
 
 @pytest.mark.parametrize(
     ("members", "folds"),
-    [("all", tuple(range(FOLD_COUNT))), (0, (0,)), (3, (3,)), ([3, 0], (3, 0)), ([2], (2,))],
+    [
+        ("all", tuple(range(FOLD_COUNT))),
+        (0, (0,)),
+        (3, (3,)),
+        ([3, 0], (3, 0)),
+        ([2], (2,)),
+        ("0+2", (0, 2)),
+    ],
 )
 def test_members_are_all_folds_one_or_a_list(members: Any, folds: tuple[int, ...]) -> None:
     assert EnsembleSettings(members=members).folds == folds
@@ -28,9 +35,11 @@ def test_weights_are_one_a_member() -> None:
     [
         ({"members": []}, r"a fold or more, none twice, got \(\)"),
         ({"members": [1, 1]}, r"none twice, got \(1, 1\)"),
-        ({"members": FOLD_COUNT}, "less than 5"),
-        ({"members": -1}, "greater than or equal to 0"),
-        ({"members": [0, FOLD_COUNT]}, "less than 5"),
+        ({"members": FOLD_COUNT}, "a fold from 0 to 4 or a list of folds .*got 5"),
+        ({"members": -1}, "got -1"),
+        ({"members": [0, FOLD_COUNT]}, r"got \[0, 5\]"),
+        ({"members": "0+7"}, r"got '0\+7'"),
+        ({"members": None}, "got None"),
         ({"members": "some"}, "'all'"),
         ({"members": [0, 1], "weights": [1.0]}, "one a member, got 1 for 2"),
         ({"weights": [0, 0, 0, 0, 0]}, r"sum to more than 0, got \[0.0, 0.0"),

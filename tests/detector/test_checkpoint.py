@@ -1,6 +1,7 @@
 """Detectors on disk: the round trip, and files that are something else."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
@@ -61,6 +62,32 @@ def test_a_checkpoint_that_lightning_saved_can_be_read(recipe: Recipe, tmp_path:
     read = read_checkpoint(tmp_path / "lightning.ckpt")
     assert (read.recipe, read.epoch, read.history) == (recipe, 0, HISTORY)
     build_from_checkpoint(read)
+
+
+def test_the_fingerprint_is_that_of_the_weights_alone(checkpoint: Checkpoint, stored: Path) -> None:
+    first = checkpoint.fingerprint
+    assert len(first) == 16 and int(first, 16) >= 0
+    assert read_checkpoint(stored).fingerprint == first
+    assert replace(checkpoint, epoch=7, history=[]).fingerprint == first
+    turned = dict(reversed(checkpoint.state.items()))
+    turned = {
+        name: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+        for name, value in turned.items()
+    }
+    assert replace(checkpoint, state=turned).fingerprint == first
+
+
+def test_any_other_weight_name_or_shape_is_another_fingerprint(checkpoint: Checkpoint) -> None:
+    state = {"a": torch.arange(6.0), "b": torch.tensor(1), "c": torch.empty(0)}
+    others = [
+        {**state, "a": torch.tensor([0.0, 1, 2, 3, 4, 5 + 1e-6])},
+        {**state, "a": torch.arange(6.0).reshape(2, 3)},
+        {**state, "b": torch.tensor(1, dtype=torch.int32)},
+        {"a": state["a"], "b": state["b"], "d": state["c"]},
+        {"a": state["a"], "b": state["b"]},
+    ]
+    prints = {replace(checkpoint, state=s).fingerprint for s in [state, *others]}
+    assert len(prints) == 6
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

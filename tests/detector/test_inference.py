@@ -119,3 +119,27 @@ def test_a_detector_from_a_file_detects_as_the_one_in_memory(
     other = PostprocessSettings(thresh=0.4)
     restored = Detector.restore(checkpoint, recipe, postprocess=other)
     assert restored.postprocess == other
+
+
+def test_weights_of_another_architecture_are_refused_by_name(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    other = recipe.network.model_copy(update={"encoder": "test_efficientnet"})
+    state = dict(build_network(other).state_dict())
+    write_checkpoint(Checkpoint(Path("memory"), recipe, state, 0, []), tmp_path / "foreign.ckpt")
+    message = r"foreign\.ckpt does not hold the weights of test_resnet 16/4: .*; give a file that"
+    with pytest.raises(ValueError, match=message):
+        Detector.from_checkpoint(tmp_path / "foreign.ckpt", device="cpu")
+
+
+def test_a_plain_weights_file_of_torch_is_refused_by_name(recipe: Recipe, tmp_path: Path) -> None:
+    torch.save(build_network(recipe.network).state_dict(), tmp_path / "weights.pth")
+    message = r"weights\.pth is not a detector's checkpoint.*hyper_parameters.*give a file that"
+    with pytest.raises(ValueError, match=message):
+        Detector.from_checkpoint(tmp_path / "weights.pth", device="cpu")
+
+
+def test_a_text_file_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("Total 12.50\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"notes\.txt is not a detector's checkpoint"):
+        Detector.from_checkpoint(str(tmp_path / "notes.txt"), device="cpu")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.detector.settings import LITE0_PACKAGE, Experiments, NetworkSettings, Recipe
 
 BASE = Path(__file__).resolve().parents[2] / "conf" / "base" / "parameters.yml"
 
@@ -72,6 +72,39 @@ def test_a_wrong_value_in_any_variant_is_named(
 ) -> None:
     with pytest.raises(ValidationError, match=rf"(?s){key}.*{value}"):
         experiments(a={}, never_selected=changes)
+
+
+@pytest.mark.parametrize("encoder", ["efficientnet_lite0", "resnet18"])
+def test_the_weights_of_the_package_fit_one_encoder_only(encoder: str) -> None:
+    message = rf"'{LITE0_PACKAGE}' fit encoder 'tf_efficientnet_lite0', not '{encoder}'"
+    with pytest.raises(ValidationError, match=message):
+        NetworkSettings(encoder=encoder, encoder_weights=LITE0_PACKAGE)
+    lite0 = {"encoder": "tf_efficientnet_lite0", "encoder_weights": LITE0_PACKAGE}
+    with pytest.raises(ValidationError, match=message):  # a variant that keeps the weights
+        Experiments.model_validate(
+            {
+                "selected": "lite0",
+                "recipe": {"network": lite0},
+                "variants": {"lite0": {}, "other": {"network": {"encoder": encoder}}},
+            }
+        )
+    # Weights that are not loaded, and another training of the same encoder, are no fault.
+    NetworkSettings(encoder=encoder, encoder_weights=LITE0_PACKAGE, pretrained=False)
+    NetworkSettings(encoder="tf_efficientnet_lite0.in1k", encoder_weights=LITE0_PACKAGE)
+
+
+@pytest.mark.parametrize("environment", ["demo", "sroie"])
+def test_the_variants_of_every_environment_are_recipes(environment: str) -> None:
+    own = BASE.parents[1] / environment / "parameters.yml"
+    merged: dict[str, Any] = {"recipe": {}, "variants": {}}
+    for file in (BASE, own):  # an environment's values are laid over those of the base
+        block = without_references(yaml.safe_load(file.read_text(encoding="utf-8"))["experiments"])
+        merged["variants"].update(block["variants"])
+        for part, values in block["recipe"].items():
+            merged["recipe"].setdefault(part, {}).update(values)
+    experiments = Experiments.model_validate({"selected": "lite0", **merged})
+    assert experiments.chosen.network.encoder_weights == LITE0_PACKAGE
+    assert experiments.named("efficientnet_b3").network.encoder_weights is None
 
 
 def test_a_recipe_survives_json() -> None:

@@ -125,7 +125,7 @@ def test_other_settings_or_pages_in_the_folder_are_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    interrupt_in(monkeypatch, epoch=0)
+    interrupt_in(monkeypatch, epoch=1)
     folder = tmp_path / "fold_0"
     with pytest.raises(MachineLostError):
         train_detector(recipe, training_pages, validation_pages, folder)
@@ -138,6 +138,41 @@ def test_other_settings_or_pages_in_the_folder_are_named(
     training_pages[0].polygons[0][0, 0] += 1
     with pytest.raises(ValueError, match=r"first difference: training_pages was"):
         train_detector(recipe, training_pages, validation_pages, folder)
+    training_pages[0].polygons[0][0, 0] -= 1
+    with validation_pages[1].path.open("ab") as image:
+        image.write(b"another photo")
+    with pytest.raises(ValueError, match=r"first difference: validation_pages was"):
+        train_detector(recipe, training_pages, validation_pages, folder)
+
+
+def test_a_failed_first_attempt_does_not_stand_in_the_way_of_the_next(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fold_0"
+    missing = {"pretrained": True, "encoder_weights": str(tmp_path / "missing.pth")}
+    network = recipe.network.model_copy(update=missing)
+    recipe = changed(recipe, epochs=1)
+    with pytest.raises(FileNotFoundError, match=r"missing\.pth"):
+        wrong = recipe.model_copy(update={"network": network})
+        train_detector(wrong, training_pages, validation_pages, folder)
+    assert not folder.exists()
+    with pytest.raises(ValueError, match=r"nan in epoch 0"):
+        wild = changed(recipe, learning_rate=1e30)
+        train_detector(wild, training_pages, validation_pages, folder)
+    result = train_detector(recipe, training_pages, validation_pages, folder)
+    assert len(result.history) == 1
+    with pytest.raises(ValueError, match=r"learning_rate was 0\.00045, now 0\.01"):
+        train_detector(
+            changed(recipe, learning_rate=0.01), training_pages, validation_pages, folder
+        )
+
+
+def test_an_image_that_is_missing_is_named_when_it_is_read(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    training_pages[0].path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"train_0\.png"):
+        train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
 
 
 def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
@@ -154,6 +189,30 @@ def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
     with pytest.raises(ValueError, match=r"something else than a training"):
         train_detector(over, training_pages, validation_pages, pages)
     assert training_pages[0].path.is_file()
+
+
+def test_starting_over_deletes_nothing_unless_the_new_training_can_start(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fold_0"
+    short = changed(recipe, epochs=1)
+    first = train_detector(short, training_pages, validation_pages, folder)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    # A Mac's accelerator on a machine that is none, or a GPU on one without.
+    other = "cuda" if torch.backends.mps.is_available() else "mps"
+    lacking = changed(short, accelerator=other, resume=False)
+    message = (
+        rf"training\.accelerator '{other}' with training\.devices 1 cannot be used on this machine "
+        r"\(.+\); set training\.accelerator to auto or cpu"
+    )
+    with pytest.raises(ValueError, match=message):
+        train_detector(lacking, training_pages, validation_pages, folder)
+    network = recipe.network.model_copy(update={"encoder": "no_such_encoder"})
+    wrong = changed(short, resume=False).model_copy(update={"network": network})
+    with pytest.raises(ValueError, match=r"timm has no model 'no_such_encoder'"):
+        train_detector(wrong, training_pages, validation_pages, folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert train_detector(short, training_pages, validation_pages, folder) == first
 
 
 def test_an_interrupted_and_resumed_training_equals_an_unbroken_one(

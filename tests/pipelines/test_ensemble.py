@@ -1,6 +1,7 @@
 """Tuning, ensemble and submission as Kedro runs them, on maps drawn by the test."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from receipt_ocr.datasets.probability_maps import StoredMaps
-from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
 from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.pipelines import ensemble, submission, tuning
@@ -25,8 +26,6 @@ GRID = GridSettings(thresh=(0.2, 0.6), box_thresh=(0.3,), unclip_ratio=(1.0,))
 RECIPE = Recipe(postprocess=PostprocessSettings(thresh=0.3, box_thresh=0.3, unclip_ratio=1.0))
 ALL = range(FOLD_COUNT)
 RESULTS = ("chosen_postprocess", "page_scores", "scores", "ensemble_test_maps", "test_detections")
-
-Maps = dict[str, Callable[[], ProbabilityMap]]
 
 
 class KeptDataset(MemoryDataset):
@@ -45,8 +44,23 @@ def draw_map(levels: tuple[int, int], noise: int = 0) -> ProbabilityMap:
     return ProbabilityMap(values, MAP_TO_PAGE, WIDTH, HEIGHT)
 
 
-def maps_of(names: list[str], levels: tuple[int, int] = (230, 200)) -> Maps:
-    return {name: partial(draw_map, levels) for name in names}
+def maps_of(
+    names: list[str], levels: tuple[int, int] = (230, 200), source: str = "first"
+) -> LazyMaps:
+    return LazyMaps({name: partial(draw_map, levels) for name in names}, source)
+
+
+def tuned_on(folds: Sequence[int], source: str = "first", **changes: Any) -> dict[str, Any]:
+    postprocess = RECIPE.postprocess.model_dump(mode="json") | {"thresh": 0.6} | changes
+    return {
+        "postprocess": postprocess,
+        "members": list(folds),
+        "sources": {str(fold): source for fold in folds},
+        "pages": len(folds),
+        "chosen_hmean": 1.0,
+        "honest_hmean": None,
+        "recipe_hmean": 0.9,
+    }
 
 
 def words_of(page: str, subset: str) -> list[tuple[Any, ...]]:
@@ -77,6 +91,9 @@ def make_tables(test_truth: bool = True) -> dict[str, pd.DataFrame]:
     return {
         "pages": pd.DataFrame(rows, columns=["page", "subset", "width", "height", "has_truth"]),
         "words": pd.DataFrame(words, columns=["page", "subset", "word", "polygon", "ignored"]),
+        "folds": pd.DataFrame([(f"train_{k}.jpg", k, "train") for k in ALL]).set_axis(
+            ["page", "fold", "subset"], axis=1
+        ),
         "rejected": pd.DataFrame(rejected, columns=["subset", "page", "word", "reason", "detail"]),
     }
 
@@ -186,8 +203,24 @@ def test_a_member_without_maps_is_an_error_that_names_the_command(tmp_path: Path
 
 def test_a_member_whose_maps_are_of_other_data_is_refused() -> None:
     old = {f"fold_{fold}_test_maps": maps_of(["test_0.jpg"]) for fold in ALL}
-    with pytest.raises(ValueError, match=r"fold_0 has no map of test page 'test_1.jpg' \(1 such"):
+    with pytest.raises(ValueError, match=r"fold_0 has no map of page 'test_1.jpg' .*\(1 such"):
         run(make_catalog(maps=old))
+
+
+def test_maps_of_an_earlier_split_are_refused() -> None:
+    old = {"fold_1_out_of_fold_maps": maps_of(["train_1.jpg", "train_2.jpg"])}
+    with pytest.raises(ValueError, match=r"fold_1 has a map of page 'train_2.jpg'"):
+        run(make_catalog(maps=old))
+    with pytest.raises(ValueError, match=r"fold_1 has a map of page 'train_2.jpg'"):
+        SequentialRunner().run(tuning.create_pipeline(), make_catalog(maps=old))
+
+
+def test_maps_of_two_detectors_are_not_one_member() -> None:
+    old = {"fold_1_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], source="second")}
+    catalog = make_catalog(maps=old)
+    with pytest.raises(ValueError, match="maps of fold_1 are of different detectors"):
+        run(catalog)
+    assert not catalog.exists("chosen_postprocess")
 
 
 def test_a_withheld_truth_leaves_the_test_pages_unscored_but_detected() -> None:
@@ -203,7 +236,7 @@ def test_a_withheld_truth_leaves_the_test_pages_unscored_but_detected() -> None:
 def test_data_without_a_holdout_has_no_holdout_scores() -> None:
     tables = make_tables()
     tables = {name: table[table["subset"] != "holdout"] for name, table in tables.items()}
-    none = {f"fold_{fold}_holdout_maps": {} for fold in ALL}
+    none = {f"fold_{fold}_holdout_maps": maps_of([]) for fold in ALL}
     catalog = make_catalog(maps=none, tables=tables)
     run(catalog)
     assert set(catalog.load("scores")["subset"]) == {"out_of_fold", "test"}
@@ -213,9 +246,9 @@ class TestThresholds:
     def test_tuning_finds_the_threshold_that_drops_the_smear(self) -> None:
         # At 0.2 a smear of level 120 (0.47) counts as a word, at 0.6 both bars still do.
         smeared = {
-            f"fold_{fold}_out_of_fold_maps": {
-                f"train_{fold}.jpg": partial(draw_map, (230, 200), noise=120)
-            }
+            f"fold_{fold}_out_of_fold_maps": LazyMaps(
+                {f"train_{fold}.jpg": partial(draw_map, (230, 200), noise=120)}, "first"
+            )
             for fold in ALL
         }
         catalog = make_catalog(maps=smeared, thresholds="tuned")
@@ -227,17 +260,16 @@ class TestThresholds:
         assert tuned["pages"] == FOLD_COUNT
         assert len(catalog.load("tuning_table")) == 2
         chosen = catalog.load("chosen_postprocess")
-        assert chosen == {"source": "tuned", "postprocess": tuned["postprocess"]}
+        assert (chosen["source"], chosen["postprocess"]) == ("tuned", tuned["postprocess"])
+        assert chosen["members"]["folds"] == list(ALL)
 
     def test_untuned_thresholds_that_must_be_tuned_are_an_error(self) -> None:
-        with pytest.raises(FileNotFoundError, match="'tiny'; run kedro run --pipeline=tuning"):
+        with pytest.raises(ValueError, match="nothing is tuned yet; run --pipeline=tuning first"):
             run(make_catalog(thresholds="tuned"))
 
     @pytest.mark.parametrize(("thresholds", "source"), [("recipe", "recipe"), ("auto", "tuned")])
     def test_the_recipe_can_be_insisted_on(self, thresholds: str, source: str) -> None:
-        best = RECIPE.postprocess.model_dump(mode="json") | {"thresh": 0.6}
-        tuned = {"members": list(ALL), "postprocess": best}
-        catalog = make_catalog(tuned=tuned, thresholds=thresholds)
+        catalog = make_catalog(tuned=tuned_on(ALL), thresholds=thresholds)
         run(catalog)
         chosen = catalog.load("chosen_postprocess")
         assert chosen["source"] == source
@@ -246,9 +278,26 @@ class TestThresholds:
     def test_thresholds_tuned_on_other_folds_are_used_with_a_warning(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        best = RECIPE.postprocess.model_dump(mode="json")
-        run(make_catalog(0, tuned={"members": [0, 1], "postprocess": best}))
+        run(make_catalog(0, tuned=tuned_on([0, 1])))
         assert "tuned on folds [0, 1], the ensemble's are [0]: run tuning again" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("tuned", "reason"),
+        [
+            (tuned_on(ALL, source="zeroth"), "fold 0 has been trained anew since"),
+            (tuned_on([1, 2]), r"folds \[1, 2\] were tuned, not \[0\]"),
+            (tuned_on(ALL, min_size=3.0), "min_size was 3.0 then, the recipe has 5.0 now"),
+        ],
+    )
+    def test_stale_thresholds_are_not_used(
+        self, tuned: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        catalog = make_catalog(0, tuned=tuned)
+        run(catalog)
+        assert catalog.load("chosen_postprocess")["source"] == "recipe"
+        assert re.search(reason, caplog.text)
+        with pytest.raises(ValueError, match=reason):
+            run(make_catalog(0, tuned=tuned, thresholds="tuned"))
 
 
 def test_detections_of_former_test_pages_make_no_submission() -> None:

@@ -79,7 +79,11 @@ def make_catalog(
         "rejected": pd.DataFrame(columns=["subset", "page", "word", "reason", "detail"]),
         "page_scores": page_scores,
         "scores": tabulate_scores(page_scores),
-        "chosen_postprocess": {"source": "recipe", "postprocess": postprocess},
+        "chosen_postprocess": {
+            "source": "recipe",
+            "postprocess": postprocess,
+            "members": {"folds": members},
+        },
         "test_detections": {name: [BAR] for name in TEST_PAGES},
     }
     catalog = DataCatalog({name: MemoryDataset(value) for name, value in entries.items()})
@@ -154,9 +158,17 @@ def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
     assert "thresh = 0.1 is the lowest tried" in report
 
 
+def test_scores_of_other_members_make_no_report(tmp_path: Path) -> None:
+    catalog = make_catalog(tmp_path, [0, 1])
+    catalog["params:ensemble"] = MemoryDataset(EnsembleSettings(members=0))
+    with pytest.raises(ValueError, match=r"scores are of folds \[0, 1\], .* folds \[0\]; run"):
+        run(catalog)
+    assert not (tmp_path / "report.md").exists()
+
+
 def test_a_member_without_a_history_is_an_error_that_names_the_command(tmp_path: Path) -> None:
     catalog = make_catalog(tmp_path, [0, 3], trained=[0])
-    command = "kedro run --pipeline=train_fold --params fold=3,experiment=tiny"
+    command = "--pipeline=train_fold --params fold=3,experiment=tiny"
     with pytest.raises(FileNotFoundError, match=f"fold 3 votes, .*{command}"):
         run(catalog)
     assert not (tmp_path / "report.md").exists()

@@ -138,6 +138,20 @@ class TestSubsets:
         assert pages.loc[["blank.jpg", "t.jpg"], "has_truth"].tolist() == [True, True]
         assert pages.loc[["blank.jpg", "t.jpg"], "word_count"].tolist() == [0, 1]
 
+    def test_a_test_image_that_the_truth_does_not_name_is_a_page_without_truth(
+        self, folder: Path
+    ) -> None:
+        # It needs its row in the submission all the same.
+        write_image(folder / "images/test/more.jpg")
+        write_json(folder, "test", annotate(t={"1": {"points": BOX}}))
+        receipts = read_receipts(folder)
+        pages = receipts.pages[receipts.pages["subset"] == "test"]
+        assert pages[["page", "word_count", "has_truth"]].to_numpy().tolist() == [
+            ["more.jpg", 0, False],
+            ["t.jpg", 1, True],
+        ]
+        assert receipts.rejected.empty
+
     def test_a_test_json_without_any_word_is_truth_withheld(self, folder: Path) -> None:
         write_image(folder / "images/test/more.jpg")
         write_json(folder, "test", annotate(t={}))

@@ -21,26 +21,26 @@ class CheckpointDataset(AbstractDataset["Checkpoint", "Checkpoint"]):
             filepath: The file.
             metadata: Ignored by Kedro, read by plugins.
         """
-        self._file = Path(filepath)
+        self._filepath = Path(filepath)
         self.metadata = metadata
 
     def load(self) -> "Checkpoint":
         """Read the detector; see :func:`receipt_ocr.detector.checkpoint.read_checkpoint`."""
         from receipt_ocr.detector.checkpoint import read_checkpoint
 
-        return read_checkpoint(self._file)
+        return read_checkpoint(self._filepath)
 
     def save(self, data: "Checkpoint") -> None:
         """Write the detector, all or nothing."""
         from receipt_ocr.detector.checkpoint import write_checkpoint
 
-        write_checkpoint(data, self._file)
+        write_checkpoint(data, self._filepath)
 
     def _exists(self) -> bool:
-        return self._file.is_file()
+        return self._filepath.is_file()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._file)}
+        return {"filepath": str(self._filepath)}
 
 
 class WorkFolderDataset(AbstractDataset[None, Path]):

@@ -2,23 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
 
-from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
 
 __all__ = ["ProbabilityMapsDataset", "StoredMaps"]
 
 INDEX = "frames.json"
 
-LoadMap = Callable[[], ProbabilityMap]
 
-
-class StoredMaps(Mapping[str, LoadMap]):
+class StoredMaps(LazyMaps):
     """Page name -> what reads its map when called; the folder is looked at when first asked.
 
     That lets a stage take the maps of every fold as inputs and use only those it is told to.
@@ -31,9 +29,10 @@ class StoredMaps(Mapping[str, LoadMap]):
             folder: Written by :class:`ProbabilityMapsDataset`.
             made_by: Command that makes the maps, for the error message.
         """
+        super().__init__({})
         self.folder = folder
         self.made_by = made_by
-        self._index: dict[str, dict[str, Any]] | None = None
+        self._content: dict[str, Any] | None = None
 
     @property
     def exists(self) -> bool:
@@ -47,12 +46,26 @@ class StoredMaps(Mapping[str, LoadMap]):
         Raises:
             FileNotFoundError: If the maps were never written.
         """
-        if self._index is None:
+        pages: dict[str, dict[str, Any]] = self._read()["pages"]
+        return pages
+
+    @property
+    def source(self) -> str:
+        """Fingerprint of the detector that the maps are of.
+
+        Raises:
+            FileNotFoundError: If the maps were never written.
+        """
+        return str(self._read()["source"])
+
+    def _read(self) -> dict[str, Any]:
+        if self._content is None:
             if not self.exists:
                 hint = f"; make them with: {self.made_by}" if self.made_by else ""
                 raise FileNotFoundError(f"no probability maps in {self.folder}{hint}")
-            self._index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
-        return self._index
+            self._content = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
+        content: dict[str, Any] = self._content or {}
+        return content
 
     def __getitem__(self, page: str) -> LoadMap:
         return partial(_read_map, self.folder, page, self.index[page])
@@ -116,8 +129,9 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
                 "height": page_map.height,
                 "map_to_page": page_map.map_to_page.tolist(),
             }
+        content = {"source": getattr(data, "source", ""), "pages": index}
         (partial_folder / INDEX).write_text(
-            json.dumps(index, ensure_ascii=False, indent=1), encoding="utf-8"
+            json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8"
         )
         if self._folder.exists():
             self._folder.rename(retired)

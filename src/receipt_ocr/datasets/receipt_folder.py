@@ -21,6 +21,13 @@ _MARKER = "SYNTHETIC.txt"
 class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
     """A folder in the competition's layout; loads as its path, saves synthetic pages."""
 
+    when_missing = (
+        "Put the receipts there, or name another folder: in the environment variable "
+        "RECEIPT_OCR_RAW (with --env=sroie: RECEIPT_OCR_SROIE), or with --params raw_folder=...; "
+        "synthetic receipts are drawn by: kedro run --env=demo --pipeline=synthesis"
+    )
+    """What to do if the folder or a part of it is not there."""
+
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """A raw folder.
 
@@ -42,11 +49,7 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
         try:
             find_subsets(self._filepath)
         except FileNotFoundError as error:
-            raise DatasetError(
-                f"{error}\nPut the receipts there or name another folder in the catalog entry "
-                "'raw_receipts'; for synthetic receipts run "
-                "`kedro run --env=demo --pipeline=synthesis` first."
-            ) from error
+            raise DatasetError(f"{error}\n{self.when_missing}") from error
         return self._filepath
 
     def save(self, data: "Iterable[SyntheticPage]") -> None:
@@ -71,7 +74,7 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
         if not is_free and not (folder / _MARKER).is_file():
             raise DatasetError(
                 f"{folder} holds something that is not synthetic (no {_MARKER} in it); synthetic "
-                "receipts would replace it. Give the catalog entry 'raw_receipts' another folder."
+                "receipts would replace it. Name another folder with --params raw_folder=..."
             )
 
     def _sibling(self, purpose: str) -> Path:

@@ -1,15 +1,13 @@
 """Stored maps of many pages -> polygons and scores, one page in memory at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.postprocess import Detections, extract_polygons
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import PageScore, TruthWords, score_prepared
 
 __all__ = ["decode_maps", "score_maps"]
-
-LoadMap = Callable[[], ProbabilityMap]
 
 
 def decode_maps(

@@ -1,5 +1,6 @@
 """The probability map of a page: what passes between the network and everything after it."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from receipt_ocr.geometry import Matrix
 
-__all__ = ["ProbabilityMap", "as_probability"]
+__all__ = ["LazyMaps", "LoadMap", "ProbabilityMap", "as_probability"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,38 @@ class ProbabilityMap:
     def values(self) -> NDArray[np.float32]:
         """The probabilities in [0, 1], (H, W)."""
         return as_probability(self.probability)
+
+
+LoadMap = Callable[[], ProbabilityMap]
+"""Reads or computes one page's map."""
+
+
+class LazyMaps(Mapping[str, LoadMap]):
+    """Page -> what makes its map when called, and the detector that all of them are of."""
+
+    def __init__(self, loaders: Mapping[str, LoadMap], source: str = "") -> None:
+        """Maps that need not exist yet.
+
+        Args:
+            loaders: Page -> what makes its map.
+            source: Fingerprint of the detector; empty where it is not known.
+        """
+        self._loaders = loaders
+        self._source = source
+
+    @property
+    def source(self) -> str:
+        """Fingerprint of the detector that the maps are of."""
+        return self._source
+
+    def __getitem__(self, page: str) -> LoadMap:
+        return self._loaders[page]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
 
 
 def as_probability(

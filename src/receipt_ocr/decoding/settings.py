@@ -52,12 +52,27 @@ class GridSettings(Config):
 class EnsembleSettings(Config):
     """Whose maps are averaged, and at which thresholds the mean is read."""
 
-    members: Literal["all"] | Fold | tuple[Fold, ...] = "all"
-    """Folds that vote: all of them, one, or a list."""
+    members: Literal["all"] | tuple[Fold, ...] = "all"
+    """Folds that vote: all, or a list; one number and ``"0+2"`` are taken as lists too."""
     weights: tuple[NonNegative, ...] | None = None
     """One number a member in the order of the list; None weighs all the same."""
     thresholds: Literal["auto", "tuned", "recipe"] = "auto"
     """Post-processing found by tuning, or the recipe's; ``auto``: tuned where there is one."""
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _list_folds(cls, value: object) -> object:
+        if value == "all":
+            return value
+        given = value.split("+") if isinstance(value, str) else value
+        folds = given if isinstance(given, list | tuple) else [given]
+        known = [str(fold) for fold in range(FOLD_COUNT)]
+        if not all(str(fold) in known for fold in folds):
+            raise ValueError(
+                f"members must be 'all', a fold from 0 to {FOLD_COUNT - 1} or a list of folds "
+                f"(0+2 on the command line), got {value!r}"
+            )
+        return tuple(int(str(fold)) for fold in folds)
 
     @model_validator(mode="after")
     def _members_fit_weights(self) -> "EnsembleSettings":
@@ -74,6 +89,4 @@ class EnsembleSettings(Config):
     @property
     def folds(self) -> tuple[int, ...]:
         """The members as fold numbers."""
-        if self.members == "all":
-            return tuple(range(FOLD_COUNT))
-        return (self.members,) if isinstance(self.members, int) else tuple(self.members)
+        return tuple(range(FOLD_COUNT)) if self.members == "all" else self.members

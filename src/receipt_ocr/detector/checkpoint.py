@@ -1,7 +1,9 @@
 """A trained detector on disk: weights, the recipe that made them, and their history."""
 
+import hashlib
 import pickle
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -44,6 +46,21 @@ class Checkpoint:
     state: dict[str, torch.Tensor]
     epoch: int
     history: list[EpochRow]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies the weights that a map was predicted with, in 16 hexadecimal digits.
+
+        Two checkpoints have the same one exactly if names, types, shapes and values of their
+        weights are the same, whatever the file, recipe and history.
+        """
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state.items()):
+            # Row by row and on the CPU, so that neither memory format nor device matters.
+            data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(data.numpy().data)
+        return digest.hexdigest()[:16]
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:

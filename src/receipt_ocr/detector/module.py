@@ -65,7 +65,7 @@ class DetectorModule(lightning.LightningModule):
             steps_per_epoch: Optimiser steps an epoch, for the schedule.
         """
         super().__init__()
-        self.save_hyperparameters({"recipe": recipe.model_dump(mode="json")})
+        self.save_hyperparameters({"recipe": recipe.model_dump(mode="json")}, logger=False)
         self.recipe = recipe
         self.network = build_network(recipe.network)
         self.loss = DBLoss(recipe.loss)

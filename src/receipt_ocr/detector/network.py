@@ -153,7 +153,7 @@ def build_encoder(settings: NetworkSettings, *, load_weights: bool = True) -> nn
     try:
         if weights is None:
             return _create_encoder(name, levels, pretrained=True)
-        return _create_with_weights(name, levels, read_encoder_weights(name, weights))
+        return _create_with_weights(name, levels, read_encoder_weights(weights))
     except (RuntimeError, KeyError, OSError) as error:
         if isinstance(error, FileNotFoundError) and weights is not None:
             raise

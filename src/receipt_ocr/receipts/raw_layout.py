@@ -71,7 +71,9 @@ def read_annotation_file(path: Path) -> dict[str, Mapping[str, Any]]:
     if not isinstance(images, Mapping):
         raise ValueError(_describe_shape(path, "key 'images' must be an object", images))
     if not images:
-        raise ValueError(f"{path}: 'images' is empty, it must name one page or more")
+        raise ValueError(
+            _describe_shape(path, "'images' is empty, it must name one page or more", images)
+        )
     return {name: _read_words(path, name, entry) for name, entry in images.items()}
 
 
@@ -87,7 +89,8 @@ def _load_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique_keys)
     except ValueError as error:  # includes undecodable text and JSONDecodeError
-        raise ValueError(f"{path} is no valid JSON: {error}") from error
+        message = f"{path} is no valid JSON: {error}\nThe raw folder must hold\n{LAYOUT}"
+        raise ValueError(message) from error
     if not isinstance(content, dict):
         raise ValueError(_describe_shape(path, "the top level must be an object", content))
     return content

@@ -3,7 +3,6 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.settings import DetectionSettings
 
 if TYPE_CHECKING:
@@ -21,14 +20,17 @@ TILE_HEIGHT = 700
 
 
 def detect_folder(
-    detection: DetectionSettings, checkpoint: Checkpoint, tuned: dict[str, Any] | None
+    detection: DetectionSettings, fold: int, checkpoint: Checkpoint, tuned: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The words of every image in a folder, in the competition's JSON."""
     from receipt_ocr.decoding.submission import build_submission
+    from receipt_ocr.decoding.tuned import choose_postprocess
     from receipt_ocr.detector.inference import Detector, detect_images
     from receipt_ocr.receipts.images import list_images
 
-    settings = PostprocessSettings.model_validate(tuned["postprocess"]) if tuned else None
+    recipe, sources = checkpoint.recipe.postprocess, {fold: checkpoint.fingerprint}
+    source, settings = choose_postprocess("auto", recipe, tuned, sources)
+    log.info("Post-processing (%s): %s", source, settings)
     detector = Detector.restore(checkpoint, postprocess=settings)
     polygons, sizes = detect_images(detector, list_images(detection.images_folder))
     words = sum(len(found) for found in polygons.values())

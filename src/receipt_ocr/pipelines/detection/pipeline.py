@@ -15,7 +15,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 detect_folder,
-                ["params:detection", "checkpoint", "tuned_postprocess"],
+                ["params:detection", "params:fold", "checkpoint", "tuned_postprocess"],
                 "detected_words",
                 name="detect_folder",
             ),

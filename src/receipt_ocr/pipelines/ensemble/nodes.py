@@ -8,13 +8,15 @@ import pandas as pd
 
 from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
-    from receipt_ocr.decoding.maps import ProbabilityMap
+    from receipt_ocr.decoding.maps import LazyMaps
 else:  # Kedro reads the signatures to check parameters: names must exist, OpenCV need not
-    ProbabilityMap = Any
+    LazyMaps = Any
 
 __all__ = [
+    "check_members",
     "choose_postprocess",
     "detect_words",
     "join_tables",
@@ -25,38 +27,48 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-LazyMaps = Mapping[str, Callable[[], ProbabilityMap]]
+
+def check_members(
+    ensemble: EnsembleSettings, folds: pd.DataFrame, pages: pd.DataFrame, *fold_maps: LazyMaps
+) -> dict[str, Any]:
+    """Who votes; fails where a member's maps are missing or not of today's pages and folds.
+
+    The maps come fold by fold: out of fold first, then of the holdout, then of the test pages.
+    """
+    from receipt_ocr.decoding.ensemble import check_member
+
+    kinds = {"out_of_fold": fold_maps[:FOLD_COUNT], "holdout": fold_maps[FOLD_COUNT:-FOLD_COUNT]}
+    kinds["test"] = fold_maps[-FOLD_COUNT:]
+    known = {kind: pages.loc[pages["subset"] == kind, "page"].tolist() for kind in kinds}
+    sources = {}
+    for fold in ensemble.folds:
+        own = folds.loc[folds["fold"] == fold, "page"].tolist()
+        maps = {kind: of_folds[fold] for kind, of_folds in kinds.items()}
+        sources[fold] = check_member(f"fold_{fold}", maps, {**known, "out_of_fold": own})
+    return {"folds": list(ensemble.folds), "weights": ensemble.weights, "sources": sources}
 
 
 def choose_postprocess(
-    ensemble: EnsembleSettings, experiments: Experiments, tuned: dict[str, Any] | None
+    ensemble: EnsembleSettings,
+    experiments: Experiments,
+    members: dict[str, Any],
+    tuned: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """The post-processing that maps are read with, and where it comes from."""
+    """The post-processing that maps are read with, where it comes from, and who votes."""
+    from receipt_ocr.decoding.tuned import choose_postprocess as choose
+
     recipe = experiments.chosen.postprocess
-    if ensemble.thresholds == "recipe" or (tuned is None and ensemble.thresholds == "auto"):
-        log.info("Post-processing of the recipe: %s", recipe)
-        return {"source": "recipe", "postprocess": recipe.model_dump(mode="json")}
-    if tuned is None:
-        raise FileNotFoundError(
-            "ensemble.thresholds is 'tuned', but nothing was tuned for experiment "
-            f"{experiments.selected!r}; run kedro run --pipeline=tuning first"
-        )
-    if set(tuned["members"]) != set(ensemble.folds):
-        log.warning(
-            "Post-processing was tuned on folds %s, the ensemble's are %s: run tuning again",
-            tuned["members"],
-            list(ensemble.folds),
-        )
-    log.info("Tuned post-processing: %s", tuned["postprocess"])
-    return {"source": "tuned", "postprocess": tuned["postprocess"]}
+    source, settings = choose(ensemble.thresholds, recipe, tuned, members["sources"])
+    log.info("Post-processing (%s): %s", source, settings)
+    return {"source": source, "postprocess": settings.model_dump(mode="json"), "members": members}
 
 
-def vote(ensemble: EnsembleSettings, *fold_maps: LazyMaps) -> LazyMaps:
-    """Mean map of the members, page by page when it is saved."""
+def vote(ensemble: EnsembleSettings, members: dict[str, Any], *fold_maps: LazyMaps) -> object:
+    """Mean map of the members (checked before), page by page when it is saved."""
     from receipt_ocr.decoding.ensemble import vote as average
 
-    members = {f"fold_{fold}": fold_maps[fold] for fold in ensemble.folds}
-    return average(members, ensemble.weights)
+    voters = {f"fold_{fold}": fold_maps[fold] for fold in members["folds"]}
+    return average(voters, ensemble.weights)
 
 
 def detect_words(maps: LazyMaps, chosen: dict[str, Any]) -> dict[str, list[list[float]]]:
@@ -122,13 +134,8 @@ def _score(
 
     settings = PostprocessSettings.model_validate(chosen["postprocess"])
     truths = prepare_truths(*tables, truth_subset)
-    rows = []
-    for member, maps in members.items():
-        # Of the train pages a member holds its own fold's only; of the others it must hold all.
-        if subset == truth_subset and (lacking := sorted(set(truths) - set(maps))):
-            raise ValueError(
-                f"{member} has no map of {subset} page {lacking[0]!r} ({len(lacking)} such pages): "
-                "the data has changed since its training; train it again"
-            )
-        rows.append(tabulate_pages(member, subset, score_maps(maps, truths, settings)))
+    rows = [
+        tabulate_pages(member, subset, score_maps(maps, truths, settings))
+        for member, maps in members.items()
+    ]
     return pd.concat(rows, ignore_index=True)

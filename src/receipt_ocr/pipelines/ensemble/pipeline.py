@@ -5,6 +5,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.ensemble.nodes import (
+    check_members,
     choose_postprocess,
     detect_words,
     join_tables,
@@ -29,13 +30,29 @@ def create_pipeline(**_: Any) -> Pipeline:
     return Pipeline(
         [
             Node(
+                check_members,
+                [MEMBERS, "folds", "pages", *out_of_fold, *holdout, *test],
+                "members",
+                name="check_members",
+            ),
+            Node(
                 choose_postprocess,
-                [MEMBERS, "params:experiments", "tuned_postprocess"],
+                [MEMBERS, "params:experiments", "members", "tuned_postprocess"],
                 POSTPROCESS,
                 name="choose_postprocess",
             ),
-            Node(vote, [MEMBERS, *holdout], "ensemble_holdout_maps", name="vote_on_holdout"),
-            Node(vote, [MEMBERS, *test], "ensemble_test_maps", name="vote_on_test"),
+            Node(
+                vote,
+                [MEMBERS, "members", *holdout],
+                "ensemble_holdout_maps",
+                name="vote_on_holdout",
+            ),
+            Node(
+                vote,
+                [MEMBERS, "members", *test],
+                "ensemble_test_maps",
+                name="vote_on_test",
+            ),
             Node(
                 detect_words,
                 ["ensemble_test_maps", POSTPROCESS],

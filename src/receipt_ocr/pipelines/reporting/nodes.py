@@ -37,6 +37,11 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     """The report as Markdown."""
     from receipt_ocr.evaluation.report import Results, write_report
 
+    if (scored := chosen["members"]["folds"]) != list(ensemble.folds):
+        raise ValueError(
+            f"the stored scores are of folds {scored}, ensemble.members asks for folds "
+            f"{list(ensemble.folds)}; run --pipeline=ensemble with these members first"
+        )
     results = Results(
         experiment=experiments.selected,
         dataset="/".join(raw_receipts.parts[-2:]),
@@ -123,8 +128,8 @@ def _of_members(
         history = histories[fold]
         if history is None:
             raise FileNotFoundError(
-                f"fold {fold} votes, but there is no history of its training; train it with: "
-                f"kedro run --pipeline=train_fold --params "
+                f"fold {fold} votes, but there is no history of its training; train it with "
+                f"--pipeline=train_fold --params "
                 f"fold={fold},experiment={experiments.selected}"
             )
         members[f"fold_{fold}"] = history

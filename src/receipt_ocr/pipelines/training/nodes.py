@@ -1,6 +1,6 @@
 """Nodes of the training stage: each adapts tables and settings to the library."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,10 @@ from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
-    from receipt_ocr.decoding.maps import ProbabilityMap
+    from receipt_ocr.decoding.maps import LazyMaps
     from receipt_ocr.detector.checkpoint import Checkpoint
 else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
-    Checkpoint = ProbabilityMap = Any
+    Checkpoint = LazyMaps = Any
 
 __all__ = [
     "fold_selector",
@@ -24,8 +24,6 @@ __all__ = [
     "select_fold",
     "train_detector",
 ]
-
-LazyMaps = Mapping[str, Callable[[], ProbabilityMap]]
 
 
 def select_fold(folds: pd.DataFrame, fold: int) -> dict[str, list[str]]:
@@ -99,8 +97,9 @@ def predict_test(
 def _predict(
     checkpoint: Checkpoint, experiments: Experiments, pages: pd.DataFrame, folder: Path
 ) -> LazyMaps:
+    from receipt_ocr.decoding.maps import LazyMaps
     from receipt_ocr.detector.inference import Detector, predict_maps
 
     detector = Detector.restore(checkpoint, expected=experiments.chosen)
     paths = {str(row.page): folder / str(row.path) for row in pages.itertuples()}
-    return predict_maps(detector, paths)
+    return LazyMaps(predict_maps(detector, paths), checkpoint.fingerprint)

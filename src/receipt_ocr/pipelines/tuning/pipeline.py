@@ -18,7 +18,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 tune_postprocess,
-                [*settings, "pages", "words", *maps],
+                [*settings, "folds", "pages", "words", *maps],
                 ["tuned_postprocess", "tuning_table"],
                 name="tune_postprocess",
             )
