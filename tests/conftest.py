@@ -1,6 +1,8 @@
 """Fixtures that every test may use."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("reference data not present beside the project")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_mlflow_run_left_open() -> Iterator[None]:
+    """End what a session has left open: the next one in this process would log into it."""
+    yield
+    if mlflow := sys.modules.get("mlflow"):
+        while mlflow.active_run():
+            mlflow.end_run()

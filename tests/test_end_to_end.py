@@ -20,11 +20,11 @@ SMALL = {
             "network": {"pretrained": False, "inner_channels": 16, "output_channels": 8},
             "frame": {"sizes": [{"epoch": 0, "size": 224}], "crop": [96, 96]},
             "training": {"epochs": 1, "threads": 1},
-            # Untrained maps are grey: a threshold in the middle finds something to score.
-            "postprocess": {"thresh": 0.5, "box_thresh": 0.5, "max_candidates": 20},
+            # A detector starts from "hardly any text", 0.12: below it something is found.
+            "postprocess": {"thresh": 0.1, "box_thresh": 0.1},
         }
     },
-    "tuning": {"thresh": [0.5], "box_thresh": [0.5], "unclip_ratio": [1.5, 2.0], "workers": 1},
+    "tuning": {"thresh": [0.1], "box_thresh": [0.1], "unclip_ratio": [0.1, 0.2], "workers": 1},
 }
 
 
@@ -54,13 +54,11 @@ def test_the_whole_way_twice_leaves_the_same_checked_submission(workspaces: Iter
         run("__default__")
         folds = pd.read_parquet(workspace / "03_primary/folds.parquet")
         submission = (workspace / REPORTING / "submission.csv").read_text()
-        results.append(
-            (folds.to_dict(), submission, pd.read_csv(workspace / REPORTING / "scores.csv"))
-        )
-    (folds, submission, scores), (folds_again, submission_again, scores_again) = results
-    assert folds_again == folds
-    assert submission_again == submission
-    pd.testing.assert_frame_equal(scores_again, scores, check_exact=True)
+        scores = (workspace / REPORTING / "scores.csv").read_text()
+        maps = workspace / "07_model_output/lite0/ensemble/test_maps"
+        pixels = [file.read_bytes() for file in sorted(maps.glob("*.png"))]
+        results.append((folds.to_dict(), submission, scores, pixels))
+    assert results[1] == results[0]
 
     names = [f"synthetic_test_{n:04d}.jpg" for n in (1, 2, 3)]
     rows = pd.read_csv(workspace / REPORTING / "submission.csv")
@@ -68,7 +66,14 @@ def test_the_whole_way_twice_leaves_the_same_checked_submission(workspaces: Iter
     assert rows["polygons"].notna().any()
     images = json.loads((workspace / REPORTING / "submission.json").read_text())["images"]
     assert sorted(images) == names
+    scores = pd.read_csv(workspace / REPORTING / "scores.csv")
     members = [f"fold_{fold}" for fold in range(5)]
     assert sorted(scores[scores["subset"] == "test"]["member"]) == sorted([*members, "ensemble"])
     assert sorted(scores[scores["subset"] == "out_of_fold"]["member"]) == members
     assert (workspace / REPORTING / "report.md").read_text().startswith("# ")
+
+    # A trained fold looks at images that nobody has annotated.
+    run("detection", fold=1, images=str(workspace / "01_raw/images/val"))
+    found = json.loads((workspace / REPORTING / "detected_words.json").read_text())["images"]
+    assert sorted(found) == ["synthetic_holdout_0001.jpg", "synthetic_holdout_0002.jpg"]
+    assert (workspace / REPORTING / "detected_words.jpg").stat().st_size > 10_000

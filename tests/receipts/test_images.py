@@ -12,6 +12,7 @@ from PIL import Image
 from receipt_ocr.geometry import transform_polygon
 from receipt_ocr.receipts.images import (
     ImageInfo,
+    list_images,
     read_thumbnail,
     read_upright,
     upright_matrix,
@@ -143,3 +144,16 @@ def test_a_picture_too_large_to_be_a_page_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b""))
     with pytest.raises(ValueError, match=r"bomb\.png cannot be decoded"):
         read_upright(path)
+
+
+def test_images_of_a_folder_are_listed_by_name_and_nothing_else_is(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert list_images(tmp_path) == {"a.png": tmp_path / "a.png", "b.JPG": tmp_path / "b.JPG"}
+
+
+def test_a_folder_without_images_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=f"no images in {tmp_path}"):
+        list_images(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"no folder {tmp_path / 'nowhere'}"):
+        list_images(tmp_path / "nowhere")
