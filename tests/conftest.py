@@ -27,3 +27,5 @@ def no_mlflow_run_left_open() -> Iterator[None]:
     if mlflow := sys.modules.get("mlflow"):
         while mlflow.active_run():
             mlflow.end_run()
+    if hooks := sys.modules.get("kedro_mlflow.framework.hooks"):
+        hooks.mlflow_hook.run_id = None  # it is one object for all sessions of a process
