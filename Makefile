@@ -6,7 +6,7 @@ READY := .venv/.ready
 KEDRO := $(BIN)/kedro
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quality style viz mlflow clean
+.PHONY: help install demo test quality bench style viz mlflow clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ quality: $(READY)  ## Lint, types and layers only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(READY)  ## Time the numeric core against plain versions: a table, and JSON (minutes)
+	$(BIN)/python -m benchmarks
 
 style: $(READY)  ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .

@@ -1,9 +1,11 @@
 """The only polygon primitives of the project.
 
 A polygon is a (P, 2) float array of pixels of a stated frame, x then y; the last vertex joins
-the first. Coordinates have their origin at the corner of the top-left pixel.
+the first. Coordinates have their origin at the corner of the top-left pixel. For a whole page of
+polygons at once see `receipt_ocr.polygon_batch`.
 """
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -12,7 +14,10 @@ import pyclipper
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
+from receipt_ocr.compiled import compiled
+
 __all__ = [
+    "MAX_COORDINATE",
     "Box",
     "Matrix",
     "Polygon",
@@ -23,6 +28,7 @@ __all__ = [
     "fill_polygons",
     "minimum_area_box",
     "next_vertices",
+    "offset_path",
     "offset_polygon",
     "perimeter",
     "polygon_area",
@@ -30,9 +36,13 @@ __all__ = [
     "transform_polygon",
 ]
 
+MAX_COORDINATE = 1_000_000
+"""Pixels from the origin that numeric code answers for; whatever lies farther is a mistake."""
+
 Polygon = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Box = tuple[float, float, float, float]
+Path = list[list[int]]
 
 
 class PolygonError(ValueError):
@@ -80,31 +90,45 @@ def next_vertices(polygon: Polygon) -> Polygon:
     return np.concatenate([polygon[1:], polygon[:1]])
 
 
+@compiled
 def polygon_area(polygon: Polygon) -> float:
     """Absolute enclosed area in square pixels (shoelace formula)."""
-    following = next_vertices(polygon)
-    twice = np.dot(polygon[:, 0], following[:, 1]) - np.dot(polygon[:, 1], following[:, 0])
-    return float(abs(twice) / 2.0)
+    twice = 0.0
+    for k in range(len(polygon)):
+        x1, y1 = polygon[k - 1]
+        x2, y2 = polygon[k]
+        twice += x1 * y2 - x2 * y1
+    return abs(twice) / 2.0
 
 
+@compiled
 def perimeter(polygon: Polygon) -> float:
     """Length of the closed outline in pixels."""
-    edges = next_vertices(polygon) - polygon
-    return float(np.sqrt((edges * edges).sum(axis=1)).sum())
+    length = 0.0
+    for k in range(len(polygon)):
+        x1, y1 = polygon[k - 1]
+        x2, y2 = polygon[k]
+        length += math.sqrt((x2 - x1) * (x2 - x1) + (y2 - y1) * (y2 - y1))
+    return length
 
 
+@compiled
 def bounding_box(polygon: Polygon) -> Box:
-    """``(left, top, right, bottom)`` in the polygon's frame."""
-    left, top = polygon.min(axis=0)
-    right, bottom = polygon.max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
+    """``(left, top, right, bottom)`` of one point or more, in the polygon's frame."""
+    left, top = polygon[0]
+    right, bottom = left, top
+    for x, y in polygon:
+        left, right = min(left, x), max(right, x)
+        top, bottom = min(top, y), max(bottom, y)
+    return left, top, right, bottom
 
 
 def transform_polygon(polygon: Polygon, matrix: Matrix) -> Polygon:
     """The polygon moved by a 3x3 homogeneous matrix, into the frame the matrix leads to."""
-    homogeneous = np.column_stack([polygon, np.ones(len(polygon))]) @ np.asarray(matrix).T
-    moved: Polygon = homogeneous[:, :2] / homogeneous[:, 2:]
-    return moved
+    # Written out: a matrix product rounds differently for other numbers of points.
+    x, y = polygon[:, 0], polygon[:, 1]
+    across, down, scale = (row[0] * x + row[1] * y + row[2] for row in np.asarray(matrix))
+    return np.stack([across / scale, down / scale], axis=1)
 
 
 def clip_to_page(polygon: Polygon, width: float, height: float) -> Polygon | None:
@@ -144,10 +168,16 @@ def offset_polygon(polygon: Polygon, distance: float) -> list[Polygon]:
     Returns:
         The resulting polygons, integer-valued; none where the polygon vanishes.
     """
+    path: Path = polygon.astype(np.int64).tolist()
+    return [np.array(grown, dtype=np.float64) for grown in offset_path(path, distance)]
+
+
+def offset_path(path: Path, distance: float) -> list[Path]:
+    """`offset_polygon` in the lists that pyclipper takes and returns, ``[[x, y], ...]``."""
     offset = pyclipper.PyclipperOffset()
-    path = polygon.astype(np.int64).tolist()
     offset.AddPath(path, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
-    return [np.array(grown, dtype=np.float64) for grown in offset.Execute(distance)]
+    pieces: list[Path] = offset.Execute(distance)
+    return pieces
 
 
 def minimum_area_box(polygon: Polygon) -> Polygon:

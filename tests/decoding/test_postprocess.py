@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from receipt_ocr.decoding.candidates import Candidates, find_candidates, select_candidates
 from receipt_ocr.decoding.postprocess import (
     PostprocessSettings,
     extract_polygons,
-    find_candidates,
     place_on_page,
-    regrow_candidate,
-    select_candidates,
+    regrow_candidates,
 )
 from receipt_ocr.geometry import bounding_box
+from receipt_ocr.polygon_batch import PolygonBatch
 
 IDENTITY = np.eye(3)
 
@@ -91,7 +91,7 @@ def test_the_page_matrix_moves_and_rounds_the_polygons() -> None:
 
 
 def test_a_rounded_zero_has_no_sign() -> None:
-    placed = place_on_page(np.full((4, 2), -0.2), IDENTITY)
+    (placed,) = place_on_page(PolygonBatch.join([np.full((4, 2), -0.2)]), IDENTITY)
     assert not np.signbit(placed).any()
 
 
@@ -189,13 +189,18 @@ def test_a_candidate_whose_offset_leaves_a_hole_is_dropped() -> None:
     letter[50:190, 50:220] = 0.0
     letter[50:117, 190:220] = letter[123:190, 190:220] = 1.0  # the mouth is 6 pixels wide
     settings = PostprocessSettings(unclip_ratio=0.5)
-    (kernel,) = find_candidates(letter, settings.thresh).kernels
-    assert regrow_candidate(kernel, settings) is None
+    candidates = find_candidates(letter, settings.thresh)
+    assert len(candidates.kernels) == 1
+    assert len(regrow_candidates(candidates, np.array([0]), settings)[0]) == 0
     assert extract_polygons(letter, IDENTITY, settings).polygons == ()
 
 
 def test_a_kernel_without_area_does_not_regrow() -> None:
-    assert regrow_candidate(np.full((4, 2), 7.0), PostprocessSettings()) is None
+    point, square = np.full((4, 2), 7.0), np.array([[0, 0], [30, 0], [30, 30], [0, 30]])
+    candidates = Candidates(PolygonBatch.join([point, square]), np.ones(2), np.arange(2))
+    words, origins = regrow_candidates(candidates, np.array([0, 1]), PostprocessSettings())
+    assert len(words) == 1
+    assert origins.tolist() == [1]
 
 
 def test_settings_can_be_applied_again_without_the_map() -> None:
@@ -208,10 +213,9 @@ def test_settings_can_be_applied_again_without_the_map() -> None:
     ):
         expected = extract_polygons(probability, IDENTITY, settings)
         chosen = select_candidates(candidates, settings)
-        grown = [regrow_candidate(candidates.kernels[index], settings) for index in chosen]
-        assert candidates.scores[chosen].tolist() == expected.scores.tolist()
-        for word, polygon in zip(grown, expected.polygons, strict=True):
-            assert word is not None
+        words, origins = regrow_candidates(candidates, chosen, settings)
+        assert candidates.scores[origins].tolist() == expected.scores.tolist()
+        for word, polygon in zip(words, expected.polygons, strict=True):
             np.testing.assert_array_equal(word, polygon)
 
 

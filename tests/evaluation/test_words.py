@@ -3,11 +3,19 @@
 import numpy as np
 import pytest
 
+from receipt_ocr.evaluation.outlines import collect_outlines
 from receipt_ocr.evaluation.settings import CLEvalSettings
-from receipt_ocr.evaluation.words import false_positive_length, prepare_truth
+from receipt_ocr.evaluation.words import false_positive_lengths, prepare_truth
+from receipt_ocr.geometry import Polygon
 
 POLYGON = CLEvalSettings()
 QUAD = CLEvalSettings(word_model="quad")
+
+
+def false_positive_length(polygon: Polygon, settings: CLEvalSettings) -> int:
+    outlines = collect_outlines([polygon], "detection", settings)
+    (length,) = false_positive_lengths(outlines, np.array([0]), settings)
+    return length
 
 
 def centres_of(points: list[list[float]], **options: object) -> list[list[float]]:

@@ -192,9 +192,10 @@ def test_inputs_are_left_as_they_were() -> None:
     ("polygons", "ignored", "message"),
     [
         ([rectangle(0, 0, 9, 9)], [True, False], "one flag a polygon: 1, got 2"),
-        ([np.zeros(8)], None, r"polygon 0 must be a \(P, 2\) array"),
-        ([np.zeros((0, 2))], None, r"polygon 0 must be a \(P, 2\) array"),
-        ([rectangle(0, 0, 9, 9), np.full((4, 2), np.nan)], None, "polygon 1 must be finite"),
+        ([np.zeros(8)], None, r"polygon 0 must be a \(P, 2\) polygon, got shape \(8,\)"),
+        ([np.zeros((0, 2))], None, "polygon 0 must have a point or more"),
+        ([rectangle(0, 0, 9, 9), np.full((4, 2), np.nan)], None, "polygon 1 must have finite"),
+        ([rectangle(0, 0, 2e6, 9)], None, r"polygon 0 .* within 1,000,000 pixels, got \[20"),
     ],
 )
 def test_malformed_words_are_refused(

@@ -16,16 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from receipt_ocr.decoding.candidates import find_candidates, select_candidates
 from receipt_ocr.decoding.maps import ProbabilityMap
-from receipt_ocr.decoding.postprocess import (
-    find_candidates,
-    place_on_page,
-    regrow_candidate,
-    select_candidates,
-)
+from receipt_ocr.decoding.postprocess import place_on_page, regrow_candidates
 from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
-from receipt_ocr.evaluation.cleval import TruthWords, score_prepared
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.evaluation.cleval import TruthWords, measure_overlap, score_overlap
 
 __all__ = ["GridResult", "GridSettings", "search_grid"]
 
@@ -169,40 +164,38 @@ def _score_page(
     page_map: ProbabilityMap, truth: TruthWords, settings: GridSettings, base: PostprocessSettings
 ) -> PageScores:
     """One page at every point of the grid, in the order of the points."""
-    scores: dict[_Point, tuple[float, float, float]] = {}
-    for thresh in settings.thresh:
+    axes = (settings.thresh, settings.box_thresh, settings.unclip_ratio, settings.max_candidates)
+    scores = np.empty((*map(len, axes), len(_MEASURES)))
+    for place, thresh in enumerate(settings.thresh):
         candidates = find_candidates(page_map.probability, thresh, base.shape, base.min_size)
-        selections = {
-            point: select_candidates(candidates, _with_point(base, point)).tolist()
-            for point in _list_points(settings)
-            if point.thresh == thresh
-        }
-        needed = sorted(set().union(*selections.values()))
-        for ratio in settings.unclip_ratio:
-            kernels = {index: candidates.kernels[index] for index in needed}
-            words = _regrow(kernels, page_map, base.model_copy(update={"unclip_ratio": ratio}))
-            known: dict[tuple[int, ...], tuple[float, float, float]] = {}
-            for point, selection in selections.items():
-                if point.unclip_ratio != ratio:
-                    continue
-                found = tuple(index for index in selection if index in words)
-                if found not in known:  # neighbouring settings often choose the same words
-                    page = score_prepared(truth, [words[index] for index in found])
-                    known[found] = page.recall, page.precision, page.hmean
-                scores[point] = known[found]
-    return np.array([scores[point] for point in _list_points(settings)])
-
-
-def _regrow(
-    kernels: Mapping[int, Polygon], page_map: ProbabilityMap, settings: PostprocessSettings
-) -> dict[int, Polygon]:
-    """The words on the page of those kernels that regrow to one."""
-    grown = {index: regrow_candidate(kernel, settings) for index, kernel in kernels.items()}
-    return {
-        index: place_on_page(word, page_map.map_to_page)
-        for index, word in grown.items()
-        if word is not None
-    }
+        selections = [
+            [
+                select_candidates(
+                    candidates,
+                    base.model_copy(update={"box_thresh": lowest, "max_candidates": most}),
+                )
+                for most in settings.max_candidates
+            ]
+            for lowest in settings.box_thresh
+        ]
+        needed = np.unique(np.concatenate([one for row in selections for one in row]))
+        for step, ratio in enumerate(settings.unclip_ratio):
+            regrow = base.model_copy(update={"unclip_ratio": ratio})
+            words, origins = regrow_candidates(candidates, needed, regrow)
+            overlap = measure_overlap(truth, place_on_page(words, page_map.map_to_page))
+            positions = np.full(len(candidates.kernels), -1)
+            positions[origins] = np.arange(len(origins))
+            known: dict[bytes, tuple[float, float, float]] = {}
+            for row, selected in enumerate(selections):
+                for column, selection in enumerate(selected):
+                    chosen = positions[selection]
+                    chosen = chosen[chosen >= 0][: truth.settings.max_detections]
+                    key = chosen.tobytes()
+                    if key not in known:  # neighbouring settings often choose the same words
+                        page = score_overlap(overlap, chosen)
+                        known[key] = page.recall, page.precision, page.hmean
+                    scores[place, row, step, column] = known[key]
+    return scores.reshape(-1, len(_MEASURES))
 
 
 def _list_points(settings: GridSettings) -> list[_Point]:

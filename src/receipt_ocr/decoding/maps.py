@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from receipt_ocr.geometry import Matrix
 
-__all__ = ["LazyMaps", "LoadMap", "ProbabilityMap", "as_probability"]
+__all__ = ["LazyMaps", "LoadMap", "MapValues", "ProbabilityMap", "as_probability", "check_map"]
+
+MapValues = NDArray[np.floating[Any]] | NDArray[np.uint8]
+"""(H, W) text probability: float in [0, 1] or uint8 (value / 255)."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,7 @@ class LazyMaps(Mapping[str, LoadMap]):
         return len(self._loaders)
 
 
-def as_probability(
-    values: NDArray[np.floating[Any]] | NDArray[np.uint8], name: str = "a probability map"
-) -> NDArray[np.float32]:
+def as_probability(values: MapValues, name: str = "a probability map") -> NDArray[np.float32]:
     """A probability map in float32, checked.
 
     Args:
@@ -112,13 +113,34 @@ def as_probability(
     Raises:
         ValueError: If the map is not (H, W), of another type, or not within [0, 1].
     """
+    checked, scale = check_map(values, name)
+    if checked.dtype == np.float32:
+        return cast(NDArray[np.float32], checked)
+    return checked.astype(np.float32) / scale
+
+
+def check_map(
+    values: MapValues, name: str = "a probability map"
+) -> tuple[NDArray[np.uint8] | NDArray[np.float32], np.float32]:
+    """A probability map as it is stored, and what its values are to be divided by.
+
+    Args:
+        values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
+        name: What an error message calls the map.
+
+    Returns:
+        (H, W) uint8 and 255, or float32 and 1; in memory row by row.
+
+    Raises:
+        ValueError: If the map is not (H, W), of another type, or not within [0, 1].
+    """
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"{name} must be (H, W), got shape {values.shape}")
     if values.dtype == np.uint8:
-        return values.astype(np.float32) / np.float32(255.0)
+        return np.ascontiguousarray(values, dtype=np.uint8), np.float32(255.0)
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{name} must be float or uint8, got {values.dtype}")
     low, high = float(values.min()), float(values.max())
     if not (low >= 0.0 and high <= 1.0):  # so put that NaN fails too
         raise ValueError(f"{name} must lie in [0, 1], got values from {low} to {high}")
-    return np.ascontiguousarray(values, dtype=np.float32)
+    return np.ascontiguousarray(values, dtype=np.float32), np.float32(1.0)

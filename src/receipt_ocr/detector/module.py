@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from receipt_ocr.decoding.candidates import is_noise
 from receipt_ocr.decoding.maps import ProbabilityMap
-from receipt_ocr.decoding.postprocess import extract_polygons, is_noise
+from receipt_ocr.decoding.postprocess import extract_polygons
 from receipt_ocr.detector.history import EpochRow, describe_epoch, is_patience_spent
 from receipt_ocr.detector.loading import FramedPage
 from receipt_ocr.detector.loss import DBLoss

@@ -12,22 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from receipt_ocr.evaluation.matching import (
-    area_precision,
-    care_detections,
-    characters_inside,
-    match_words,
-)
-from receipt_ocr.evaluation.outlines import collect_outlines
+from receipt_ocr.evaluation.matching import match_words
+from receipt_ocr.evaluation.overlap import Overlap, measure_overlap
 from receipt_ocr.evaluation.settings import CLEvalSettings
-from receipt_ocr.evaluation.words import TruthWords, false_positive_length, prepare_truth
+from receipt_ocr.evaluation.words import TruthWords, prepare_truth
 
 __all__ = [
     "CLEvalSettings",
     "DatasetScore",
+    "Overlap",
     "PageScore",
     "TruthWords",
+    "measure_overlap",
     "prepare_truth",
+    "score_overlap",
     "score_page",
     "score_pages",
     "score_prepared",
@@ -144,30 +142,37 @@ def score_prepared(
     Raises:
         ValueError: If a detection is not (P, 2) finite numbers, or the settings do not fit.
     """
-    settings = settings or words.settings
-    limit = settings.max_detections
-    if settings != words.settings.model_copy(update={"max_detections": limit}):
-        raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
-    found = collect_outlines(detections, "detection", settings, limit)
-    characters, holders = characters_inside(words.centres, found)
-    owners = words.owners[characters]
-    inside = _count_pairs(owners, holders, (len(words.is_care), len(found)))
-    precision = area_precision(words, found, inside)
-    is_care = care_detections(words, inside, precision)
-    match = match_words(words.is_care, is_care, inside, precision)
-    partners_of_truth, partners_of_detection = match.sum(axis=1), match.sum(axis=0)
-    is_false = is_care & (partners_of_detection == 0)
-    false_words = np.flatnonzero(is_false).tolist()
-    charged = sum(false_positive_length(found.polygon(word), settings) for word in false_words)
-    is_missed = words.is_care & (partners_of_truth == 0)
+    limit = (settings or words.settings).max_detections
+    return score_overlap(measure_overlap(words, detections, settings, limit))
+
+
+def score_overlap(overlap: Overlap, chosen: NDArray[np.intp] | None = None) -> PageScore:
+    """Score a choice among detections whose overlap with the words is known.
+
+    Args:
+        overlap: From `measure_overlap`.
+        chosen: Positions in the overlap's outlines of the detections that take part; all if None.
+            No limit of their number is applied.
+    """
+    words, found = overlap.words, overlap.found
+    is_chosen = np.full(len(found), chosen is None)
+    if chosen is not None:
+        is_chosen[chosen] = True
+    match = match_words(overlap, is_chosen)
+    partners_of_truth = np.bincount(overlap.truths[match], minlength=len(words.is_care))
+    partners_of_detection = np.bincount(overlap.detections[match], minlength=len(found))
+    is_taken = np.zeros(len(words.centres), dtype=np.bool_)
+    is_taken[overlap.characters[match[overlap.character_pairs]]] = True
+    is_false = is_chosen & overlap.is_care & (partners_of_detection == 0)
+    charged = overlap.false_positive_characters(np.flatnonzero(is_false))
     return PageScore(
         characters_truth=int(words.lengths[words.is_care].sum()),
-        characters_detected=int(inside[match].sum()) + charged,
-        characters_matched=len(np.unique(characters[match[owners, holders]])),
+        characters_detected=int(overlap.inside[match].sum()) + charged,
+        characters_matched=int(np.count_nonzero(is_taken)),
         false_positives=charged,
         recall_penalty=int(np.maximum(partners_of_truth - 1, 0).sum()),
         precision_penalty=int(np.maximum(partners_of_detection - 1, 0).sum()),
-        missed=_indices(words.outlines.indices, is_missed),
+        missed=_indices(words.outlines.indices, words.is_care & (partners_of_truth == 0)),
         split=_indices(words.outlines.indices, partners_of_truth > 1),
         merged=_indices(found.indices, partners_of_detection > 1),
         false=_indices(found.indices, is_false),
@@ -204,14 +209,6 @@ def score_pages(page_scores: Sequence[PageScore]) -> DatasetScore:
         pages=len(page_scores),
         blank_pages=sum(1 for page in page_scores if page.characters_truth == 0),
     )
-
-
-def _count_pairs(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, int]
-) -> NDArray[np.intp]:
-    """A matrix of how often each (row, column) occurs."""
-    counts = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
-    return counts.reshape(shape)
 
 
 def _indices(given: NDArray[np.intp], chosen: NDArray[np.bool_]) -> Indices:

@@ -1,0 +1,90 @@
+"""A search over post-processing settings against calling everything anew for every setting."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.page_sets import BenchmarkPage
+from benchmarks.steps import anew, plain_anew
+from receipt_ocr.decoding.grid_search import GridResult, search_grid
+from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
+from receipt_ocr.evaluation.cleval import prepare_truth
+
+__all__ = ["GRID", "GridTimes", "measure_grid"]
+
+GRID = GridSettings(
+    thresh=(0.15, 0.2, 0.25, 0.29, 0.33, 0.38, 0.44, 0.5),
+    box_thresh=(0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6),
+    unclip_ratio=(1.4, 1.6, 1.8, 2.0, 2.2),
+)
+"""8 x 8 x 5 = 320 settings."""
+
+BASE = PostprocessSettings(candidate_order="contour")
+
+
+@dataclass(frozen=True)
+class GridTimes:
+    """Seconds that all settings on all pages take."""
+
+    pages: int
+    settings: int
+    search: float
+    plain: float
+    """Scaled from a sample of calls, as the next one."""
+    own: float
+    """The package's own functions, called anew for every setting."""
+
+
+def measure_grid(pages: Sequence[BenchmarkPage], sample: int = 100, seed: int = 0) -> GridTimes:
+    """Time a whole search, and a sample of single calls in both other ways.
+
+    Args:
+        pages: Pages to search on.
+        sample: How many (page, setting) are drawn for the scaled times.
+        seed: Of the draw.
+    """
+    _search(pages[:1])  # compiles
+    start = time.perf_counter()
+    result = _search(pages)
+    search = time.perf_counter() - start
+    points = [
+        BASE.model_copy(update={key: row[key] for key in ("thresh", "box_thresh", "unclip_ratio")})
+        for row in result.rows
+    ]
+    rng = np.random.default_rng(seed)
+    drawn = [
+        (pages[int(rng.integers(len(pages)))], points[int(rng.integers(len(points)))])
+        for _ in range(sample)
+    ]
+    scale = len(pages) * len(points) / sample
+    return GridTimes(
+        pages=len(pages),
+        settings=len(points),
+        search=search,
+        plain=scale * _time_calls(plain_anew, drawn),
+        own=scale * _time_calls(anew, drawn),
+    )
+
+
+def _search(pages: Sequence[BenchmarkPage]) -> GridResult:
+    maps = {
+        str(index): ProbabilityMap(page.stored_map, page.map_to_page, *page.size)
+        for index, page in enumerate(pages)
+    }
+    truths = {str(index): prepare_truth(page.truth) for index, page in enumerate(pages)}
+    loaders = {name: (lambda kept=page_map: kept) for name, page_map in maps.items()}
+    return search_grid(loaders, truths, GRID, BASE)
+
+
+def _time_calls(
+    call: Callable[[BenchmarkPage, PostprocessSettings], float],
+    drawn: Sequence[tuple[BenchmarkPage, PostprocessSettings]],
+) -> float:
+    call(*drawn[0])
+    start = time.perf_counter()
+    for page, settings in drawn:
+        call(page, settings)
+    return time.perf_counter() - start

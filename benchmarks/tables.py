@@ -1,0 +1,83 @@
+"""The figures as Markdown."""
+
+import math
+
+from benchmarks.grid import GridTimes
+from benchmarks.measurements import Growth, Measurements
+from benchmarks.training_step import StepTimes
+from receipt_ocr.evaluation.markdown import format_table
+
+__all__ = ["write_tables"]
+
+
+def write_tables(figures: Measurements, machine: dict[str, str]) -> str:
+    """All figures of a run as one Markdown text.
+
+    Args:
+        figures: What was measured.
+        machine: Name -> value of what it was measured on.
+    """
+    parts = [", ".join(f"{name} {value}" for name, value in machine.items())]
+    rows = [
+        (
+            step.step,
+            step.pages,
+            f"{step.words:.0f}",
+            f"{step.points:.0f}",
+            f"{step.plain:.1f}",
+            f"{step.fast:.2f}",
+            f"{step.ratio:.1f}x",
+        )
+        for step in figures.steps
+    ]
+    header = ("step", "pages", "words", "points", "plain ms", "ours ms", "faster")
+    parts.append(format_table(header, rows, left=2))
+    if figures.growth:
+        parts.append(_write_growth(figures.growth))
+    if figures.grid:
+        parts.append(_write_grid(figures.grid))
+    if figures.peaks:
+        peaks = [(step, f"{peak:.0f}") for step, peak in figures.peaks.items()]
+        parts.append(format_table(("step, 1000 words of 24 points at 1280 px", "peak MiB"), peaks))
+    if figures.training_step:
+        parts.append(_write_training_step(figures.training_step))
+    return "\n\n".join(parts)
+
+
+def _write_growth(growth: list[Growth]) -> str:
+    numbers = list(growth[0].times)
+    rows = [
+        (
+            row.step,
+            row.points,
+            *(f"{time:.2f}" for time in row.times.values()),
+            f"{_exponent(row.times):.2f}",
+        )
+        for row in growth
+    ]
+    header = ("ms a page by words", "points", *map(str, numbers), "exponent of the last step")
+    return format_table(header, rows)
+
+
+def _exponent(times: dict[int, float]) -> float:
+    """Of the power law between the two largest numbers of words: 1 is linear."""
+    (few, short), (many, long) = list(times.items())[-2:]
+    return math.log(long / short) / math.log(many / few)
+
+
+def _write_grid(grid: GridTimes) -> str:
+    rows = [
+        ("the search", f"{grid.search:.1f}", ""),
+        ("plain versions anew", f"{grid.plain:.0f}", f"{grid.plain / grid.search:.0f}x"),
+        ("our functions anew", f"{grid.own:.0f}", f"{grid.own / grid.search:.1f}x"),
+    ]
+    title = f"{grid.settings} settings on {grid.pages} pages"
+    return format_table((title, "s", "the search is faster"), rows)
+
+
+def _write_training_step(times: StepTimes) -> str:
+    rows = [
+        (f"decode and score {times.pages} SROIE pages", f"{times.decode_and_score:.2f}"),
+        ("one training step of conf/sroie", f"{times.training_step:.2f}"),
+    ]
+    return format_table(("validation against training", "s"), rows)

@@ -1,0 +1,135 @@
+"""Decoding and scoring a validation set against one training step of the SROIE environment."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import torch
+from kedro.config import OmegaConfigLoader
+from numpy.typing import NDArray
+from torch.utils.data import default_collate
+
+from benchmarks.timing import best_time
+from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.postprocess import extract_polygons
+from receipt_ocr.detector.module import DetectorModule
+from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.evaluation.cleval import TruthWords, prepare_truth, score_prepared
+from receipt_ocr.geometry import transform_polygon
+from receipt_ocr.receipts.letterbox import fit_frame
+from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
+from receipt_ocr.receipts.targets import render_targets
+from receipt_ocr.settings import CONFIG_LOADER_ARGS
+
+__all__ = ["StepTimes", "measure_training_step"]
+
+PAGES = 80
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds."""
+
+    pages: int
+    decode_and_score: float
+    training_step: float
+
+
+def measure_training_step(project: Path, sroie: Path) -> StepTimes | None:
+    """Time validation on 80 SROIE pages, and a step of training with that environment's recipe.
+
+    The maps are drawn from the truth (the shrink map of the page, blurred), so that no trained
+    detector is needed; the truth is prepared before, once for all epochs. The step is network,
+    loss, backward pass and optimiser on a batch of real samples, on as many cores as PyTorch
+    takes; drawing the samples is not counted.
+
+    Args:
+        project: The project's folder, whose settings are read.
+        sroie: Folder of the SROIE receipts in the competition's layout.
+
+    Returns:
+        None where the receipts are not there.
+    """
+    if not (sroie / "jsons" / "test.json").is_file():
+        return None
+    recipe = _read_recipe(project)
+    judged = [
+        (_draw_map(page, recipe), prepare_truth(page.polygons))
+        for page in _read_pages(sroie, "test")[:PAGES]
+    ]
+    return StepTimes(
+        pages=len(judged),
+        decode_and_score=best_time(lambda: _judge(judged, recipe)) / 1000.0,
+        training_step=_time_step(recipe, _read_pages(sroie, "train")) / 1000.0,
+    )
+
+
+def _read_recipe(project: Path) -> Recipe:
+    loader = OmegaConfigLoader(
+        str(project / "conf"), env="sroie", **cast(dict[str, Any], CONFIG_LOADER_ARGS)
+    )
+    return Experiments.model_validate(loader["parameters"]["experiments"]).chosen
+
+
+def _read_pages(sroie: Path, subset: str) -> list[LabelledPage]:
+    images: dict[str, Any] = json.loads((sroie / "jsons" / f"{subset}.json").read_text())["images"]
+    return [
+        LabelledPage(
+            name=name,
+            path=next((sroie / "images").rglob(name)),
+            width=page["img_w"],
+            height=page["img_h"],
+            polygons=[np.array(w["points"], dtype=np.float64) for w in page["words"].values()],
+            ignored=[False] * len(page["words"]),
+        )
+        for name, page in images.items()
+    ]
+
+
+def _draw_map(page: LabelledPage, recipe: Recipe) -> ProbabilityMap:
+    frame = fit_frame(page.width, page.height, recipe.frame.sizes[-1].size, recipe.frame.shape)
+    page_to_map = np.linalg.inv(frame.map_to_page).astype(np.float64)
+    words = [transform_polygon(word, page_to_map) for word in page.polygons]
+    kernels = render_targets(words, frame.height, frame.width, recipe.targets).shrink_map
+    blurred: NDArray[np.float32] = cv2.GaussianBlur(kernels, (5, 5), 0).astype(np.float32)
+    return ProbabilityMap.from_probability(blurred, frame.map_to_page, page.width, page.height)
+
+
+def _judge(judged: list[tuple[ProbabilityMap, TruthWords]], recipe: Recipe) -> float:
+    scores = [
+        score_prepared(
+            truth,
+            extract_polygons(
+                page_map.probability, page_map.map_to_page, recipe.postprocess
+            ).polygons,
+        ).hmean
+        for page_map, truth in judged
+    ]
+    return float(np.mean(scores))
+
+
+def _time_step(recipe: Recipe, pages: list[LabelledPage]) -> float:
+    samples = TrainingSamples(
+        pages[: recipe.training.batch_size],
+        recipe.frame,
+        recipe.augmentation,
+        recipe.targets,
+        (recipe.training.seed, 0),
+    )
+    batch = default_collate([samples[index] for index in range(len(samples))])
+    torch.set_num_threads(os.cpu_count() or 1)
+    module = DetectorModule(recipe, [], steps_per_epoch=1).train()
+    optimizer = torch.optim.AdamW(module.network.parameters())
+    images = batch["image"].contiguous(memory_format=torch.channels_last)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        module.loss(module.network(images), batch).total.backward()
+        torch.nn.utils.clip_grad_norm_(module.network.parameters(), recipe.training.gradient_clip)
+        optimizer.step()
+
+    return best_time(step)

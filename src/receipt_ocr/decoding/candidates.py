@@ -1,0 +1,192 @@
+"""The text kernels of a probability map: what stands out of it at one threshold, with scores."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from receipt_ocr.compiled import compiled
+from receipt_ocr.decoding.maps import MapValues, check_map
+from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.geometry import Path, minimum_area_box, short_side
+from receipt_ocr.polygon_batch import Measures, PolygonBatch
+
+__all__ = ["Candidates", "find_candidates", "is_noise", "select_candidates"]
+
+_DEFAULTS = PostprocessSettings()
+
+# A kernel may be this much narrower than the regrown word (``min_size``), in map pixels.
+_KERNEL_ALLOWANCE = 2.0
+_NOISE_FACTOR = 5
+_LEVELS = np.arange(256, dtype=np.float32) / np.float32(255.0)  # of an 8-bit map
+_OUTLINE_TOLERANCE = 0.002  # of the outline's length
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The text kernels that stand out of a map at one threshold, in map pixels."""
+
+    kernels: PolygonBatch
+    """N simplified contours, or their minimum-area boxes."""
+    scores: NDArray[np.float64]
+    """(N,) mean of the map inside each kernel."""
+    contour_indices: NDArray[np.intp]
+    """(N,) place of each kernel's contour among all contours of the map."""
+
+    @cached_property
+    def measures(self) -> Measures:
+        """Areas, perimeters and bounding boxes of the kernels."""
+        return self.kernels.measure()
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The kernels as `receipt_ocr.geometry.offset_path` takes them."""
+        return self.kernels.paths()
+
+
+def find_candidates(
+    probability_map: MapValues,
+    thresh: float,
+    shape: Literal["polygon", "box"] = "polygon",
+    min_size: float = _DEFAULTS.min_size,
+) -> Candidates:
+    """All text kernels of a map with their scores, in the order of their contours.
+
+    Args:
+        probability_map: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
+        thresh: Text is where the probability is greater.
+        shape: ``"polygon"`` keeps contours of 4 points or more; ``"box"`` their minimum-area
+            boxes, unless the shorter side is more than 2 pixels under ``min_size``.
+        min_size: See ``PostprocessSettings``.
+
+    Raises:
+        ValueError: If the map is not (H, W) with values in [0, 1].
+    """
+    values, scale = check_map(probability_map)
+    contours, _ = cv2.findContours(
+        _binarise(values, thresh), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
+    )
+    kernels: list[NDArray[Any]] = []
+    indices: list[int] = []
+    for index, contour in enumerate(contours):
+        if shape == "polygon":
+            tolerance = _OUTLINE_TOLERANCE * cv2.arcLength(contour, True)
+            kernel = cv2.approxPolyDP(contour, tolerance, True).reshape(-1, 2)
+            is_kept = len(kernel) >= 4
+        else:
+            outline = contour.reshape(-1, 2).astype(np.float64)
+            is_kept = short_side(outline) >= min_size - _KERNEL_ALLOWANCE
+            kernel = minimum_area_box(outline)
+        if is_kept:
+            kernels.append(kernel)
+            indices.append(index)
+    batch = PolygonBatch.join(kernels)
+    return Candidates(
+        kernels=batch,
+        scores=_score_kernels(values, scale, batch),
+        contour_indices=np.array(indices, dtype=np.intp),
+    )
+
+
+def select_candidates(candidates: Candidates, settings: PostprocessSettings) -> NDArray[np.intp]:
+    """Which candidates reach ``box_thresh`` and are among the first ``max_candidates``.
+
+    The order ``"score"`` ranks by score; ``"contour"`` counts all contours of the map, also those
+    that were no candidates, as the contest does.
+
+    Returns:
+        Indices of candidates in output order.
+    """
+    passes = candidates.scores >= settings.box_thresh
+    if settings.candidate_order == "contour":
+        return np.flatnonzero(passes & (candidates.contour_indices < settings.max_candidates))
+    ranked = np.argsort(-candidates.scores, kind="stable")
+    return ranked[passes[ranked]][: settings.max_candidates]
+
+
+def is_noise(probability_map: MapValues, settings: PostprocessSettings) -> bool:
+    """Whether a map falls into so many pieces that no page of text looks like it.
+
+    The maps of a network's first epochs do; decoding one takes seconds and finds nothing.
+
+    Args:
+        probability_map: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
+        settings: ``thresh`` and ``max_candidates``; noise has more than five pieces for each
+            candidate that may be kept.
+    """
+    values, _ = check_map(probability_map)
+    pieces, _ = cv2.connectedComponents(_binarise(values, settings.thresh))
+    return pieces - 1 > _NOISE_FACTOR * settings.max_candidates
+
+
+def _binarise(values: MapValues, thresh: float) -> NDArray[np.uint8]:
+    """1 where the probability is greater than the threshold (compared in float32), else 0."""
+    if values.dtype == np.uint8:
+        lowest = int(np.searchsorted(_LEVELS, np.float32(thresh), side="right"))  # of text
+        text = cv2.threshold(values, lowest - 1, 1, cv2.THRESH_BINARY)[1]
+    else:
+        text = (values > np.float32(thresh)).astype(np.uint8)
+    return cast(NDArray[np.uint8], text)
+
+
+def _score_kernels(
+    values: MapValues, scale: np.float32, kernels: PolygonBatch
+) -> NDArray[np.float64]:
+    """Mean probability under each filled kernel."""
+    whole = PolygonBatch(kernels.points.astype(np.int32), kernels.starts)
+    outlines = list(whole)
+    boxes = whole.measure().boxes.astype(np.intp)
+    is_alone = _find_disjoint(boxes)
+    painted = np.zeros(values.shape, dtype=np.uint8)
+    scores = np.zeros(len(whole))
+    # OpenCV fills what overlaps by the even-odd rule: only kernels apart go in one call.
+    apart = np.flatnonzero(is_alone)
+    for group in [apart, *np.flatnonzero(~is_alone)[:, None]]:
+        cv2.fillPoly(painted, [outlines[index] for index in group], [1])
+        _take_means(scores, group, boxes, painted, (values, scale))
+    return scores
+
+
+@compiled
+def _find_disjoint(boxes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which of the (N, 4) boxes of whole pixels have no pixel in common with another."""
+    is_alone = np.ones(len(boxes), dtype=np.bool_)
+    downwards = np.argsort(boxes[:, 1])
+    for place in range(len(boxes)):
+        upper = downwards[place]
+        for other in downwards[place + 1 :]:
+            if boxes[other, 1] > boxes[upper, 3]:
+                break
+            if boxes[other, 0] <= boxes[upper, 2] and boxes[upper, 0] <= boxes[other, 2]:
+                is_alone[upper] = is_alone[other] = False
+    return is_alone
+
+
+@compiled
+def _take_means(
+    scores: NDArray[np.float64],
+    group: NDArray[np.intp],
+    boxes: NDArray[np.intp],
+    painted: NDArray[np.uint8],
+    divided: tuple[MapValues, np.float32],
+) -> None:
+    """Put in the scores of a group the means of values / scale under what is painted in its boxes.
+
+    The paint is wiped off again. As OpenCV's mean, to the last bit.
+    """
+    values, scale = divided
+    height, width = painted.shape
+    for index in group:
+        left, top, right, bottom = boxes[index]
+        total, count = 0.0, 0
+        for row in range(max(top, 0), min(bottom, height - 1) + 1):
+            for column in range(max(left, 0), min(right, width - 1) + 1):
+                if painted[row, column]:
+                    painted[row, column] = 0
+                    total += float(np.float32(values[row, column]) / scale)
+                    count += 1
+        if count:
+            scores[index] = total * (1.0 / count)

@@ -1,0 +1,201 @@
+"""Where true words and detections meet: all that the matching of CLEval asks about a page.
+
+Only what can touch is compared: characters are found by their height on the page, and areas are
+measured only where a detection holds a character of the word. An overlap is measured once and
+then serves any choice among the detections.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+
+from receipt_ocr.compiled import compiled
+from receipt_ocr.evaluation.areas import measure_shared_areas
+from receipt_ocr.evaluation.outlines import Outlines, collect_outlines
+from receipt_ocr.evaluation.settings import CLEvalSettings
+from receipt_ocr.evaluation.words import TruthWords, false_positive_lengths
+from receipt_ocr.geometry import Polygon
+from receipt_ocr.polygon_batch import PolygonBatch
+
+__all__ = ["CLOSE", "Overlap", "measure_overlap"]
+
+CLOSE = 0.3
+"""The share of a detection that must lie on the truth for the two to be close."""
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A page's true words and detections, and the R pairs of them that meet."""
+
+    words: TruthWords
+    found: Outlines
+    truths: Indices
+    """(R,) the true word of each pair; the pairs are sorted by detection, then by word."""
+    detections: Indices
+    """(R,) the detection of each pair."""
+    inside: Indices
+    """(R,) characters of the word whose centre lies in the detection."""
+    shares: NDArray[np.float32]
+    """(R,) share of the detection's area that lies on the word."""
+    characters: Indices
+    """(H,) a character that lies in a detection."""
+    character_pairs: Indices
+    """(H,) the pair of its word and this detection."""
+    is_care: NDArray[np.bool_]
+    """(D,) which detections count: those that don't-care words do not excuse."""
+    charges: Indices
+    """(D,) characters of each detection as a false positive; 0 until someone has asked."""
+
+    def false_positive_characters(self, detections: Indices) -> int:
+        """The characters that these detections are charged with as false positives."""
+        unknown = detections[self.charges[detections] == 0]
+        if len(unknown):
+            charges = false_positive_lengths(self.found, unknown, self.words.settings)
+            self.charges[unknown] = charges
+        return int(self.charges[detections].sum())
+
+
+def measure_overlap(
+    words: TruthWords,
+    detections: Sequence[ArrayLike] | PolygonBatch,
+    settings: CLEvalSettings | None = None,
+    limit: int | None = None,
+) -> Overlap:
+    """Everything about detections and true words that needs their shapes.
+
+    Args:
+        words: From `receipt_ocr.evaluation.words.prepare_truth`.
+        detections: (P, 2) polygons in the frame of the truth, or a batch of such, unchecked.
+        settings: The settings that the words were prepared with if None; others may differ from
+            those in the limit of detections only.
+        limit: Only this many of a sequence of detections are looked at.
+
+    Raises:
+        ValueError: If a detection is not (P, 2) finite numbers, or the settings do not fit.
+    """
+    _check_settings(words, settings or words.settings)
+    found = collect_outlines(detections, "detection", words.settings, limit)
+    outlines = (found.whole.points, found.whole.starts, found.boxes)
+    characters, holders = _find_characters(words.centres, words.downwards, outlines)
+    # A pair is the number of its place in a (detections, truths) table.
+    width = max(len(words.outlines), 1)
+    places = holders * width + words.owners[characters]
+    pairs = np.unique(np.concatenate([places, _near_ignored(words, found, width)]))
+    columns, rows = np.divmod(pairs, width)
+    character_pairs = np.searchsorted(pairs, places)
+    inside = np.bincount(character_pairs, minlength=len(pairs))
+    shares = _measure_shares(words, found, rows, columns)
+    return Overlap(
+        words=words,
+        found=found,
+        truths=rows,
+        detections=columns,
+        inside=inside,
+        shares=shares,
+        characters=characters,
+        character_pairs=character_pairs,
+        is_care=_care_detections(words.is_care[rows], columns, inside, shares, len(found)),
+        charges=np.zeros(len(found), dtype=np.intp),
+    )
+
+
+def _check_settings(words: TruthWords, settings: CLEvalSettings) -> None:
+    if settings.model_copy(update={"max_detections": words.settings.max_detections}) != (
+        words.settings
+    ):
+        raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
+
+
+@compiled
+def _find_characters(
+    centres: Polygon, downwards: Indices, outlines: tuple[Polygon, Indices, NDArray[np.float64]]
+) -> tuple[Indices, Indices]:
+    """The pairs (character, detection) of which the one lies in the other, by detection.
+
+    Even-odd crossing test: left and upper edges belong to a detection, right and lower ones do
+    not.
+
+    Args:
+        centres: (K, 2) of the characters.
+        downwards: (K,) their order by y.
+        outlines: Points on whole pixels, starts and boxes of the detections.
+    """
+    points, starts, boxes = outlines
+    heights = centres[downwards, 1]
+    firsts = np.searchsorted(heights, boxes[:, 1])
+    lasts = np.searchsorted(heights, boxes[:, 3], side="right")
+    room = (lasts - firsts).sum()
+    characters, holders = np.empty(room, dtype=np.intp), np.empty(room, dtype=np.intp)
+    count = 0
+    for detection in range(len(boxes)):
+        outline = points[starts[detection] : starts[detection + 1]]
+        left, right = boxes[detection, 0], boxes[detection, 2]
+        for character in downwards[firsts[detection] : lasts[detection]]:
+            x, y = centres[character]
+            if x < left or x > right:
+                continue
+            is_inside = False
+            for k in range(len(outline)):
+                x1, y1 = outline[k - 1]
+                x2, y2 = outline[k]
+                if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+                    is_inside = not is_inside
+            if is_inside:
+                characters[count], holders[count] = character, detection
+                count += 1
+    return characters[:count], holders[:count]
+
+
+def _near_ignored(words: TruthWords, found: Outlines, width: int) -> Indices:
+    """The pairs of don't-care words and the detections whose bounding boxes they meet."""
+    ignored = np.flatnonzero(~words.is_care)
+    boxes = words.outlines.boxes[ignored, None, :]
+    is_near = (boxes[..., :2] <= found.boxes[:, 2:]).all(axis=-1)
+    is_near &= (boxes[..., 2:] >= found.boxes[:, :2]).all(axis=-1)
+    rows, columns = np.nonzero(is_near)
+    return columns * width + ignored[rows]
+
+
+def _measure_shares(
+    words: TruthWords, found: Outlines, rows: Indices, columns: Indices
+) -> NDArray[np.float32]:
+    """The share of each pair's detection that lies on its true word; 0 without an area."""
+    own = words.outlines
+    shared = measure_shared_areas(
+        (own.whole, own.is_simple), (found.whole, found.is_simple), rows, columns
+    )
+    areas = found.areas[columns]
+    is_reduced = np.isin(rows, list(words.remains)) if words.remains else False
+    hard = np.flatnonzero((shared < 0.0) | is_reduced)
+    if len(hard):
+        regions = own.regions(rows[hard])
+        for position, row in enumerate(rows[hard].tolist()):
+            regions[position] = words.remains.get(row, regions[position])
+        others = found.regions(columns[hard])
+        shared[hard] = shapely.area(shapely.intersection(regions, others))
+        areas[hard] = shapely.area(others)
+    shares = np.zeros(len(rows), dtype=np.float32)
+    shares[:] = np.divide(shared, areas, out=np.zeros_like(areas), where=areas > 0.0)
+    return shares
+
+
+def _care_detections(
+    is_care: NDArray[np.bool_],
+    columns: Indices,
+    inside: Indices,
+    shares: NDArray[np.float32],
+    count: int,
+) -> NDArray[np.bool_]:
+    """Which of the ``count`` detections count, from the pairs and the care of their words."""
+    cares = np.ones(count, dtype=np.bool_)
+    cares[columns[~is_care & (shares >= np.float32(CLOSE))]] = False
+    partly = ~is_care & (inside > 0)
+    # In float64, as the reference does, although the shares themselves are float32.
+    covered = np.bincount(columns[partly], shares[partly].astype(np.float64), minlength=count)
+    cares &= covered < CLOSE
+    return cares
