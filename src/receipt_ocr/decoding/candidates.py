@@ -66,9 +66,8 @@ def find_candidates(
         ValueError: If the map is not (H, W) with values in [0, 1].
     """
     values, scale = check_map(probability_map)
-    contours, _ = cv2.findContours(
-        _binarise(values, thresh), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
-    )
+    text = _binarise(values, thresh)
+    contours, _ = cv2.findContours(text, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     kernels: list[NDArray[Any]] = []
     indices: list[int] = []
     for index, contour in enumerate(contours):
@@ -84,9 +83,10 @@ def find_candidates(
             kernels.append(kernel)
             indices.append(index)
     batch = PolygonBatch.join(kernels)
+    text.fill(0)  # done with: another array of its size would cost more than the scores
     return Candidates(
         kernels=batch,
-        scores=_score_kernels(values, scale, batch),
+        scores=_score_kernels(values, scale, batch, text),
         contour_indices=np.array(indices, dtype=np.intp),
     )
 
@@ -133,14 +133,13 @@ def _binarise(values: MapValues, thresh: float) -> NDArray[np.uint8]:
 
 
 def _score_kernels(
-    values: MapValues, scale: np.float32, kernels: PolygonBatch
+    values: MapValues, scale: np.float32, kernels: PolygonBatch, painted: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Mean probability under each filled kernel."""
+    """Mean probability under each filled kernel; ``painted`` is blank and of the map's size."""
     whole = PolygonBatch(kernels.points.astype(np.int32), kernels.starts)
     outlines = list(whole)
     boxes = whole.measure().boxes.astype(np.intp)
     is_alone = _find_disjoint(boxes)
-    painted = np.zeros(values.shape, dtype=np.uint8)
     scores = np.zeros(len(whole))
     # OpenCV fills what overlaps by the even-odd rule: only kernels apart go in one call.
     apart = np.flatnonzero(is_alone)

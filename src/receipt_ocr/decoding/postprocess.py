@@ -109,8 +109,10 @@ def regrow_candidates(
     distances = areas * settings.unclip_ratio / np.maximum(perimeters, _SHORTEST)
     origins: list[int] = []
     paths: list[Path] = []
-    for index in chosen[areas[chosen] > 0.0].tolist():
-        pieces = offset_path(candidates.paths[index], distances[index])
+    regrown = chosen[areas[chosen] > 0.0]
+    kernels = candidates.paths
+    for index, distance in zip(regrown.tolist(), distances[regrown].tolist(), strict=True):
+        pieces = offset_path(kernels[index], distance)
         if len(pieces) == 1:
             origins.append(index)
             paths.append(pieces[0])
