@@ -24,18 +24,17 @@ def measure_peaks(words: int, points: int, size: int) -> dict[str, float] | None
     """
     if not (STATUS.exists() and RESET.exists()):
         return None
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_measure_peaks, words, points, size).result()
+
+
+def _measure_peaks(words: int, points: int, size: int) -> dict[str, float]:
+    warm_up, page = drawn_page(10, points, size=160), drawn_page(words, points, size=size)
     peaks: dict[str, float] = {}
-    for step in STEPS:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            peaks[step] = pool.submit(_measure_peak, step, words, points, size).result()
+    for step, calls in STEPS.items():
+        calls(warm_up)[1]()  # loads and compiles
+        peaks[step] = _peak_of(calls(page)[1])
     return peaks
-
-
-def _measure_peak(step: str, words: int, points: int, size: int) -> float:
-    _, warm_up = STEPS[step](drawn_page(10, points, size=160))
-    warm_up()  # loads and compiles
-    _, call = STEPS[step](drawn_page(words, points, size=size))
-    return _peak_of(call)
 
 
 def _peak_of(call: Callable[[], object]) -> float:

@@ -1,10 +1,11 @@
 """Tuning the post-processing on stored maps, with an honest estimate of what it gains.
 
-A page's contours and scores are found once for every ``thresh``, the regrown words once for every
-``unclip_ratio``; ``box_thresh`` and ``max_candidates`` only choose among them.
+A page's contours and scores are found once for every ``thresh``; the words are regrown, and their
+overlap with the truth is measured, once for every ``unclip_ratio`` at it. ``box_thresh`` and
+``max_candidates`` only choose among them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import product
@@ -20,7 +21,12 @@ from receipt_ocr.decoding.candidates import find_candidates, select_candidates
 from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.postprocess import place_on_page, regrow_candidates
 from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
-from receipt_ocr.evaluation.cleval import TruthWords, measure_overlap, score_overlap
+from receipt_ocr.evaluation.cleval import (
+    Overlap,
+    TruthWords,
+    measure_overlap,
+    score_overlap,
+)
 
 __all__ = ["GridResult", "GridSettings", "search_grid"]
 
@@ -166,36 +172,40 @@ def _score_page(
     """One page at every point of the grid, in the order of the points."""
     axes = (settings.thresh, settings.box_thresh, settings.unclip_ratio, settings.max_candidates)
     scores = np.empty((*map(len, axes), len(_MEASURES)))
+    choices = [
+        base.model_copy(update={"box_thresh": lowest, "max_candidates": most})
+        for lowest, most in product(settings.box_thresh, settings.max_candidates)
+    ]
     for place, thresh in enumerate(settings.thresh):
         candidates = find_candidates(page_map.probability, thresh, base.shape, base.min_size)
-        selections = [
-            [
-                select_candidates(
-                    candidates,
-                    base.model_copy(update={"box_thresh": lowest, "max_candidates": most}),
-                )
-                for most in settings.max_candidates
-            ]
-            for lowest in settings.box_thresh
-        ]
-        needed = np.unique(np.concatenate([one for row in selections for one in row]))
+        selections = [select_candidates(candidates, choice) for choice in choices]
+        needed = np.unique(np.concatenate(selections))
         for step, ratio in enumerate(settings.unclip_ratio):
             regrow = base.model_copy(update={"unclip_ratio": ratio})
             words, origins = regrow_candidates(candidates, needed, regrow)
             overlap = measure_overlap(truth, place_on_page(words, page_map.map_to_page))
             positions = np.full(len(candidates.kernels), -1)
             positions[origins] = np.arange(len(origins))
-            known: dict[bytes, tuple[float, float, float]] = {}
-            for row, selected in enumerate(selections):
-                for column, selection in enumerate(selected):
-                    chosen = positions[selection]
-                    chosen = chosen[chosen >= 0][: truth.settings.max_detections]
-                    key = chosen.tobytes()
-                    if key not in known:  # neighbouring settings often choose the same words
-                        page = score_overlap(overlap, chosen)
-                        known[key] = page.recall, page.precision, page.hmean
-                    scores[place, row, step, column] = known[key]
+            scored = _score_selections(overlap, [positions[one] for one in selections])
+            scores[place, :, step] = scored.reshape(scores.shape[1], *scores.shape[3:])
     return scores.reshape(-1, len(_MEASURES))
+
+
+def _score_selections(
+    overlap: Overlap, selections: Sequence[NDArray[np.intp]]
+) -> NDArray[np.float64]:
+    """Each selection of words (-1 for none) by every measure, (selections, 3)."""
+    limit = overlap.words.settings.max_detections
+    known: dict[bytes, tuple[float, float, float]] = {}
+    rows = []
+    for selection in selections:
+        chosen = selection[selection >= 0][:limit]
+        key = chosen.tobytes()
+        if key not in known:  # neighbouring settings often choose the same words
+            page = score_overlap(overlap, chosen)
+            known[key] = page.recall, page.precision, page.hmean
+        rows.append(known[key])
+    return np.array(rows)
 
 
 def _list_points(settings: GridSettings) -> list[_Point]:

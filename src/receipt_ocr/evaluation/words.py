@@ -199,7 +199,7 @@ def _subtract_care(outlines: Outlines, is_care: NDArray[np.bool_]) -> dict[int, 
     ignored = np.flatnonzero(~is_care)
     tree = shapely.STRtree(cares)
     for word, region in zip(ignored.tolist(), outlines.regions(ignored), strict=True):
-        near = tree.query(region, predicate="intersects")
+        near = np.sort(tree.query(region, predicate="intersects"))
         if len(near):
             remains[word] = shapely.difference(region, shapely.union_all(cares[near]))
     return remains

@@ -1,0 +1,91 @@
+"""The benchmarks measure what they say: the same pages, settings and results in every way."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.grid import BASE, GRID, measure_grid
+from benchmarks.measurements import Growth, Measurements, Step
+from benchmarks.memory import measure_peaks
+from benchmarks.page_sets import drawn_page, recorded_pages
+from benchmarks.steps import STEPS, anew, plain_anew
+from benchmarks.tables import write_tables
+from benchmarks.timing import compare
+from benchmarks.training_step import StepTimes, measure_training_step
+from receipt_ocr.decoding.settings import PostprocessSettings
+
+
+def test_a_comparison_is_a_ratio_of_best_times_a_page() -> None:
+    def wait(milliseconds: float) -> object:
+        return time.sleep(milliseconds / 1000)
+
+    times = compare([(lambda: wait(40), lambda: wait(4)), (lambda: wait(20), lambda: wait(2))], 2)
+    assert 30 <= times.plain < 60
+    assert 3 <= times.fast < times.plain / 3
+    assert times.ratio == times.plain / times.fast
+
+
+@pytest.mark.parametrize("points", [4, 24])
+@pytest.mark.parametrize(
+    "settings", [BASE, BASE.model_copy(update={"thresh": 0.5, "box_thresh": 0.6})]
+)
+def test_a_page_scores_the_same_in_the_plain_way_and_in_ours(
+    points: int, settings: PostprocessSettings
+) -> None:
+    page = drawn_page(40, points, seed=3)
+    score = anew(page, settings)
+    assert score == pytest.approx(plain_anew(page, settings), abs=1e-12)
+    assert score > 0.8
+
+
+def test_recorded_pages_are_those_beside_the_project(shared: Path, tmp_path: Path) -> None:
+    pages = recorded_pages(shared / "golden")
+    assert len(pages) == 24
+    assert {page.stored_map.shape for page in pages} == {(960, 960)}
+    words = np.concatenate([word for page in pages for word in page.framed_words])
+    assert words.min() > -5
+    assert words.max() < 965
+    assert recorded_pages(tmp_path) == []
+
+
+def test_every_step_has_a_plain_and_a_fast_way() -> None:
+    page = drawn_page(5, 8, size=320)
+    for calls in STEPS.values():
+        plain, fast = calls(page)
+        assert plain() is not None
+        assert fast() is not None
+
+
+def test_the_search_is_timed_whole_and_the_other_ways_are_scaled() -> None:
+    times = measure_grid([drawn_page(10, 4, size=320)], sample=2)
+    assert times.settings == len(GRID.thresh) * len(GRID.box_thresh) * len(GRID.unclip_ratio)
+    assert times.settings == 320
+    assert 0 < times.search < times.own < times.plain
+
+
+def test_peaks_are_measured_in_a_process_of_their_own() -> None:
+    peaks = measure_peaks(10, 4, 640)
+    if peaks is None:
+        pytest.skip("this system does not tell the peak memory of a process")
+    assert set(peaks) == set(STEPS)
+    # Four maps of 640 x 640 float32 are 6.25 MiB.
+    assert 6 <= peaks["targets"] < 60
+
+
+def test_without_receipts_no_training_step_is_measured(tmp_path: Path) -> None:
+    assert measure_training_step(tmp_path, tmp_path) is None
+
+
+def test_the_tables_show_every_figure() -> None:
+    figures = Measurements(
+        steps=[Step("CLEval", "3 drawn", 60.0, 4.0, 123.4, 2.5, 49.36)],
+        growth=[Growth("targets", 24, {100: 2.0, 1000: 20.0})],
+        training_step=StepTimes(80, 0.5, 1.75),
+    )
+    text = write_tables(figures, {"Python": "3.11.7"})
+    assert "Python 3.11.7" in text
+    assert "| CLEval | 3 drawn | 60 | 4 | 123.4 | 2.50 | 49.4x |" in text
+    assert "| targets | 24 | 2.00 | 20.00 | 1.00 |" in text  # ten times the words and the time
+    assert "| one training step of conf/sroie | 1.75 |" in text
