@@ -138,5 +138,7 @@ def _measure(
         polygon = points[starts[index] : starts[index + 1]]
         if len(polygon):
             areas[index], perimeters[index] = polygon_area(polygon), perimeter(polygon)
-            boxes[index] = bounding_box(polygon)
+            left, top, right, bottom = bounding_box(polygon)
+            boxes[index, 0], boxes[index, 1] = left, top
+            boxes[index, 2], boxes[index, 3] = right, bottom
     return areas, perimeters, boxes

@@ -1,8 +1,10 @@
 """The search against plain calls, ties, the honest estimate and parallel pages."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -95,6 +97,28 @@ def test_the_search_equals_plain_extraction_and_scoring_at_every_point(
         for row in rows:
             by_others.setdefault(tuple(row[key] for key in others), set()).add(row["hmean"])
         assert any(len(hmeans) > 1 for hmeans in by_others.values()), name
+
+
+@pytest.mark.parametrize("setting", [0, 1, 2, 3])
+def test_the_search_scores_recorded_pages_as_the_contest_does(shared: Path, setting: int) -> None:
+    golden = json.loads((shared / "golden/postprocess_cleval.json").read_text())
+    values = dict(golden["settings"][setting])
+    shape = "polygon" if values.pop("use_polygon") else "box"
+    # Values beside the contest's, so that its own point is one of many.
+    halves = {key: type(value)(value / 2) for key, value in values.items()}
+    grid = GridSettings(**{key: (value, halves[key]) for key, value in values.items()})
+    base = PostprocessSettings(shape=shape, candidate_order="contour")
+    for page in golden["pages"]:
+        (expected,) = [r["cleval"] for r in page["results"] if r["setting"] == setting]
+        stored = cv2.imread(str(shared / "golden" / page["map"]), cv2.IMREAD_GRAYSCALE)
+        page_map = ProbabilityMap(
+            stored.astype(np.uint8), np.array(page["map_to_page"]), page["width"], page["height"]
+        )
+        words = [np.array(flat, dtype=float).reshape(-1, 2) for flat in page["gt"]]
+        row = search({"page": (page_map, words)}, grid, base).rows[0]
+        assert {key: row[key] for key in values} == values
+        for measure in ("recall", "precision", "hmean"):
+            assert row[measure] == pytest.approx(expected[measure], rel=0, abs=1e-9)
 
 
 def test_the_best_row_is_chosen_and_the_rest_of_the_base_is_kept(pages: dict[str, Page]) -> None:

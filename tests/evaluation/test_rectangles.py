@@ -13,8 +13,7 @@ EPS = np.finfo(np.float32).eps
 
 
 def lengths_of(*polygons: Polygon) -> list[list[int]]:
-    batch = PolygonBatch.join(list(polygons))
-    guessed: list[list[int]] = guess_lengths(batch.points, batch.starts).tolist()
+    guessed: list[list[int]] = guess_lengths(PolygonBatch.join(list(polygons))).tolist()
     return guessed
 
 

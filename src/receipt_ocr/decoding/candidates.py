@@ -136,11 +136,12 @@ def _score_kernels(
     values: MapValues, scale: np.float32, kernels: PolygonBatch, painted: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
     """Mean probability under each filled kernel; ``painted`` is blank and of the map's size."""
-    whole = PolygonBatch(kernels.points.astype(np.int32), kernels.starts)
-    outlines = list(whole)
+    whole = PolygonBatch(np.trunc(kernels.points), kernels.starts)
+    outlines = list(PolygonBatch(whole.points.astype(np.int32), whole.starts))
     boxes = whole.measure().boxes.astype(np.intp)
-    is_alone = _find_disjoint(boxes)
-    scores = np.zeros(len(whole))
+    is_alone = np.ones(len(whole), dtype=np.bool_)
+    _part_neighbours(is_alone, boxes, np.argsort(boxes[:, 1]))
+    scores = np.zeros(len(outlines))
     # OpenCV fills what overlaps by the even-odd rule: only kernels apart go in one call.
     apart = np.flatnonzero(is_alone)
     for group in [apart, *np.flatnonzero(~is_alone)[:, None]]:
@@ -150,10 +151,13 @@ def _score_kernels(
 
 
 @compiled
-def _find_disjoint(boxes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Which of the (N, 4) boxes of whole pixels have no pixel in common with another."""
-    is_alone = np.ones(len(boxes), dtype=np.bool_)
-    downwards = np.argsort(boxes[:, 1])
+def _part_neighbours(
+    is_alone: NDArray[np.bool_], boxes: NDArray[np.intp], downwards: NDArray[np.intp]
+) -> None:
+    """Set to false which of the (N, 4) boxes of whole pixels have a pixel in common with another.
+
+    ``downwards`` is their order by the upper side.
+    """
     for place in range(len(boxes)):
         upper = downwards[place]
         for other in downwards[place + 1 :]:
@@ -161,7 +165,6 @@ def _find_disjoint(boxes: NDArray[np.intp]) -> NDArray[np.bool_]:
                 break
             if boxes[other, 0] <= boxes[upper, 2] and boxes[upper, 0] <= boxes[other, 2]:
                 is_alone[upper] = is_alone[other] = False
-    return is_alone
 
 
 @compiled

@@ -94,7 +94,10 @@ def _shared_area(first: Polygon, second: Polygon) -> float:
     part below the lower edge, over the columns that both edges span.
     """
     # Heights above the line and columns from a corner: far from the origin nothing is rounded.
-    base, origin = min(first[:, 1].min(), second[:, 1].min()), first[0, 0]
+    base, origin = first[0, 1], first[0, 0]
+    for polygon in (first, second):
+        for k in range(len(polygon)):
+            base = min(base, polygon[k, 1])
     total = 0.0
     for i in range(len(first)):
         x1, x2 = first[i - 1, 0] - origin, first[i, 0] - origin

@@ -80,8 +80,7 @@ def measure_overlap(
     """
     _check_settings(words, settings or words.settings)
     found = collect_outlines(detections, "detection", words.settings, limit)
-    outlines = (found.whole.points, found.whole.starts, found.boxes)
-    characters, holders = _find_characters(words.centres, words.downwards, outlines)
+    characters, holders = _find_characters(words, found)
     # A pair is the number of its place in a (detections, truths) table.
     width = max(len(words.outlines), 1)
     places = holders * width + words.owners[characters]
@@ -111,44 +110,60 @@ def _check_settings(words: TruthWords, settings: CLEvalSettings) -> None:
         raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
 
 
-@compiled
-def _find_characters(
-    centres: Polygon, downwards: Indices, outlines: tuple[Polygon, Indices, NDArray[np.float64]]
-) -> tuple[Indices, Indices]:
+def _find_characters(words: TruthWords, found: Outlines) -> tuple[Indices, Indices]:
     """The pairs (character, detection) of which the one lies in the other, by detection.
 
     Even-odd crossing test: left and upper edges belong to a detection, right and lower ones do
     not.
+    """
+    heights = words.centres[words.downwards, 1]
+    firsts = np.searchsorted(heights, found.boxes[:, 1])
+    lasts = np.searchsorted(heights, found.boxes[:, 3], side="right")
+    room = int((lasts - firsts).sum())
+    pairs = np.empty((2, room), dtype=np.intp)
+    outlines = (found.whole.points, found.whole.starts, found.boxes)
+    count = _cross_edges(words.centres, words.downwards, (firsts, lasts), outlines, pairs)
+    return pairs[0, :count], pairs[1, :count]
+
+
+@compiled
+def _cross_edges(
+    centres: Polygon,
+    downwards: Indices,
+    spans: tuple[Indices, Indices],
+    outlines: tuple[Polygon, Indices, NDArray[np.float64]],
+    pairs: NDArray[np.intp],
+) -> int:
+    """Fill in the pairs and count them.
 
     Args:
         centres: (K, 2) of the characters.
         downwards: (K,) their order by y.
+        spans: First and last place in that order to look at for each detection.
         outlines: Points on whole pixels, starts and boxes of the detections.
+        pairs: (2, R) room for the characters and their detections.
     """
     points, starts, boxes = outlines
-    heights = centres[downwards, 1]
-    firsts = np.searchsorted(heights, boxes[:, 1])
-    lasts = np.searchsorted(heights, boxes[:, 3], side="right")
-    room = (lasts - firsts).sum()
-    characters, holders = np.empty(room, dtype=np.intp), np.empty(room, dtype=np.intp)
     count = 0
     for detection in range(len(boxes)):
-        outline = points[starts[detection] : starts[detection + 1]]
+        first, end = starts[detection], starts[detection + 1]
         left, right = boxes[detection, 0], boxes[detection, 2]
-        for character in downwards[firsts[detection] : lasts[detection]]:
-            x, y = centres[character]
+        for place in range(spans[0][detection], spans[1][detection]):
+            character = downwards[place]
+            x, y = centres[character, 0], centres[character, 1]
             if x < left or x > right:
                 continue
             is_inside = False
-            for k in range(len(outline)):
-                x1, y1 = outline[k - 1]
-                x2, y2 = outline[k]
+            x1, y1 = points[end - 1, 0], points[end - 1, 1]
+            for k in range(first, end):
+                x2, y2 = points[k, 0], points[k, 1]
                 if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
                     is_inside = not is_inside
+                x1, y1 = x2, y2
             if is_inside:
-                characters[count], holders[count] = character, detection
+                pairs[0, count], pairs[1, count] = character, detection
                 count += 1
-    return characters[:count], holders[:count]
+    return count
 
 
 def _near_ignored(words: TruthWords, found: Outlines, width: int) -> Indices:

@@ -14,6 +14,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from receipt_ocr.compiled import compiled
 from receipt_ocr.geometry import Polygon
+from receipt_ocr.polygon_batch import PolygonBatch
 
 __all__ = ["MAX_LENGTH", "guess_lengths", "rectangle_aspect"]
 
@@ -42,43 +43,56 @@ def rectangle_aspect(polygon: Polygon) -> np.float32:
     return np.float32(aspects[areas.argmin()])
 
 
-@compiled
-def guess_lengths(points: Polygon, starts: NDArray[np.intp]) -> NDArray[np.intp]:
+def guess_lengths(words: PolygonBatch) -> NDArray[np.intp]:
     """How many characters words have by their shape, where no order of vertices matters.
 
     Args:
-        points: (N, 2) the points of all words.
-        starts: (W + 1,) word w owns ``points[starts[w]:starts[w + 1]]``.
+        words: W polygons.
 
     Returns:
         (W, 2) the length as a true word (whichever way round it is read), and as a false
         positive; 0 where `rectangle_aspect` must decide: the points are no whole pixels or lie on
         one line, or smallest rectangles of equal area lead to different lengths.
     """
-    lengths = np.zeros((len(starts) - 1, 2), dtype=np.intp)
-    for word in range(len(lengths)):
-        polygon = points[starts[word] : starts[word + 1]]
-        # On whole pixels a corner turns by a square pixel or not at all: there Qhull, which
-        # allows for rounding, sees the same hull.
-        if len(polygon) < 3 or not np.all(polygon == np.trunc(polygon)):
-            continue
-        hull = _find_hull(polygon)
-        if len(hull) < 3:
-            continue
-        areas, aspects = _measure_rectangles(hull.astype(np.float32))
-        smallest = areas.min()
-        lowest, highest = np.full(2, MAX_LENGTH + 1), np.zeros(2, dtype=np.intp)
-        for edge in range(len(areas)):
-            if areas[edge] == smallest:
-                inverse = _ONE / (aspects[edge] + _EPS)
-                for kind, ratio in enumerate((max(aspects[edge], inverse), inverse)):
-                    length = min(int(np.rint(_HALF + ratio)), MAX_LENGTH)
-                    lowest[kind] = min(lowest[kind], length)
-                    highest[kind] = max(highest[kind], length)
-        for kind in range(2):
-            if lowest[kind] == highest[kind]:
-                lengths[word, kind] = lowest[kind]
+    x, y = words.points.T
+    owners = np.repeat(np.arange(len(words)), words.sizes)
+    # On whole pixels a corner turns by a square pixel or not at all: there Qhull, which allows
+    # for rounding, sees the same hull.
+    is_whole = np.ones(len(words), dtype=np.bool_)
+    is_whole[owners[(x != np.trunc(x)) | (y != np.trunc(y))]] = False
+    ordered = words.points[np.lexsort((y, x, owners))]
+    lengths = np.zeros((len(words), 2), dtype=np.intp)
+    _guess_each(ordered, words.starts, is_whole, lengths)
     return lengths
+
+
+@compiled
+def _guess_each(
+    points: Polygon,
+    starts: NDArray[np.intp],
+    is_whole: NDArray[np.bool_],
+    lengths: NDArray[np.intp],
+) -> None:
+    """`guess_lengths` of words whose points are sorted by x, then y."""
+    for word in range(len(lengths)):
+        hull = _find_hull(points[starts[word] : starts[word + 1]])
+        if not is_whole[word] or len(hull) < 3:
+            continue
+        areas, aspects = _measure_rectangles(hull)
+        smallest = areas[0]
+        for area in areas:
+            smallest = min(smallest, area)
+        for kind in range(2):
+            lowest, highest = MAX_LENGTH, 0
+            for edge in range(len(areas)):
+                if areas[edge] == smallest:
+                    ratio = _ONE / (aspects[edge] + _EPS)
+                    if kind == 0:
+                        ratio = max(aspects[edge], ratio)
+                    length = min(int(np.rint(_HALF + ratio)), MAX_LENGTH)
+                    lowest, highest = min(lowest, length), max(highest, length)
+            if lowest == highest:
+                lengths[word, kind] = lowest
 
 
 @compiled
@@ -87,12 +101,14 @@ def _measure_rectangles(hull: Floats) -> tuple[Floats, Floats]:
     areas = np.empty(len(hull), dtype=np.float32)
     aspects = np.empty(len(hull), dtype=np.float32)
     for edge in range(len(hull)):
-        across, down = hull[(edge + 1) % len(hull)] - hull[edge]
+        following = (edge + 1) % len(hull)
+        across, down = hull[following, 0] - hull[edge, 0], hull[following, 1] - hull[edge, 1]
         length = np.sqrt(across * across + down * down)
         ux, uy = across / length, down / length
         first, last = ux * hull[0, 0] + uy * hull[0, 1], ux * hull[0, 0] + uy * hull[0, 1]
         low, high = ux * hull[0, 1] - uy * hull[0, 0], ux * hull[0, 1] - uy * hull[0, 0]
-        for x, y in hull:
+        for corner in range(len(hull)):
+            x, y = hull[corner, 0], hull[corner, 1]
             first, last = min(first, ux * x + uy * y), max(last, ux * x + uy * y)
             low, high = min(low, ux * y - uy * x), max(high, ux * y - uy * x)
         areas[edge] = (last - first) * (high - low)
@@ -101,23 +117,25 @@ def _measure_rectangles(hull: Floats) -> tuple[Floats, Floats]:
 
 
 @compiled
-def _find_hull(polygon: Polygon) -> Polygon:
-    """The corners of the convex hull, (E, 2) (Andrew's monotone chain); no straight corner."""
-    ordered = polygon[np.argsort(polygon[:, 1])]
-    ordered = ordered[np.argsort(ordered[:, 0], kind="mergesort")]
-    hull = np.empty((2 * len(ordered) + 1, 2))
+def _find_hull(ordered: Polygon) -> NDArray[np.float32]:
+    """The corners of the convex hull, (E, 2), of points sorted by x, then y; no straight corner.
+
+    Andrew's monotone chain: the one side of the hull forwards, the other backwards.
+    """
+    hull = np.empty((2 * len(ordered) + 1, 2), dtype=np.float32)  # exact up to 2^24
     count = 0
     for side in range(2):
         first = count
         for index in range(len(ordered)):
-            x, y = ordered[index if side == 0 else len(ordered) - 1 - index]
+            place = index if side == 0 else len(ordered) - 1 - index
+            x, y = ordered[place, 0], ordered[place, 1]
             while count >= first + 2:
-                ax, ay = hull[count - 2]
-                bx, by = hull[count - 1]
+                ax, ay = float(hull[count - 2, 0]), float(hull[count - 2, 1])
+                bx, by = float(hull[count - 1, 0]), float(hull[count - 1, 1])
                 if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0.0:
                     break
                 count -= 1
-            hull[count] = x, y
+            hull[count, 0], hull[count, 1] = x, y
             count += 1
         count -= 1  # the last corner of a side is the first of the other
     return hull[:count]

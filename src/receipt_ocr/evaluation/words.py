@@ -99,8 +99,7 @@ def false_positive_lengths(
     if settings.word_model == "quad":
         aspects = (_quad_aspect(outlines.given[word]) for word in wanted.tolist())
         return [min(round(0.5 + 1 / (QUAD_EPS + aspect)), MAX_QUAD_LENGTH) for aspect in aspects]
-    batch = outlines.given.take(wanted)
-    lengths: list[int] = guess_lengths(batch.points, batch.starts)[:, 1].tolist()
+    lengths: list[int] = guess_lengths(outlines.given.take(wanted))[:, 1].tolist()
     for position, word in enumerate(wanted.tolist()):
         if not lengths[position]:
             inverse = 1 / (EPS32 + rectangle_aspect(outlines.given[word]))
@@ -117,7 +116,7 @@ def _pseudo_lengths(
         for word in np.flatnonzero(wanted).tolist():
             lengths[word] = _length(_quad_aspect(outlines.given[word]), MAX_QUAD_LENGTH)
         return lengths
-    lengths[wanted] = guess_lengths(outlines.given.points, outlines.given.starts)[wanted, 0]
+    lengths[wanted] = guess_lengths(outlines.given)[wanted, 0]
     for word in np.flatnonzero(wanted & (lengths == 0)).tolist():
         lengths[word] = _length(rectangle_aspect(outlines.given[word]), MAX_LENGTH)
     return lengths
