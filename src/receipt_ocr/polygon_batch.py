@@ -4,6 +4,7 @@ A call of NumPy or of compiled code costs more than the arithmetic on a single w
 be fast on pages of hundreds of words takes them as a batch.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -45,9 +46,10 @@ class PolygonBatch:
     def join_paths(cls, paths: Sequence[Path]) -> Self:
         """A batch of what `offset_path` returns."""
         starts = np.cumsum([0, *map(len, paths)])
-        # Twice as fast as an array of nested lists.
-        flat = np.fromiter(chain.from_iterable(chain.from_iterable(paths)), np.float64)
-        return cls(flat.reshape(-1, 2), starts)
+        # Many times faster than NumPy's own way from nested lists.
+        flat = array("q", list(chain.from_iterable(chain.from_iterable(paths))))
+        points = np.frombuffer(flat, dtype=np.int64) if flat else np.empty(0, dtype=np.int64)
+        return cls(points.reshape(-1, 2).astype(np.float64), starts)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -103,11 +105,11 @@ def join_polygons(polygons: Sequence[ArrayLike], name: str) -> PolygonBatch:
         ValueError: If a polygon is not (P, 2), is not finite, or lies farther than a million
             pixels from the origin; the message names it by its position.
     """
-    arrays = [np.asarray(polygon, dtype=np.float64) for polygon in polygons]
-    for index, array in enumerate(arrays):
-        if array.size and (array.ndim != 2 or array.shape[1] != 2):
-            raise ValueError(f"{name} {index} must be a (P, 2) polygon, got shape {array.shape}")
-    batch = PolygonBatch.join([array.reshape(-1, 2) for array in arrays])
+    given = [np.asarray(polygon, dtype=np.float64) for polygon in polygons]
+    for index, points in enumerate(given):
+        if points.size and (points.ndim != 2 or points.shape[1] != 2):
+            raise ValueError(f"{name} {index} must be a (P, 2) polygon, got shape {points.shape}")
+    batch = PolygonBatch.join([points.reshape(-1, 2) for points in given])
     is_wrong = ~(np.abs(batch.points) <= MAX_COORDINATE).all(axis=1)  # so put that NaN fails too
     if is_wrong.any():
         point = int(is_wrong.argmax())

@@ -22,6 +22,7 @@ _DEFAULTS = PostprocessSettings()
 _KERNEL_ALLOWANCE = 2.0
 _NOISE_FACTOR = 5
 _LEVELS = np.arange(256, dtype=np.float32) / np.float32(255.0)  # of an 8-bit map
+_PAINT = 255  # on a canvas of zeros and ones
 _OUTLINE_TOLERANCE = 0.002  # of the outline's length
 
 
@@ -83,7 +84,6 @@ def find_candidates(
             kernels.append(kernel)
             indices.append(index)
     batch = PolygonBatch.join(kernels)
-    text.fill(0)  # done with: another array of its size would cost more than the scores
     return Candidates(
         kernels=batch,
         scores=_score_kernels(values, scale, batch, text),
@@ -133,9 +133,12 @@ def _binarise(values: MapValues, thresh: float) -> NDArray[np.uint8]:
 
 
 def _score_kernels(
-    values: MapValues, scale: np.float32, kernels: PolygonBatch, painted: NDArray[np.uint8]
+    values: MapValues, scale: np.float32, kernels: PolygonBatch, canvas: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Mean probability under each filled kernel; ``painted`` is blank and of the map's size."""
+    """Mean probability under each filled kernel.
+
+    The canvas is used up: another array of the map's size would cost more than the scores.
+    """
     whole = PolygonBatch(np.trunc(kernels.points), kernels.starts)
     outlines = list(PolygonBatch(whole.points.astype(np.int32), whole.starts))
     boxes = whole.measure().boxes.astype(np.intp)
@@ -145,8 +148,8 @@ def _score_kernels(
     # OpenCV fills what overlaps by the even-odd rule: only kernels apart go in one call.
     apart = np.flatnonzero(is_alone)
     for group in [apart, *np.flatnonzero(~is_alone)[:, None]]:
-        cv2.fillPoly(painted, [outlines[index] for index in group], [1])
-        _take_means(scores, group, boxes, painted, (values, scale))
+        cv2.fillPoly(canvas, [outlines[index] for index in group], [_PAINT])
+        _take_means(scores, group, boxes, canvas, (values, scale))
     return scores
 
 
@@ -172,7 +175,7 @@ def _take_means(
     scores: NDArray[np.float64],
     group: NDArray[np.intp],
     boxes: NDArray[np.intp],
-    painted: NDArray[np.uint8],
+    canvas: NDArray[np.uint8],
     divided: tuple[MapValues, np.float32],
 ) -> None:
     """Put in the scores of a group the means of values / scale under what is painted in its boxes.
@@ -180,15 +183,16 @@ def _take_means(
     The paint is wiped off again. As OpenCV's mean, to the last bit.
     """
     values, scale = divided
-    height, width = painted.shape
+    height, width = canvas.shape
     for index in group:
         left, top, right, bottom = boxes[index]
         total, count = 0.0, 0
         for row in range(max(top, 0), min(bottom, height - 1) + 1):
             for column in range(max(left, 0), min(right, width - 1) + 1):
-                if painted[row, column]:
-                    painted[row, column] = 0
-                    total += float(np.float32(values[row, column]) / scale)
-                    count += 1
+                is_inside = canvas[row, column] == _PAINT
+                canvas[row, column] = 0
+                # No branch: which pixels are inside is hard to predict.
+                total += is_inside * float(np.float32(values[row, column]) / scale)
+                count += is_inside
         if count:
             scores[index] = total * (1.0 / count)
