@@ -10,16 +10,17 @@ from tqdm import tqdm
 
 from benchmarks.grid import GridTimes, measure_grid
 from benchmarks.memory import measure_peaks
+from benchmarks.offsets import OFFSETTING, time_offsets
 from benchmarks.page_sets import BenchmarkPage, drawn_page, recorded_pages
 from benchmarks.steps import STEPS
 from benchmarks.timing import best_time, compare
 from benchmarks.training_step import StepTimes, measure_training_step
 
-__all__ = ["Growth", "Measurements", "Step", "measure"]
+__all__ = ["Growth", "Measurements", "Peaks", "Step", "measure"]
 
 GROWTH_WORDS = (10, 30, 100, 300, 1000)
 GRID_PAGES = 100
-MEMORY = (1000, 24, 1280)  # words, points, map side
+MEMORY_PAGE = (1000, 24, 1280)  # words, points, map side
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Step:
     plain: float
     fast: float
     ratio: float
+    offsets: float | None = None
+    """The part of ``fast`` in pyclipper, which both ways need; None for CLEval."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,17 @@ class Growth:
     times: dict[int, float]
 
 
+@dataclass(frozen=True)
+class Peaks:
+    """Peak memory of each step on a page in MiB."""
+
+    words: int
+    points: int
+    size: int
+    """Side of the map in pixels."""
+    peaks: dict[str, float]
+
+
 @dataclass
 class Measurements:
     """All figures of a run."""
@@ -52,7 +66,7 @@ class Measurements:
     steps: list[Step] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     grid: GridTimes | None = None
-    peaks: dict[str, float] | None = None
+    peaks: Peaks | None = None
     training_step: StepTimes | None = None
 
 
@@ -77,8 +91,9 @@ def measure(project: Path, reference: Path, *, is_quick: bool = False) -> Measur
         bar.update()
         figures.grid = measure_grid(_grid_pages(recorded, is_quick), 4 if is_quick else 100)
         bar.update()
-        words, points, size = MEMORY
-        figures.peaks = measure_peaks(20 if is_quick else words, points, size)
+        page = (20, 24, 1280) if is_quick else MEMORY_PAGE
+        if peaks := measure_peaks(*page):
+            figures.peaks = Peaks(*page, peaks)
         bar.update()
         figures.training_step = measure_training_step(project, reference / "data" / "sroie")
         bar.update()
@@ -111,6 +126,9 @@ def _measure_set(name: str, pages: Sequence[BenchmarkPage]) -> Iterator[Step]:
             plain=times.plain,
             fast=times.fast,
             ratio=times.ratio,
+            offsets=float(np.mean([time_offsets(step, page) for page in pages]))
+            if step in OFFSETTING
+            else None,
         )
 
 

@@ -86,7 +86,7 @@ def _box(contour: Contour, min_size: float) -> Polygon | None:
 def _minimum_box(points: Polygon | Contour) -> tuple[Polygon, float]:
     """The minimum-area rectangle, clockwise from the top left, and its shorter side."""
     rectangle = cv2.minAreaRect(points.astype(np.float32))
-    by_x = sorted(cv2.boxPoints(rectangle).tolist())
+    by_x = sorted(cv2.boxPoints(rectangle).tolist(), key=lambda corner: corner[0])
     top_left, bottom_left = sorted(by_x[:2], key=lambda corner: corner[1])
     top_right, bottom_right = sorted(by_x[2:], key=lambda corner: corner[1])
     box = np.array([top_left, top_right, bottom_right, bottom_left])

@@ -66,7 +66,7 @@ def render_targets(  # noqa: PLR0913 - the three settings of the maps
         grown = _offset(word, distance)
         for outline in grown:
             cv2.fillPoly(threshold_mask, [outline.astype(np.int32)], [1.0])
-        _draw_border(border, word, np.concatenate(grown), distance)
+        _draw_border(border, word, np.concatenate([word, *grown]), distance)
     threshold_map = border * (threshold_high - threshold_low) + threshold_low
     return PlainTargets(shrink_map, shrink_mask, threshold_map, threshold_mask)
 
@@ -79,12 +79,12 @@ def _offset(word: NDArray[np.int64], distance: float) -> list[NDArray[np.int64]]
 
 
 def _draw_border(
-    border: Map, word: NDArray[np.int64], grown: NDArray[np.int64], distance: float
+    border: Map, word: NDArray[np.int64], bounds: NDArray[np.int64], distance: float
 ) -> None:
-    """Raise the map near the word's outline: 1 on it, 0 from the offset on."""
+    """Raise the map inside the bounds near the word's outline: 1 on it, 0 from the offset on."""
     height, width = border.shape
-    left, top = np.maximum(grown.min(axis=0), 0)
-    right, bottom = np.minimum(grown.max(axis=0), (width - 1, height - 1))
+    left, top = np.maximum(bounds.min(axis=0), 0)
+    right, bottom = np.minimum(bounds.max(axis=0), (width - 1, height - 1))
     if left > right or top > bottom:
         return
     columns, rows = np.meshgrid(np.arange(left, right + 1), np.arange(top, bottom + 1))

@@ -3,9 +3,9 @@
 import math
 
 from benchmarks.grid import GridTimes
-from benchmarks.measurements import Growth, Measurements
+from benchmarks.measurements import Growth, Measurements, Peaks
 from benchmarks.training_step import StepTimes
-from receipt_ocr.evaluation.markdown import format_table
+from receipt_ocr.evaluation.markdown import NOTHING, format_table
 
 __all__ = ["write_tables"]
 
@@ -27,18 +27,18 @@ def write_tables(figures: Measurements, machine: dict[str, str]) -> str:
             f"{step.plain:.1f}",
             f"{step.fast:.2f}",
             f"{step.ratio:.1f}x",
+            NOTHING if step.offsets is None else f"{step.offsets:.2f}",
         )
         for step in figures.steps
     ]
-    header = ("step", "pages", "words", "points", "plain ms", "ours ms", "faster")
+    header = ("step", "pages", "words", "points", "plain ms", "ours ms", "faster", "in pyclipper")
     parts.append(format_table(header, rows, left=2))
     if figures.growth:
         parts.append(_write_growth(figures.growth))
     if figures.grid:
         parts.append(_write_grid(figures.grid))
     if figures.peaks:
-        peaks = [(step, f"{peak:.0f}") for step, peak in figures.peaks.items()]
-        parts.append(format_table(("step, 1000 words of 24 points at 1280 px", "peak MiB"), peaks))
+        parts.append(_write_peaks(figures.peaks))
     if figures.training_step:
         parts.append(_write_training_step(figures.training_step))
     return "\n\n".join(parts)
@@ -73,6 +73,12 @@ def _write_grid(grid: GridTimes) -> str:
     ]
     title = f"{grid.settings} settings on {grid.pages} pages"
     return format_table((title, "s", "the search is faster"), rows)
+
+
+def _write_peaks(page: Peaks) -> str:
+    rows = [(step, f"{peak:.0f}") for step, peak in page.peaks.items()]
+    title = f"step, {page.words} words of {page.points} points at {page.size} px"
+    return format_table((title, "peak MiB"), rows)
 
 
 def _write_training_step(times: StepTimes) -> str:

@@ -54,7 +54,7 @@ def measure_training_step(project: Path, sroie: Path) -> StepTimes | None:
     Returns:
         None where the receipts are not there.
     """
-    if not (sroie / "jsons" / "test.json").is_file():
+    if not all((sroie / "jsons" / f"{subset}.json").is_file() for subset in ("train", "test")):
         return None
     recipe = _read_recipe(project)
     judged = [
@@ -123,7 +123,7 @@ def _time_step(recipe: Recipe, pages: list[LabelledPage]) -> float:
     batch = default_collate([samples[index] for index in range(len(samples))])
     torch.set_num_threads(os.cpu_count() or 1)
     module = DetectorModule(recipe, [], steps_per_epoch=1).train()
-    optimizer = torch.optim.AdamW(module.network.parameters())
+    optimizer = module.configure_optimizers()["optimizer"]
     images = batch["image"].contiguous(memory_format=torch.channels_last)
 
     def step() -> None:

@@ -5,17 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from receipt_ocr.geometry import (
     Polygon,
     as_polygon,
     bounding_box,
     clip_to_page,
-    fill_polygons,
     minimum_area_box,
     next_vertices,
-    offset_polygon,
+    offset_path,
     perimeter,
     polygon_area,
     short_side,
@@ -30,6 +29,11 @@ polygons = st.integers(4, 9).flatmap(
     lambda points: arrays(np.float64, (points, 2), elements=coordinates)
 )
 shifts = st.tuples(st.integers(-3000, 3000), st.integers(-3000, 3000))
+
+
+def offset(polygon: Polygon, distance: float) -> list[Polygon]:
+    path: list[list[int]] = polygon.astype(int).tolist()
+    return [np.array(piece, dtype=float) for piece in offset_path(path, distance)]
 
 
 def star(radii: list[float], turn: float) -> Polygon:
@@ -198,21 +202,27 @@ class TestClip:
         assert kept <= polygon_area(polygon) * (1 + 1e-9) + 1e-6
 
 
+def test_no_points_have_no_size_and_an_infinite_box() -> None:
+    nothing = np.empty((0, 2))
+    assert polygon_area(nothing) == perimeter(nothing) == 0.0
+    assert bounding_box(nothing) == (np.inf, np.inf, -np.inf, -np.inf)
+
+
+def test_areas_of_small_unsigned_integers_do_not_wrap_around() -> None:
+    assert polygon_area((SQUARE * 25).astype(np.uint8)) == 62500.0
+
+
 class TestOffset:
     def test_a_square_grows_and_shrinks_by_whole_pixels(self) -> None:
-        (smaller,) = offset_polygon(SQUARE, -2)
+        (smaller,) = offset(SQUARE, -2)
         assert bounding_box(smaller) == (2, 2, 8, 8)
-        (larger,) = offset_polygon(SQUARE, 3)
+        (larger,) = offset(SQUARE, 3)
         assert bounding_box(larger) == (-3, -3, 13, 13)
         # Rounded joins: four quarter circles of radius 3 in the corners.
         assert polygon_area(larger) == pytest.approx(100 + 4 * 30 + np.pi * 9, abs=5)
 
-    def test_coordinates_are_truncated_first(self) -> None:
-        (smaller,) = offset_polygon(SQUARE + 0.9, -2)
-        assert bounding_box(smaller) == (2, 2, 8, 8)
-
     def test_a_polygon_shrunk_away_is_gone(self) -> None:
-        assert offset_polygon(SQUARE, -5) == []
+        assert offset(SQUARE, -5) == []
 
     def test_a_dumbbell_shrinks_to_two_pieces(self) -> None:
         dumbbell = np.array(
@@ -222,7 +232,7 @@ class TestOffset:
             ],
             dtype=float,
         )  # fmt: skip
-        pieces = sorted(bounding_box(piece) for piece in offset_polygon(dumbbell, -4))
+        pieces = sorted(bounding_box(piece) for piece in offset(dumbbell, -4))
         # Between the corners that the bridge left the joins are round: a pixel of a bulge.
         np.testing.assert_allclose(pieces, [(4, 4, 26, 26), (54, 4, 76, 26)], atol=1)
 
@@ -232,23 +242,7 @@ class TestOffset:
         self, polygon: Polygon, distance: float
     ) -> None:
         area = polygon_area(np.trunc(polygon))
-        shrunk = sum(polygon_area(piece) for piece in offset_polygon(polygon, -distance))
-        grown = max((polygon_area(p) for p in offset_polygon(polygon, distance)), default=0.0)
+        shrunk = sum(polygon_area(piece) for piece in offset(polygon, -distance))
+        grown = max((polygon_area(p) for p in offset(polygon, distance)), default=0.0)
         assert shrunk <= area
         assert grown >= area
-
-
-class TestFill:
-    def test_no_polygons_give_an_empty_mask(self) -> None:
-        mask = fill_polygons([], 4, 6)
-        assert mask.shape == (4, 6)
-        assert mask.dtype == np.uint8
-        assert not mask.any()
-
-    def test_overlaps_stay_filled(self) -> None:
-        mask: NDArray[np.uint8] = fill_polygons([SQUARE, SQUARE + 5], 20, 20, value=7)
-        assert mask[7, 7] == 7
-        assert int((mask == 7).sum()) == 121 + 121 - 36
-
-    def test_only_the_part_inside_is_filled(self) -> None:
-        assert int(fill_polygons([SQUARE - 5], 20, 20).sum()) == 36

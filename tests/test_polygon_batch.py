@@ -70,6 +70,13 @@ def test_paths_are_what_pyclipper_takes_and_gives() -> None:
     assert [polygon.tolist() for polygon in joined] == grown
 
 
+def test_painting_outside_the_canvas_is_cut_off() -> None:
+    canvas = np.zeros((20, 20), dtype=np.uint8)
+    paint_polygons(canvas, PolygonBatch.join([np.array([[-5.0, -5], [5, -5], [5, 5], [-5, 5]])]), 7)
+    assert (canvas[:6, :6] == 7).all()
+    assert int((canvas == 7).sum()) == 36
+
+
 def test_painting_sets_overlapping_polygons_one_after_the_other() -> None:
     canvas = np.zeros((6, 8), dtype=np.float32)
     paint_polygons(canvas, PolygonBatch.join([SQUARE, moved(SQUARE, 2, 0)]), 0.5)

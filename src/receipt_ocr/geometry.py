@@ -6,7 +6,6 @@ polygons at once see `receipt_ocr.polygon_batch`.
 """
 
 import math
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -25,11 +24,10 @@ __all__ = [
     "as_polygon",
     "bounding_box",
     "clip_to_page",
-    "fill_polygons",
+    "measure_polygons",
     "minimum_area_box",
     "next_vertices",
     "offset_path",
-    "offset_polygon",
     "perimeter",
     "polygon_area",
     "short_side",
@@ -95,8 +93,8 @@ def polygon_area(polygon: Polygon) -> float:
     """Absolute enclosed area in square pixels (shoelace formula)."""
     twice = 0.0
     for k in range(len(polygon)):
-        x1, y1 = polygon[k - 1]
-        x2, y2 = polygon[k]
+        x1, y1 = float(polygon[k - 1, 0]), float(polygon[k - 1, 1])
+        x2, y2 = float(polygon[k, 0]), float(polygon[k, 1])
         twice += x1 * y2 - x2 * y1
     return abs(twice) / 2.0
 
@@ -106,21 +104,45 @@ def perimeter(polygon: Polygon) -> float:
     """Length of the closed outline in pixels."""
     length = 0.0
     for k in range(len(polygon)):
-        x1, y1 = polygon[k - 1]
-        x2, y2 = polygon[k]
+        x1, y1 = float(polygon[k - 1, 0]), float(polygon[k - 1, 1])
+        x2, y2 = float(polygon[k, 0]), float(polygon[k, 1])
         length += math.sqrt((x2 - x1) * (x2 - x1) + (y2 - y1) * (y2 - y1))
     return length
 
 
 @compiled
 def bounding_box(polygon: Polygon) -> Box:
-    """``(left, top, right, bottom)`` of one point or more, in the polygon's frame."""
-    left, top = polygon[0]
-    right, bottom = left, top
-    for x, y in polygon:
-        left, right = min(left, x), max(right, x)
-        top, bottom = min(top, y), max(bottom, y)
+    """``(left, top, right, bottom)`` in the polygon's frame; infinite without points."""
+    left = top = np.inf
+    right = bottom = -np.inf
+    for k in range(len(polygon)):
+        left, right = min(left, polygon[k, 0]), max(right, polygon[k, 0])
+        top, bottom = min(top, polygon[k, 1]), max(bottom, polygon[k, 1])
     return left, top, right, bottom
+
+
+@compiled
+def measure_polygons(
+    points: Polygon, starts: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Area, perimeter and bounding box of many polygons.
+
+    Args:
+        points: (N, 2) the points of all polygons.
+        starts: (W + 1,) polygon w owns ``points[starts[w]:starts[w + 1]]``.
+
+    Returns:
+        (W,) areas, (W,) perimeters, (W, 4) boxes, as the functions of those names.
+    """
+    count = len(starts) - 1
+    areas, perimeters, boxes = np.empty(count), np.empty(count), np.empty((count, 4))
+    for index in range(count):
+        polygon = points[starts[index] : starts[index + 1]]
+        areas[index], perimeters[index] = polygon_area(polygon), perimeter(polygon)
+        left, top, right, bottom = bounding_box(polygon)
+        boxes[index, 0], boxes[index, 1] = left, top
+        boxes[index, 2], boxes[index, 3] = right, bottom
+    return areas, perimeters, boxes
 
 
 def transform_polygon(polygon: Polygon, matrix: Matrix) -> Polygon:
@@ -155,25 +177,20 @@ def clip_to_page(polygon: Polygon, width: float, height: float) -> Polygon | Non
     return np.ascontiguousarray(outline, dtype=np.float64)
 
 
-def offset_polygon(polygon: Polygon, distance: float) -> list[Polygon]:
+def offset_path(path: Path, distance: float) -> list[Path]:
     """Grow (distance > 0) or shrink (< 0) a polygon with rounded joins.
 
-    The Vatti clipping of pyclipper works on integers: coordinates are truncated, as in the
-    common DBNet code (shapely's buffer gives other polygons).
+    The Vatti clipping of pyclipper works on integers, in lists: those are taken and returned, and
+    coordinates are to be truncated, as in the common DBNet code (shapely's buffer gives other
+    polygons).
 
     Args:
-        polygon: (P, 2) pixels.
+        path: ``[[x, y], ...]`` in whole pixels.
         distance: Pixels, outwards if positive.
 
     Returns:
-        The resulting polygons, integer-valued; none where the polygon vanishes.
+        The resulting polygons; none where the polygon vanishes.
     """
-    path: Path = polygon.astype(np.int64).tolist()
-    return [np.array(grown, dtype=np.float64) for grown in offset_path(path, distance)]
-
-
-def offset_path(path: Path, distance: float) -> list[Path]:
-    """`offset_polygon` in the lists that pyclipper takes and returns, ``[[x, y], ...]``."""
     offset = pyclipper.PyclipperOffset()
     offset.AddPath(path, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     pieces: list[Path] = offset.Execute(distance)
@@ -192,13 +209,3 @@ def minimum_area_box(polygon: Polygon) -> Polygon:
 def short_side(polygon: Polygon) -> float:
     """Shorter side of the minimum-area rectangle in pixels: the text height of a line."""
     return float(min(cv2.minAreaRect(polygon.astype(np.float32))[1]))
-
-
-def fill_polygons(
-    polygons: Sequence[Polygon], height: int, width: int, value: int = 1
-) -> NDArray[np.uint8]:
-    """A (height, width) mask, ``value`` inside the polygons (coordinates truncated), else 0."""
-    mask = np.zeros((height, width), dtype=np.uint8)
-    for polygon in polygons:  # one at a time: fillPoly of many is even-odd where they overlap
-        cv2.fillPoly(mask, [polygon.astype(np.int32)], [value])
-    return mask

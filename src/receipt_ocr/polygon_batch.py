@@ -14,17 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from receipt_ocr.compiled import compiled
-from receipt_ocr.geometry import (
-    MAX_COORDINATE,
-    Path,
-    Polygon,
-    bounding_box,
-    perimeter,
-    polygon_area,
-)
+from receipt_ocr.geometry import MAX_COORDINATE, Path, Polygon, measure_polygons
 
-__all__ = ["Measures", "PolygonBatch", "join_polygons", "paint_polygons"]
+__all__ = ["Measures", "PolygonBatch", "check_batch", "join_polygons", "paint_polygons"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,7 @@ class PolygonBatch:
 
     def measure(self) -> "Measures":
         """Areas, perimeters and bounding boxes."""
-        return Measures(*_measure(self.points, self.starts))
+        return Measures(*measure_polygons(self.points, self.starts))
 
 
 class Measures(NamedTuple):
@@ -91,7 +83,7 @@ class Measures(NamedTuple):
     perimeters: NDArray[np.float64]
     """(W,) as `perimeter`."""
     boxes: NDArray[np.float64]
-    """(W, 4) as `bounding_box`; a polygon without points has an infinite one."""
+    """(W, 4) as `bounding_box`."""
 
 
 def join_polygons(polygons: Sequence[ArrayLike], name: str) -> PolygonBatch:
@@ -109,7 +101,15 @@ def join_polygons(polygons: Sequence[ArrayLike], name: str) -> PolygonBatch:
     for index, points in enumerate(given):
         if points.size and (points.ndim != 2 or points.shape[1] != 2):
             raise ValueError(f"{name} {index} must be a (P, 2) polygon, got shape {points.shape}")
-    batch = PolygonBatch.join([points.reshape(-1, 2) for points in given])
+    return check_batch(PolygonBatch.join([points.reshape(-1, 2) for points in given]), name)
+
+
+def check_batch(batch: PolygonBatch, name: str) -> PolygonBatch:
+    """The same batch, if its coordinates are numbers to work with.
+
+    Raises:
+        ValueError: As `join_polygons`.
+    """
     is_wrong = ~(np.abs(batch.points) <= MAX_COORDINATE).all(axis=1)  # so put that NaN fails too
     if is_wrong.any():
         point = int(is_wrong.argmax())
@@ -128,19 +128,3 @@ def paint_polygons(
     whole = PolygonBatch(polygons.points.astype(np.int32), polygons.starts)
     for polygon in whole:  # one at a time: fillPoly of many is even-odd where they overlap
         cv2.fillPoly(canvas, [polygon], [value])
-
-
-@compiled
-def _measure(
-    points: Polygon, starts: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    count = len(starts) - 1
-    areas, perimeters, boxes = np.zeros(count), np.zeros(count), np.full((count, 4), np.inf)
-    for index in range(count):
-        polygon = points[starts[index] : starts[index + 1]]
-        if len(polygon):
-            areas[index], perimeters[index] = polygon_area(polygon), perimeter(polygon)
-            left, top, right, bottom = bounding_box(polygon)
-            boxes[index, 0], boxes[index, 1] = left, top
-            boxes[index, 2], boxes[index, 3] = right, bottom
-    return areas, perimeters, boxes

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from benchmarks.grid import BASE, GRID, measure_grid
-from benchmarks.measurements import Growth, Measurements, Step
+from benchmarks.measurements import Growth, Measurements, Peaks, Step
 from benchmarks.memory import measure_peaks
+from benchmarks.offsets import OFFSETTING, time_offsets
 from benchmarks.page_sets import drawn_page, recorded_pages
 from benchmarks.steps import STEPS, anew, plain_anew
 from benchmarks.tables import write_tables
-from benchmarks.timing import compare
+from benchmarks.timing import best_time, compare
 from benchmarks.training_step import StepTimes, measure_training_step
 from receipt_ocr.decoding.settings import PostprocessSettings
 
@@ -58,6 +59,13 @@ def test_every_step_has_a_plain_and_a_fast_way() -> None:
         assert fast() is not None
 
 
+def test_offsets_are_a_part_of_their_step() -> None:
+    page = drawn_page(30, 8, size=640)
+    for step in OFFSETTING:
+        whole = best_time(STEPS[step](page)[1])
+        assert 0.1 < time_offsets(step, page) < whole
+
+
 def test_the_search_is_timed_whole_and_the_other_ways_are_scaled() -> None:
     times = measure_grid([drawn_page(10, 4, size=320)], sample=2)
     assert times.settings == len(GRID.thresh) * len(GRID.box_thresh) * len(GRID.unclip_ratio)
@@ -81,11 +89,14 @@ def test_without_receipts_no_training_step_is_measured(tmp_path: Path) -> None:
 def test_the_tables_show_every_figure() -> None:
     figures = Measurements(
         steps=[Step("CLEval", "3 drawn", 60.0, 4.0, 123.4, 2.5, 49.36)],
+        peaks=Peaks(20, 4, 640, {"targets": 6.4}),
         growth=[Growth("targets", 24, {100: 2.0, 1000: 20.0})],
         training_step=StepTimes(80, 0.5, 1.75),
     )
     text = write_tables(figures, {"Python": "3.11.7"})
     assert "Python 3.11.7" in text
-    assert "| CLEval | 3 drawn | 60 | 4 | 123.4 | 2.50 | 49.4x |" in text
+    assert "| CLEval | 3 drawn | 60 | 4 | 123.4 | 2.50 | 49.4x | –" in text  # noqa: RUF001
     assert "| targets | 24 | 2.00 | 20.00 | 1.00 |" in text  # ten times the words and the time
+    assert "| step, 20 words of 4 points at 640 px | peak MiB |" in text
+    assert "| targets | 6 |" in text
     assert "| one training step of conf/sroie | 1.75 |" in text

@@ -73,6 +73,26 @@ def test_dense_pages_have_the_packages_words(points: int, shape: Any, changes: A
     assert scores == expected.scores.tolist()
 
 
+@pytest.mark.parametrize("shape", ["polygon", "box"])
+def test_specks_of_noise_have_the_packages_words(shape: Any) -> None:
+    # Diamonds and squares of a few pixels, whose boxes' corners tie.
+    rng = np.random.default_rng(8)
+    settings = {**RECIPE, "min_size": 0, "max_candidates": 5000}
+    for _ in range(5):
+        stored = cv2.GaussianBlur(rng.integers(0, 256, (90, 120), dtype=np.uint8), (3, 3), 0)
+        probability = stored.astype(np.float32) / np.float32(255)
+        wanted = postprocess.PostprocessSettings(
+            **{**settings, "thresh": 0.55}, shape=shape, candidate_order="contour"
+        )
+        expected = postprocess.extract_polygons(stored, np.eye(3), wanted)
+        polygons, scores = extract_polygons(
+            probability, np.eye(3), **{**settings, "thresh": 0.55}, shape=shape
+        )
+        assert len(polygons) > 50
+        assert [word.tolist() for word in polygons] == [w.tolist() for w in expected.polygons]
+        assert scores == expected.scores.tolist()
+
+
 def test_a_rectangle_regrows_to_a_hand_derived_box() -> None:
     # Contour pixels 30..89 x 20..39: area 59 * 19 = 1121, perimeter 156, times 2: 14.4 pixels.
     probability = np.zeros((80, 120), dtype=np.float32)

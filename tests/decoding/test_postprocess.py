@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from receipt_ocr.decoding.candidates import Candidates, find_candidates, select_candidates
+from receipt_ocr.decoding.candidates import (
+    Candidates,
+    find_candidates,
+    is_noise,
+    select_candidates,
+)
 from receipt_ocr.decoding.postprocess import (
     PostprocessSettings,
     extract_polygons,
@@ -237,3 +242,27 @@ def test_maps_of_another_kind_are_refused(probability: NDArray[Any], message: st
 def test_a_matrix_that_is_not_3x3_is_refused() -> None:
     with pytest.raises(ValueError, match=r"must be 3x3, got shape \(2, 3\)"):
         extract_polygons(blobs(0.9), IDENTITY[:2])
+
+
+def test_maps_of_any_memory_layout_are_the_same() -> None:
+    stored = np.round(blobs(0.5, 0.8) * 255).astype(np.uint8)
+    expected = extract_polygons(stored, IDENTITY)
+    large = np.zeros((stored.shape[0], 2 * stored.shape[1]), dtype=np.uint8)
+    large[:, ::2] = stored
+    locked = stored.copy()
+    locked.flags.writeable = False
+    big_endian = (stored.astype(np.float32) / np.float32(255)).astype(">f4")
+    for same in (np.asfortranarray(stored), large[:, ::2], locked, big_endian):
+        found = extract_polygons(same, IDENTITY)
+        assert found.scores.tolist() == expected.scores.tolist()
+        for polygon, other in zip(found.polygons, expected.polygons, strict=True):
+            np.testing.assert_array_equal(polygon, other)
+
+
+def test_a_map_of_more_pieces_than_any_page_has_words_is_noise() -> None:
+    dots = np.zeros((64, 64), dtype=np.uint8)
+    dots[::4, ::4] = 200  # 256 pieces
+    assert is_noise(dots, PostprocessSettings(max_candidates=51))  # 5 times 51 is 255
+    assert not is_noise(dots, PostprocessSettings(max_candidates=52))
+    assert not is_noise(dots, PostprocessSettings(max_candidates=51, thresh=0.9))
+    assert is_noise(dots / np.float32(255), PostprocessSettings(max_candidates=51))

@@ -176,6 +176,11 @@ class TestBadInput:
         with pytest.raises(ValueError, match="truth 0 must have finite"):
             score_page([broken], [])
 
+    def test_a_number_beyond_any_page_is_an_error_that_names_the_polygon(self) -> None:
+        with pytest.raises(ValueError, match=r"detection 1 .* within 1,000,000 pixels, got \[10"):
+            score_page([WORD], [WORD, box(0, 0, 10, 1_000_001)])
+        assert score_page([WORD], [box(0, 0, 1_000_000, 10)]).merged == ()
+
     def test_a_flat_polygon_is_an_error(self) -> None:
         with pytest.raises(ValueError, match=r"detection 0 must be a \(P, 2\) polygon"):
             score_page([], [WORD.ravel()])

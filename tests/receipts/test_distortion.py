@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receipt_ocr.geometry import fill_polygons
 from receipt_ocr.receipts.distortion import Curl, Warp, draw_warp, follow_curve
 from receipt_ocr.receipts.settings import SynthesisSettings
+from tests.masks import fill_polygons
 
 PAPER, PAGE = (300, 400), (340, 440)
 STRONG = SynthesisSettings(perspective=1.0, curl=1.0)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
-from receipt_ocr.geometry import fill_polygons
 from receipt_ocr.receipts.settings import SynthesisSettings
 from receipt_ocr.receipts.synthesis import (
     Orientation,
@@ -20,6 +19,7 @@ from receipt_ocr.receipts.synthesis import (
     draw_receipts,
     encode_receipt,
 )
+from tests.masks import fill_polygons
 
 DENSE = SynthesisSettings(
     width_low=600,

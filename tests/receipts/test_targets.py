@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Polygon, fill_polygons
+from receipt_ocr.geometry import Polygon
 from receipt_ocr.receipts.targets import Targets, TargetSettings, render_targets
+from tests.masks import fill_polygons
 
 GOLDEN_PAGES = ["005", "031", "057", "083", "109", "135", "161", "187"]
 
@@ -203,3 +204,17 @@ def test_malformed_words_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         render_targets(polygons, 20, 20, ignored=ignored)
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 5), (5, 0), (0, 0)])
+def test_a_frame_without_a_size_is_refused(height: int, width: int) -> None:
+    with pytest.raises(ValueError, match=f"a frame has a size in pixels, got {width} x {height}"):
+        render_targets([], height, width)
+
+
+def test_the_maps_do_not_share_their_pixels() -> None:
+    targets = render_targets([rectangle(10, 10, 50, 30)], 40, 60)
+    targets.shrink_map[:] = 9
+    assert targets.shrink_mask.max() == 1
+    assert targets.threshold_map.max() == np.float32(0.7)
+    assert all(drawn.flags.c_contiguous for drawn in vars(targets).values())

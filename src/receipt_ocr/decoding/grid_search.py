@@ -186,23 +186,27 @@ def _score_page(
             overlap = measure_overlap(truth, place_on_page(words, page_map.map_to_page))
             positions = np.full(len(candidates.kernels), -1)
             positions[origins] = np.arange(len(origins))
-            scored = _score_selections(overlap, [positions[one] for one in selections])
+            regrown = [positions[one][positions[one] >= 0] for one in selections]
+            scored = _score_selections(overlap, len(words), regrown)
             scores[place, :, step] = scored.reshape(scores.shape[1], *scores.shape[3:])
     return scores.reshape(-1, len(_MEASURES))
 
 
 def _score_selections(
-    overlap: Overlap, selections: Sequence[NDArray[np.intp]]
+    overlap: Overlap, words: int, selections: Sequence[NDArray[np.intp]]
 ) -> NDArray[np.float64]:
-    """Each selection of words (-1 for none) by every measure, (selections, 3)."""
+    """Each selection of a page's words by every measure, (selections, 3)."""
     limit = overlap.words.settings.max_detections
+    # Words of fewer than 4 points are not in the overlap, but count for the limit.
+    places = np.full(words, -1)
+    places[overlap.found.indices] = np.arange(len(overlap.found))
     known: dict[bytes, tuple[float, float, float]] = {}
     rows = []
     for selection in selections:
-        chosen = selection[selection >= 0][:limit]
+        chosen = places[selection[:limit]]
         key = chosen.tobytes()
         if key not in known:  # neighbouring settings often choose the same words
-            page = score_overlap(overlap, chosen)
+            page = score_overlap(overlap, chosen[chosen >= 0])
             known[key] = page.recall, page.precision, page.hmean
         rows.append(known[key])
     return np.array(rows)

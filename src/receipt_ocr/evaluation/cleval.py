@@ -142,8 +142,11 @@ def score_prepared(
     Raises:
         ValueError: If a detection is not (P, 2) finite numbers, or the settings do not fit.
     """
-    limit = (settings or words.settings).max_detections
-    return score_overlap(measure_overlap(words, detections, settings, limit))
+    settings = settings or words.settings
+    limit = settings.max_detections
+    if settings != words.settings.model_copy(update={"max_detections": limit}):
+        raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
+    return score_overlap(measure_overlap(words, detections[:limit]))
 
 
 def score_overlap(overlap: Overlap, chosen: NDArray[np.intp] | None = None) -> PageScore:
@@ -151,8 +154,8 @@ def score_overlap(overlap: Overlap, chosen: NDArray[np.intp] | None = None) -> P
 
     Args:
         overlap: From `measure_overlap`.
-        chosen: Positions in the overlap's outlines of the detections that take part; all if None.
-            No limit of their number is applied.
+        chosen: Positions in ``overlap.found`` of the detections that take part; all if None. No
+            limit of their number is applied.
     """
     words, found = overlap.words, overlap.found
     is_chosen = np.full(len(found), chosen is None)

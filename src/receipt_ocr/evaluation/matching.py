@@ -8,8 +8,6 @@ from receipt_ocr.evaluation.overlap import CLOSE, Overlap
 
 __all__ = ["match_words"]
 
-_CLOSE32 = np.float32(CLOSE)
-
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
@@ -29,7 +27,7 @@ def match_words(overlap: Overlap, is_chosen: Flags) -> Flags:
         (overlap.detections, overlap.is_care),
         is_chosen,
         overlap.inside,
-        overlap.shares,
+        (overlap.shares, CLOSE),
     )
 
 
@@ -39,9 +37,10 @@ def _match_pairs(
     detections: tuple[Indices, Flags],
     is_chosen: Flags,
     inside: Indices,
-    shares: NDArray[np.float32],
+    closeness: tuple[NDArray[np.float32], float],
 ) -> Flags:
     """`match_words`, from the pairs' ends and the care of all words and detections."""
+    shares, close = closeness
     (rows, is_care_row), (columns, is_care_column) = truths, detections
     partners_of_row = np.zeros((len(is_care_row), 2), dtype=np.intp)  # all, care only
     partners_of_column = np.zeros((len(is_care_column), 2), dtype=np.intp)  # all, touching care
@@ -51,7 +50,7 @@ def _match_pairs(
         if not is_chosen[column] or inside[pair] == 0:
             continue
         is_care = is_care_row[row] and is_care_column[column]
-        if shares[pair] >= _CLOSE32:
+        if shares[pair] >= np.float32(close):
             # Don't-care partners count here: a word that also has one is not one-to-one.
             partners_of_row[row, 0] += 1
             partners_of_column[column, 0] += 1
@@ -64,9 +63,9 @@ def _match_pairs(
         row, column = rows[pair], columns[pair]
         if not (is_care_row[row] and is_care_column[column] and is_chosen[column] and inside[pair]):
             continue
-        is_close = shares[pair] >= _CLOSE32
+        is_close = shares[pair] >= np.float32(close)
         is_alone = partners_of_row[row, 0] == 1 and partners_of_column[column, 0] == 1
         is_split = partners_of_row[row, 1] >= 2
-        is_merged = partners_of_column[column, 1] >= 2 and covered[column] >= CLOSE
+        is_merged = partners_of_column[column, 1] >= 2 and covered[column] >= close
         matches[pair] = is_merged or (is_close and (is_alone or is_split))
     return matches

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from receipt_ocr.evaluation.areas import are_simple
 from receipt_ocr.evaluation.settings import CLEvalSettings
-from receipt_ocr.polygon_batch import PolygonBatch, join_polygons
+from receipt_ocr.polygon_batch import PolygonBatch, check_batch, join_polygons
 
 __all__ = ["Outlines", "collect_outlines"]
 
@@ -51,25 +51,22 @@ def collect_outlines(
     polygons: Sequence[ArrayLike] | PolygonBatch,
     name: str,
     settings: CLEvalSettings,
-    limit: int | None = None,
 ) -> Outlines:
     """Check, round and flatten the polygons of one page.
 
     Args:
-        polygons: (P, 2) each; those of fewer than 4 points are skipped. A batch is taken as it
-            is, without a check.
+        polygons: (P, 2) each; those of fewer than 4 points are skipped.
         name: What they are, for messages.
         settings: Word model and rounding.
-        limit: Only this many of a sequence are looked at.
 
     Raises:
         ValueError: If a polygon is not (P, 2), is not finite, lies farther than a million pixels
             from the origin, or is no quad where the word model needs one.
     """
     if isinstance(polygons, PolygonBatch):
-        batch = polygons
+        batch = check_batch(polygons, name)
     else:
-        batch = join_polygons(polygons[:limit], name)
+        batch = join_polygons(polygons, name)
     sizes = batch.sizes
     if settings.word_model == "quad" and sizes.max(initial=0) > 4:
         index = int(np.argmax(sizes > 4))

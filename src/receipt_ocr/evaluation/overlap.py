@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from receipt_ocr.compiled import compiled
 from receipt_ocr.evaluation.areas import measure_shared_areas
 from receipt_ocr.evaluation.outlines import Outlines, collect_outlines
-from receipt_ocr.evaluation.settings import CLEvalSettings
 from receipt_ocr.evaluation.words import TruthWords, false_positive_lengths
 from receipt_ocr.geometry import Polygon
 from receipt_ocr.polygon_batch import PolygonBatch
@@ -30,7 +29,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Overlap:
-    """A page's true words and detections, and the R pairs of them that meet."""
+    """A page's true words and its D detections, and the R pairs of them that meet."""
 
     words: TruthWords
     found: Outlines
@@ -60,26 +59,19 @@ class Overlap:
         return int(self.charges[detections].sum())
 
 
-def measure_overlap(
-    words: TruthWords,
-    detections: Sequence[ArrayLike] | PolygonBatch,
-    settings: CLEvalSettings | None = None,
-    limit: int | None = None,
-) -> Overlap:
+def measure_overlap(words: TruthWords, detections: Sequence[ArrayLike] | PolygonBatch) -> Overlap:
     """Everything about detections and true words that needs their shapes.
 
     Args:
-        words: From `receipt_ocr.evaluation.words.prepare_truth`.
-        detections: (P, 2) polygons in the frame of the truth, or a batch of such, unchecked.
-        settings: The settings that the words were prepared with if None; others may differ from
-            those in the limit of detections only.
-        limit: Only this many of a sequence of detections are looked at.
+        words: From `receipt_ocr.evaluation.words.prepare_truth`, whose settings hold here too;
+            but all detections are measured, also beyond the limit of their number.
+        detections: (P, 2) polygons in the frame of the truth; those of fewer than 4 points are
+            skipped.
 
     Raises:
-        ValueError: If a detection is not (P, 2) finite numbers, or the settings do not fit.
+        ValueError: If a detection is not (P, 2) finite numbers.
     """
-    _check_settings(words, settings or words.settings)
-    found = collect_outlines(detections, "detection", words.settings, limit)
+    found = collect_outlines(detections, "detection", words.settings)
     characters, holders = _find_characters(words, found)
     # A pair is the number of its place in a (detections, truths) table.
     width = max(len(words.outlines), 1)
@@ -101,13 +93,6 @@ def measure_overlap(
         is_care=_care_detections(words.is_care[rows], columns, inside, shares, len(found)),
         charges=np.zeros(len(found), dtype=np.intp),
     )
-
-
-def _check_settings(words: TruthWords, settings: CLEvalSettings) -> None:
-    if settings.model_copy(update={"max_detections": words.settings.max_detections}) != (
-        words.settings
-    ):
-        raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
 
 
 def _find_characters(words: TruthWords, found: Outlines) -> tuple[Indices, Indices]:

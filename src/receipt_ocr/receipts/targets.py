@@ -69,12 +69,14 @@ def render_targets(
         The maps and the masks of their losses.
 
     Raises:
-        ValueError: If ``ignored`` has another length than ``polygons``, or a polygon is not a
-            (P, 2) array of finite numbers within a million pixels of the origin.
+        ValueError: If ``ignored`` has another length than ``polygons``, the frame has no size, or
+            a polygon is not a (P, 2) array of finite numbers within a million pixels.
     """
     flags = [False] * len(polygons) if ignored is None else list(ignored)
     if len(flags) != len(polygons):
         raise ValueError(f"ignored needs one flag a polygon: {len(polygons)}, got {len(flags)}")
+    if min(height, width) < 1:
+        raise ValueError(f"a frame has a size in pixels, got {width} x {height}")
     given = join_polygons(polygons, "polygon")
     if not given.sizes.all():
         raise ValueError(f"polygon {int(given.sizes.argmin())} must have a point or more, got none")
@@ -159,9 +161,9 @@ def _raise_threshold(
 
     To an edge the perpendicular counts where the pixel sees it under 90 degrees or more, that is
     in the circle over the edge (Thales), else the nearer end. A perpendicular is never longer
-    than the way to an end, so the ends of all edges may raise the map without asking which
-    edge they belong to. Only pixels within reach of an edge or an end are looked at; the inner
-    loops run along a row without a branch, so that they use the processor's vectors.
+    than the way to an end, so the ends of all edges count without asking which edge they belong
+    to. Only pixels within reach of an edge or an end are looked at; the inner loops run along a
+    row without a branch, so that they use the processor's vectors.
 
     Args:
         threshold_map: (H, W), changed in place.
@@ -171,51 +173,76 @@ def _raise_threshold(
         thresholds: ``low`` at ``reach`` and beyond, ``high`` on the outline.
     """
     height, width = threshold_map.shape
-    first_column, first_row = max(window[0], 0.0), max(window[1], 0.0)
-    last_column, last_row = min(window[2], width - 1.0), min(window[3], height - 1.0)
+    rows = _span(max(window[1], 0.0), min(window[3], height - 1.0))
+    columns = _span(max(window[0], 0.0), min(window[2], width - 1.0))
+    squared = np.full((len(rows), len(columns)), reach * reach)  # distances
+    for k in range(len(word)):
+        x1, y1 = word[k - 1, 0] - columns.start, word[k - 1, 1] - rows.start
+        x2, y2 = word[k, 0] - columns.start, word[k, 1] - rows.start
+        _approach_end(squared, (x2, y2), reach)
+        if x1 != x2 or y1 != y2:
+            _approach_edge(squared, (x1, y1), (x2, y2), reach)
     low, high = thresholds
     fall = (high - low) / reach
-    for k in range(len(word)):
-        x1, y1 = word[k]
-        x2, y2 = word[(k + 1) % len(word)]
-        for row in _span(max(first_row, y1 - reach), min(last_row, y1 + reach)):
-            squared = (row - y1) * (row - y1)
-            half = math.sqrt(max(reach * reach - squared, 0.0))
-            columns = _span(max(first_column, x1 - half), min(last_column, x1 + half))
-            line = threshold_map[row, columns.start : columns.stop]
-            start = columns.start - x1
-            for i in range(len(line)):
-                away = math.sqrt((start + i) * (start + i) + squared)
-                raised = np.float32(high - fall * away)
-                line[i] = raised if raised > line[i] else line[i]
-        length = math.hypot(x2 - x1, y2 - y1)
-        if length == 0.0:
-            continue
-        along_x, along_y = (x2 - x1) / length, (y2 - y1) / length
-        middle_x, middle_y = 0.5 * (x1 + x2), 0.5 * (y1 + y2)
-        top = max(first_row, min(y1, y2) - reach, middle_y - 0.5 * length)
-        bottom = min(last_row, max(y1, y2) + reach, middle_y + 0.5 * length)
-        for row in _span(top, bottom):
-            down = row - y1
-            sight = down * (row - y2)
-            half = math.sqrt(max(0.25 * (x2 - x1) * (x2 - x1) - sight, 0.0)) + 1.0
-            left, right = max(first_column, middle_x - half), min(last_column, middle_x + half)
-            if along_y != 0.0:  # a level edge has its whole row within reach
-                foot = x1 + along_x * down / along_y
-                half = abs(reach / along_y) + 1.0
-                left, right = max(left, foot - half), min(right, foot + half)
-            columns = _span(left, right)
-            first, stop = columns.start, columns.stop
-            # The interval was found in floats: its ends may be outside the circle by a hair.
-            while first < stop and (first - x1) * (first - x2) + sight > 0.0:
-                first += 1
-            while first < stop and (stop - 1 - x1) * (stop - 1 - x2) + sight > 0.0:
-                stop -= 1
-            line = threshold_map[row, first:stop]
-            start = along_x * down - along_y * (first - x1)
-            for i in range(len(line)):
-                raised = np.float32(high - fall * abs(start - along_y * i))
-                line[i] = raised if raised > line[i] else line[i]
+    for row in range(len(rows)):
+        line = threshold_map[rows.start + row, columns.start : columns.stop]
+        for i in range(len(line)):
+            raised = np.float32(high - fall * math.sqrt(squared[row, i]))
+            line[i] = raised if raised > line[i] else line[i]
+
+
+@compiled
+def _approach_end(squared: NDArray[np.float64], end: tuple[float, float], reach: float) -> None:
+    """Lower squared distances (rows, columns) to those to a point, within reach of it."""
+    height, width = squared.shape
+    x, y = end
+    for row in _span(max(0.0, y - reach), min(height - 1.0, y + reach)):
+        down = (row - y) * (row - y)
+        half = math.sqrt(max(reach * reach - down, 0.0))
+        columns = _span(max(0.0, x - half), min(width - 1.0, x + half))
+        line = squared[row, columns.start : columns.stop]
+        start = columns.start - x
+        for i in range(len(line)):
+            away = (start + i) * (start + i) + down
+            line[i] = away if away < line[i] else line[i]
+
+
+@compiled
+def _approach_edge(
+    squared: NDArray[np.float64],
+    start: tuple[float, float],
+    end: tuple[float, float],
+    reach: float,
+) -> None:
+    """Lower squared distances to the perpendiculars on an edge, in the circle over it."""
+    height, width = squared.shape
+    (x1, y1), (x2, y2) = start, end
+    length = math.hypot(x2 - x1, y2 - y1)
+    along_x, along_y = (x2 - x1) / length, (y2 - y1) / length
+    middle_x, middle_y = 0.5 * (x1 + x2), 0.5 * (y1 + y2)
+    top = max(0.0, min(y1, y2) - reach, middle_y - 0.5 * length)
+    bottom = min(height - 1.0, max(y1, y2) + reach, middle_y + 0.5 * length)
+    for row in _span(top, bottom):
+        down = row - y1
+        sight = down * (row - y2)
+        half = math.sqrt(max(0.25 * (x2 - x1) * (x2 - x1) - sight, 0.0)) + 1.0
+        left, right = max(0.0, middle_x - half), min(width - 1.0, middle_x + half)
+        if along_y != 0.0:  # a level edge has its whole row within reach
+            foot = x1 + along_x * down / along_y
+            half = abs(reach / along_y) + 1.0
+            left, right = max(left, foot - half), min(right, foot + half)
+        columns = _span(left, right)
+        first, stop = columns.start, columns.stop
+        # The interval was found in floats: its ends may be outside the circle by a hair.
+        while first < stop and (first - x1) * (first - x2) + sight > 0.0:
+            first += 1
+        while first < stop and (stop - 1 - x1) * (stop - 1 - x2) + sight > 0.0:
+            stop -= 1
+        line = squared[row, first:stop]
+        offset = along_x * down - along_y * (first - x1)
+        for i in range(len(line)):
+            away = (offset - along_y * i) * (offset - along_y * i)
+            line[i] = away if away < line[i] else line[i]
 
 
 @compiled

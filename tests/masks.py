@@ -1,0 +1,18 @@
+"""Filled polygons to hold results against."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from receipt_ocr.geometry import Polygon
+from receipt_ocr.polygon_batch import PolygonBatch, paint_polygons
+
+
+def fill_polygons(
+    polygons: Sequence[Polygon], height: int, width: int, value: int = 1
+) -> NDArray[np.uint8]:
+    """A (height, width) mask, ``value`` inside the polygons, else 0."""
+    mask = np.zeros((height, width), dtype=np.uint8)
+    paint_polygons(mask, PolygonBatch.join(polygons), value)
+    return mask
