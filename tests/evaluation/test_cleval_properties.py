@@ -222,7 +222,7 @@ class TestFalsePositive:
 
 
 class TestSoup:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=45, deadline=None)
     @given(variants, st.data())
     def test_any_soup_has_a_sound_score(self, variant: CLEvalSettings, data: st.DataObject) -> None:
         soup = shapes.soup(max_points=4 if variant.word_model == "quad" else 40, max_size=7)
@@ -273,7 +273,7 @@ class TestConsistency:
 
     # Without don't-care words. They may excuse one of two detections on a word, and the other one
     # alone then is no match, but together with its copy it is.
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(shapes.pages(is_all_care=True), shapes.soup(max_size=3))
     def test_giving_all_twice_never_pays(self, page: shapes.Page, others: list[Polygon]) -> None:
         detections = [*page.detections, *others]
