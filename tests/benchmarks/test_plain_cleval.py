@@ -11,24 +11,13 @@ from numpy.typing import NDArray
 from benchmarks.dense_pages import draw_page
 from benchmarks.plain_cleval import WordModel, hmean, score_page
 from receipt_ocr.evaluation import cleval
+from tests.golden import OUR_NAMES, as_polygons
 
 CONTEST_PAGES = {"005", "135", "213", "317", "395", "603"}
 # Don't-care words, many false positives, splits and merges occur on them.
 KOREAN_PAGES = {"03638", "03689", "06477", "07576", "07761", "25686"}
-OUR_NAMES = {
-    "num_char_gt": "characters_truth",
-    "num_char_det": "characters_detected",
-    "num_char_tp": "characters_matched",
-    "num_char_fp": "false_positives",
-    "gran_recall": "recall_penalty",
-    "gran_precision": "precision_penalty",
-}
 
 Polygons = list[NDArray[np.float64]]
-
-
-def as_polygons(flat: list[list[float]]) -> Polygons:
-    return [np.array(points, dtype=float).reshape(-1, 2) for points in flat]
 
 
 def assert_recorded(counts: dict[str, int], expected: dict[str, float], page: str) -> None:

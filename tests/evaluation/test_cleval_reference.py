@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from receipt_ocr.evaluation.cleval import (
@@ -15,21 +14,9 @@ from receipt_ocr.evaluation.cleval import (
     score_pages,
     score_prepared,
 )
-from receipt_ocr.geometry import Polygon
+from tests.golden import OUR_NAMES, as_polygons
 
 QUAD = CLEvalSettings(word_model="quad")
-OUR_NAMES = {
-    "num_char_gt": "characters_truth",
-    "num_char_det": "characters_detected",
-    "num_char_tp": "characters_matched",
-    "num_char_fp": "false_positives",
-    "gran_recall": "recall_penalty",
-    "gran_precision": "precision_penalty",
-}
-
-
-def as_polygons(flat: list[list[float]]) -> list[Polygon]:
-    return [np.array(points, dtype=float).reshape(-1, 2) for points in flat]
 
 
 def assert_equal(score: PageScore, expected: dict[str, float], page: str) -> None:

@@ -124,9 +124,9 @@ def _cross_edges(
     Args:
         centres: (K, 2) of the characters.
         downwards: (K,) their order by y.
-        spans: First and last place in that order to look at for each detection.
+        spans: First place in that order to look at for each detection, and the end of them.
         outlines: Points on whole pixels, starts and boxes of the detections.
-        pairs: (2, R) room for the characters and their detections.
+        pairs: (2, N) room for the characters and their detections.
     """
     points, starts, boxes = outlines
     count = 0

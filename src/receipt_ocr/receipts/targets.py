@@ -109,6 +109,7 @@ def _are_tiny(words: PolygonBatch, settings: TargetSettings) -> NDArray[np.bool_
 
 
 def _blank_targets(height: int, width: int, settings: TargetSettings) -> Targets:
+    """The targets of a page without words."""
     # One block: systems map a large one in huge pages, many times faster than four arrays.
     maps = np.empty((4, height, width), dtype=np.float32)
     for blank, value in zip(maps, (0.0, 1.0, settings.threshold_low, 0.0), strict=True):
@@ -139,9 +140,9 @@ def _draw_borders(
     outlines = PolygonBatch.join_paths([piece for pieces in grown for piece in pieces])
     paint_polygons(targets.threshold_mask, outlines, 1.0)
     owners = np.repeat(np.arange(len(words)), [len(pieces) for pieces in grown])
-    windows = words.measure().boxes
-    np.minimum.at(windows[:, :2], owners, outlines.measure().boxes[:, :2])
-    np.maximum.at(windows[:, 2:], owners, outlines.measure().boxes[:, 2:])
+    windows, boxes = words.measure().boxes, outlines.measure().boxes
+    np.minimum.at(windows[:, :2], owners, boxes[:, :2])
+    np.maximum.at(windows[:, 2:], owners, boxes[:, 2:])
     # At shrink ratio 1 the offset is 0: only the outline itself is raised.
     reaches = np.maximum(distances, np.finfo(np.float32).eps)
     thresholds = (settings.threshold_low, settings.threshold_high)
