@@ -31,7 +31,9 @@ def _targets(page: BenchmarkPage) -> tuple[Call, Call]:
     height, width = page.stored_map.shape
     return (
         lambda: plain_targets.render_targets(page.framed_words, height, width),
-        lambda: render_targets(page.framed_words, height, width, _TARGETS),
+        lambda: render_targets(  # as the loader does: masks of bytes
+            page.framed_words, height, width, _TARGETS, mask_type=np.uint8
+        ),
     )
 
 

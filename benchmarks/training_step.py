@@ -1,31 +1,30 @@
 """Decoding and scoring a validation set against one training step of the SROIE environment."""
 
-import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from kedro.config import OmegaConfigLoader
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
+from benchmarks.sroie import has_receipts, read_pages, read_recipe
 from benchmarks.timing import best_time
 from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.postprocess import extract_polygons
 from receipt_ocr.detector.module import DetectorModule
-from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.evaluation.cleval import TruthWords, prepare_truth, score_prepared
 from receipt_ocr.geometry import transform_polygon
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
 from receipt_ocr.receipts.targets import render_targets
-from receipt_ocr.settings import CONFIG_LOADER_ARGS
 
-__all__ = ["StepTimes", "measure_training_step"]
+__all__ = ["StepTimes", "measure_training_step", "prepare_step"]
 
 PAGES = 80
 
@@ -54,40 +53,18 @@ def measure_training_step(project: Path, sroie: Path) -> StepTimes | None:
     Returns:
         None where the receipts are not there.
     """
-    if not all((sroie / "jsons" / f"{subset}.json").is_file() for subset in ("train", "test")):
+    if not has_receipts(sroie):
         return None
-    recipe = _read_recipe(project)
+    recipe = read_recipe(project)
     judged = [
         (_draw_map(page, recipe), prepare_truth(page.polygons))
-        for page in _read_pages(sroie, "test")[:PAGES]
+        for page in read_pages(sroie, "test")[:PAGES]
     ]
     return StepTimes(
         pages=len(judged),
         decode_and_score=best_time(lambda: _judge(judged, recipe)) / 1000.0,
-        training_step=_time_step(recipe, _read_pages(sroie, "train")) / 1000.0,
+        training_step=_time_step(recipe, read_pages(sroie, "train")) / 1000.0,
     )
-
-
-def _read_recipe(project: Path) -> Recipe:
-    loader = OmegaConfigLoader(
-        str(project / "conf"), env="sroie", **cast(dict[str, Any], CONFIG_LOADER_ARGS)
-    )
-    return Experiments.model_validate(loader["parameters"]["experiments"]).chosen
-
-
-def _read_pages(sroie: Path, subset: str) -> list[LabelledPage]:
-    images: dict[str, Any] = json.loads((sroie / "jsons" / f"{subset}.json").read_text())["images"]
-    return [
-        LabelledPage(
-            name=name,
-            path=next((sroie / "images").rglob(name)),
-            width=page["img_w"],
-            height=page["img_h"],
-            polygons=[np.array(w["points"], dtype=np.float64) for w in page["words"].values()],
-            ignored=[False] * len(page["words"]),
-        )
-        for name, page in images.items()
-    ]
 
 
 def _draw_map(page: LabelledPage, recipe: Recipe) -> ProbabilityMap:
@@ -121,8 +98,20 @@ def _time_step(recipe: Recipe, pages: list[LabelledPage]) -> float:
         (recipe.training.seed, 0),
     )
     batch = default_collate([samples[index] for index in range(len(samples))])
+    return best_time(prepare_step(recipe, batch))
+
+
+def prepare_step(recipe: Recipe, batch: dict[str, Any]) -> Callable[[], object]:
+    """A training step as a call: network, loss, backward pass, clipping and optimiser.
+
+    Args:
+        recipe: Of the network and the optimiser.
+        batch: Collated samples.
+    """
     torch.set_num_threads(os.cpu_count() or 1)
     module = DetectorModule(recipe, [], steps_per_epoch=1).train()
+    if recipe.training.channels_last:
+        module.network.to(memory_format=torch.channels_last)
     optimizer = module.configure_optimizers()["optimizer"]
     images = batch["image"].contiguous(memory_format=torch.channels_last)
 
@@ -132,4 +121,4 @@ def _time_step(recipe: Recipe, pages: list[LabelledPage]) -> float:
         torch.nn.utils.clip_grad_norm_(module.network.parameters(), recipe.training.gradient_clip)
         optimizer.step()
 
-    return best_time(step)
+    return step

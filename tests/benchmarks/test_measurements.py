@@ -78,8 +78,8 @@ def test_peaks_are_measured_in_a_process_of_their_own() -> None:
     if peaks is None:
         pytest.skip("this system does not tell the peak memory of a process")
     assert set(peaks) == set(STEPS)
-    # Four maps of 640 x 640 float32 are 6.25 MiB.
-    assert 6 <= peaks["targets"] < 60
+    # A map of 640 x 640 float32 and three of bytes are 2.7 MiB.
+    assert 2.5 <= peaks["targets"] < 60
 
 
 def test_without_receipts_no_training_step_is_measured(tmp_path: Path) -> None:

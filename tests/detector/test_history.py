@@ -9,6 +9,7 @@ from receipt_ocr.detector.history import (
     best_epochs,
     checkpoint_name,
     describe_epoch,
+    epochs_of_peaks,
     is_patience_spent,
 )
 from receipt_ocr.detector.settings import Recipe, TrainingSettings
@@ -56,5 +57,21 @@ def test_an_epoch_names_its_file_and_describes_itself() -> None:
     row["hmean"] = 0.84705882
     assert checkpoint_name(row) == "epoch=07-hmean=0.8471.ckpt"
     assert describe_epoch(row, epochs=20, seconds=61.4) == (
-        "Epoch 7/19: size 960, loss 1.2346, precision 0.9000, recall 0.8000, H-mean 0.8471, 61 s"
+        "Epoch 7/19: size 960, loss 1.2346, precision 0.9000, recall 0.8000, H-mean 0.8471, 61 s, "
+        "at most 12 min to go"
     )
+    last = {"epoch": 19.0, "size": 960.0, "loss": 1.0}  # not judged, nothing to go
+    assert checkpoint_name(last) == "epoch=19.ckpt"
+    assert describe_epoch(last, epochs=20, seconds=7000) == (
+        "Epoch 19/19: size 960, loss 1.0000, 1 h 57 min"
+    )
+
+
+def test_the_latest_epochs_of_a_training_that_is_not_judged_are_its_best() -> None:
+    rows = [{"epoch": float(epoch), "loss": 1.0} for epoch in range(4)]
+    assert [row["epoch"] for row in best_epochs(rows, 2)] == [3, 2]
+
+
+@pytest.mark.parametrize(("peaks", "epochs"), [([7], 8), ([7, 3, 9], 8), ([2, 9], 10)])
+def test_the_folds_peaks_say_how_long_to_train(peaks: list[int], epochs: int) -> None:
+    assert epochs_of_peaks(peaks) == epochs

@@ -1,4 +1,4 @@
-"""The network's shapes and ranges, and what it says of encoders that do not fit."""
+"""The network's shapes and ranges, with encoders of many families and those that do not fit."""
 
 from pathlib import Path
 
@@ -6,20 +6,28 @@ import pytest
 import timm
 import torch
 
-from receipt_ocr.detector.network import (
-    DBNet,
-    Decoder,
-    Head,
-    build_encoder,
-    build_network,
-)
+from receipt_ocr.detector.decoder import AdaptiveScaleFusion, Decoder
+from receipt_ocr.detector.encoder import ChannelsFirst, build_encoder
+from receipt_ocr.detector.network import DBNet, Head, build_network
 from receipt_ocr.detector.settings import NetworkSettings
 
 TINY = ["test_resnet", "test_efficientnet", "test_convnext"]
 
+FAMILIES = [
+    *("test_convnext", "test_efficientnet", "test_mambaout"),  # the last with channels last
+    *("resnet18", "hrnet_w18_small", "mobilenetv3_small_050", "regnetx_002"),
+    "dla34",  # leaves out the first of its levels
+    "pvt_v2_b0",  # a transformer
+    "swin_tiny_patch4_window7_224",  # a transformer of one size, channels last, until told
+]
+"""The smallest member of each."""
 
-def tiny(encoder: str = "test_resnet") -> NetworkSettings:
-    return NetworkSettings(encoder=encoder, pretrained=False, inner_channels=16, output_channels=4)
+
+def tiny(encoder: str = "test_resnet", decoder: str = "dbnet") -> NetworkSettings:
+    sizes = {"inner_channels": 16, "output_channels": 4}
+    return NetworkSettings.model_validate(
+        {"encoder": encoder, "decoder": decoder, "pretrained": False, **sizes}
+    )
 
 
 def random_images(height: int, width: int) -> torch.Tensor:
@@ -37,6 +45,17 @@ def test_maps_have_the_size_of_the_images_and_lie_in_range(encoder: str) -> None
         assert torch.isfinite(map_).all()
     for map_ in (output.threshold, output.binary):
         assert map_.min() >= 0 and map_.max() <= 1
+
+
+@pytest.mark.parametrize("encoder", FAMILIES)
+def test_encoders_of_many_families_learn_and_predict_at_any_size(encoder: str) -> None:
+    network = build_network(tiny(encoder)).train()
+    output = network(random_images(64, 96))
+    assert output.logits.shape == (2, 1, 64, 96)
+    sum(map_.mean() for map_ in output).backward()
+    assert [name for name, weight in network.named_parameters() if weight.grad is None] == []
+    with torch.no_grad():
+        assert network.eval().predict(random_images(32, 160)).shape == (2, 1, 32, 160)
 
 
 def test_the_binary_map_is_the_steep_step_between_probability_and_threshold() -> None:
@@ -109,6 +128,47 @@ def test_the_decoder_adds_coarse_levels_to_finer_ones() -> None:
     assert joined[0, :, 0, 0].tolist() == [1111.0, 1110.0, 1100.0, 1000.0]
 
 
+def test_adaptive_scale_fusion_weighs_each_level_at_each_place() -> None:
+    torch.manual_seed(0)
+    fusion = AdaptiveScaleFusion(2)
+    levels = [torch.randn(1, 2, 5, 6) for _ in range(4)]
+    with torch.no_grad():
+        joined = fusion(levels)
+        # The definition, step by step.
+        mixed = torch.conv2d(torch.cat(levels, 1), fusion.mix.weight, fusion.mix.bias, padding=1)
+        mean = mixed.mean(1, keepdim=True)
+        place = torch.conv2d(mean, fusion.place[0].weight, padding=1).clamp(min=0)
+        place = torch.sigmoid(place * fusion.place[2].weight.item())
+        weights = torch.sigmoid(
+            torch.einsum("kc,bchw->bkhw", fusion.weigh[0].weight[:, :, 0, 0], mixed + place)
+        )
+    assert joined.shape == (1, 8, 5, 6)
+    for number, level in enumerate(levels):
+        part = joined[:, 2 * number : 2 * number + 2]
+        torch.testing.assert_close(part, weights[:, number : number + 1] * level)
+
+
+def test_the_decoder_of_dbnet_has_the_names_of_earlier_checkpoints() -> None:
+    plain = build_network(tiny()).decoder.state_dict()
+    assert list(plain) == [f"{part}.{i}.weight" for part in ("lateral", "smooth") for i in range(4)]
+    adaptive = build_network(tiny(decoder="dbnet++"))
+    added = set(adaptive.decoder.state_dict()) - set(plain)
+    assert {name.partition(".")[0] for name in added} == {"fusion"}
+    assert adaptive.eval().predict(random_images(64, 96)).shape == (2, 1, 64, 96)
+
+
+def test_dbnetpp_joins_the_levels_by_their_weights() -> None:
+    decoder = Decoder([1] * 4, 1, 1, adaptive=True)
+    assert decoder.fusion is not None
+    with torch.no_grad():
+        levels = [torch.rand(1, 1, 8 >> i, 8 >> i) for i in range(4)]
+        weighed = decoder(levels)
+        fusion, decoder.fusion = decoder.fusion, None
+        plain = decoder(levels)
+        torch.testing.assert_close(weighed, fusion(plain.split(1, dim=1)))
+    assert (weighed.abs() < plain.abs()).all()
+
+
 def test_an_unknown_encoder_lists_similar_names() -> None:
     with pytest.raises(ValueError, match=r"no model 'resnet_51'; similar names: .*resnet"):
         build_encoder(tiny("resnet_51"))
@@ -121,9 +181,39 @@ def test_an_encoder_without_the_strides_is_refused() -> None:
         build_encoder(tiny("test_vit"))
 
 
-def test_an_encoder_with_channels_last_features_is_refused() -> None:
-    with pytest.raises(ValueError, match="'test_mambaout' gives NHWC features"):
-        build_encoder(tiny("test_mambaout"))
+@pytest.mark.parametrize(
+    ("encoder", "reason"),
+    [
+        ("maxvit_rmlp_pico_rw_256", r"must be divisible by window"),
+        ("coat_tiny", r"Input height \(64\) doesn't match model \(224\)"),
+        ("efficientformerv2_s0", r"invalid for input of size"),
+    ],
+)
+def test_an_encoder_for_images_of_certain_sizes_is_refused(encoder: str, reason: str) -> None:
+    message = rf"'{encoder}' takes images of certain sizes only, not 64 x 416 \(.*{reason}.*swin"
+    with pytest.raises(ValueError, match=message):
+        build_encoder(tiny(encoder))
+
+
+def test_channels_last_features_are_turned() -> None:
+    encoder = build_encoder(tiny("test_mambaout")).eval()
+    assert isinstance(encoder, ChannelsFirst)
+    images = random_images(64, 96).float()
+    with torch.no_grad():
+        for turned, features in zip(encoder(images), encoder.encoder(images), strict=True):
+            assert torch.equal(turned, torch.movedim(features, 3, 1))
+
+
+def test_a_weights_file_fills_a_channels_last_encoder(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    whole = timm.create_model("test_mambaout")
+    torch.save(whole.state_dict(), tmp_path / "weights.pth")
+    settings = NetworkSettings(
+        encoder="test_mambaout", encoder_weights=str(tmp_path / "weights.pth")
+    )
+    expected = {name.replace(".", "_"): value for name, value in whole.state_dict().items()}
+    for name, value in build_encoder(settings).state_dict().items():
+        assert torch.equal(value, expected[name.removeprefix("encoder.").replace(".", "_")]), name
 
 
 def test_an_encoder_without_weights_on_the_hub_is_refused() -> None:

@@ -38,10 +38,7 @@ def fake_scores(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
     """Let the epochs' H-means be these."""
 
     def append_row(self: DetectorModule) -> None:
-        self._scores = []
-        value = values[self.current_epoch]
-        self.log("hmean", value)
-        self.log_dict({"precision": value, "recall": value})
+        self.score = dict.fromkeys(("hmean", "precision", "recall"), values[self.current_epoch])
 
     monkeypatch.setattr(DetectorModule, "on_validation_epoch_end", append_row)
 
@@ -72,7 +69,7 @@ def test_a_training_leaves_history_best_checkpoints_and_a_result(
     assert [row["epoch"] for row in result.history] == [0.0, 1.0]
     assert [row["size"] for row in result.history] == [64.0, 96.0]
     assert set(result.history[0]) == {
-        *("epoch", "size", "learning_rate", "precision", "recall", "hmean"),
+        *("epoch", "size", "learning_rate", "skipped_steps", "precision", "recall", "hmean"),
         *("loss", "loss_shrink", "loss_threshold", "loss_binary"),
     }
     row = result.history[1]
@@ -88,8 +85,9 @@ def test_a_training_leaves_history_best_checkpoints_and_a_result(
     ]
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Epoch")]
     assert re.match(
-        r"Epoch 1/1: size 96, loss \d+\.\d{4}, precision .*, H-mean .*, \d+ s", lines[1]
+        r"Epoch 1/1: size 96, loss \d+\.\d{4}, precision .*, H-mean .*, \d+ s$", lines[1]
     )
+    assert re.search(r"\d+ s, at most \d+ s to go$", lines[0])
     assert len(lines) == 2
     logged = (Path(logger.log_dir) / "metrics.csv").read_text().splitlines()
     assert {"hmean", "precision", "recall", "train_loss"} <= set(logged[0].split(","))
@@ -156,7 +154,7 @@ def test_a_failed_first_attempt_does_not_stand_in_the_way_of_the_next(
         wrong = recipe.model_copy(update={"network": network})
         train_detector(wrong, training_pages, validation_pages, folder)
     assert not folder.exists()
-    with pytest.raises(ValueError, match=r"nan in epoch 0"):
+    with pytest.raises(ValueError, match=r"became nan in epoch 0"):
         wild = changed(recipe, learning_rate=1e30)
         train_detector(wild, training_pages, validation_pages, folder)
     result = train_detector(recipe, training_pages, validation_pages, folder)
@@ -320,21 +318,22 @@ def test_a_loss_that_is_no_number_ends_the_training_with_advice(
 ) -> None:
     wild = changed(recipe, learning_rate=1e30)
     with pytest.raises(
-        ValueError, match=r"nan in epoch 0; lower training\.learning_rate \(1e\+30\)"
+        ValueError, match=r"became nan in epoch 0; lower training\.learning_rate \(1e\+30\)"
     ):
         train_detector(wild, training_pages, validation_pages, tmp_path / "fold_0")
 
 
-def test_pages_must_stand_on_one_side_and_both_sides_need_some(
+def test_pages_must_stand_on_one_side_and_every_process_needs_some(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
 ) -> None:
     folder = tmp_path / "fold_0"
     with pytest.raises(ValueError, match=r"'train_0\.png' would be trained on and judged by"):
         train_detector(recipe, training_pages, training_pages[:1], folder)
-    with pytest.raises(ValueError, match=r"got 0 to learn from and 2 to judge by"):
+    with pytest.raises(ValueError, match=r"needs pages to learn from, got none"):
         train_detector(recipe, [], validation_pages, folder)
-    with pytest.raises(ValueError, match=r"got 5 to learn from and 0 to judge by"):
-        train_detector(recipe, training_pages, [], folder)
+    many = changed(recipe, devices=3)
+    with pytest.raises(ValueError, match=r"num_nodes is 3, but there are only 2 pages on one side"):
+        train_detector(many, training_pages, validation_pages, folder)
     assert not folder.exists()
 
 
@@ -369,3 +368,49 @@ def test_a_terminal_shows_a_bar_with_loss_and_hmean(  # noqa: PLR0917
     shown = capsys.readouterr().out
     assert re.search(r"Epoch 1: .*loss=.*hmean=", shown)
     assert "v_num" not in shown
+
+
+def test_a_training_that_is_not_judged_ends_after_its_epochs_with_the_last_one(
+    recipe: Recipe, training_pages: Pages, tmp_path: Path
+) -> None:
+    recipe = changed(recipe, epochs=3, patience=1, kept_checkpoints=2)
+    folder = tmp_path / "final"
+    result = train_detector(recipe, training_pages, [], folder)
+    assert (result.best_epoch, result.best_hmean, result.stopped_by) == (2, None, "3 epochs")
+    assert "hmean" not in result.history[0]
+    assert sorted(file.name for file in folder.glob("*.ckpt")) == [
+        "epoch=01.ckpt",
+        "epoch=02.ckpt",
+        "last.ckpt",
+    ]
+    for name, value in read_checkpoint(result.checkpoint).state.items():
+        assert torch.equal(value, last_weights(folder)[name])
+    assert train_detector(recipe, training_pages, [], folder) == result
+
+
+def test_a_moving_average_is_judged_kept_and_resumed(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = changed(recipe, epochs=3, ema_decay=0.5, learning_rate=0.01)
+    result = train_detector(recipe, training_pages, validation_pages, tmp_path / "whole")
+    state = torch.load(tmp_path / "whole" / "last.ckpt", weights_only=True)
+    kept = read_checkpoint(result.checkpoint)
+    assert kept.epoch == result.best_epoch
+    name = "head.probability.0.weight"
+    average, current = (state[k][f"network.{name}"] for k in ("state_dict", "current_model_state"))
+    assert not torch.equal(average, current)
+    if result.best_epoch == 2:
+        assert torch.equal(kept.state[name], average)
+    with monkeypatch.context() as patch, pytest.raises(MachineLostError):
+        interrupt_in(patch, epoch=2)
+        train_detector(recipe, training_pages, validation_pages, tmp_path / "broken")
+    resumed = train_detector(recipe, training_pages, validation_pages, tmp_path / "broken")
+    assert resumed.history == result.history
+    again = torch.load(tmp_path / "broken" / "last.ckpt", weights_only=True)
+    for part in ("state_dict", "current_model_state"):
+        for key, value in state[part].items():
+            assert torch.equal(value, again[part][key]), key

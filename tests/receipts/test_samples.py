@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples, load_pages, order_pages
+from receipt_ocr.receipts.samples import LabelledPage, SampleRequest, TrainingSamples, load_pages
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 
 LIVELY = AugmentationSettings(rotation=5.0, scale_low=0.8, scale_high=1.2, brightness=0.3)
@@ -64,10 +62,11 @@ def test_a_sample_is_an_image_and_four_maps_of_the_epochs_size(
     assert sample["image"].dtype == np.uint8
     assert sample["image"].flags.c_contiguous
     names = ["shrink_map", "shrink_mask", "threshold_map", "threshold_mask"]
-    assert list(sample) == ["image", *names]
+    assert list(sample) == ["page", "image", *names]
+    assert sample["page"] == "0.png"
     for name in names:
         assert sample[name].shape == (1, *size)
-        assert sample[name].dtype == np.float32
+        assert sample[name].dtype == (np.float32 if name == "threshold_map" else np.uint8)
 
 
 def test_the_targets_lie_on_the_word(pages: list[LabelledPage]) -> None:
@@ -79,13 +78,41 @@ def test_the_targets_lie_on_the_word(pages: list[LabelledPage]) -> None:
     # Offset 80 * 30 * 0.84 / 220 = 9.16 pixels on every side of the word.
     assert (rows.min(), rows.max()) == (49, 61)
     assert (columns.min() - left, columns.max() - left) == (29, 91)
-    assert sample["shrink_mask"].all()
+    # Only the page itself counts, not what pads it to a square.
+    on_page = np.zeros((160, 160), dtype=np.uint8)
+    on_page[:, left : left + 120] = 1
+    np.testing.assert_array_equal(sample["shrink_mask"][0], on_page)
+    assert not (sample["threshold_mask"][0] & (1 - on_page)).any()
+
+
+def test_a_window_may_be_asked_for(pages: list[LabelledPage]) -> None:
+    still = AugmentationSettings(horizontal_flip=0.0)
+    sample = make_samples(pages, epoch=2, augmentation=still)[SampleRequest(0, 160, 128)]
+    assert sample["image"].shape == (3, 160, 128)
+    assert sample["shrink_mask"].sum() == 160 * 120
+    lively = make_samples(pages, epoch=2)
+    first, second = (lively[SampleRequest(0, 160, 160, visit)] for visit in (0, 1))
+    assert not np.array_equal(first["image"], second["image"])
+
+
+def test_decoded_pages_are_kept_and_give_the_same_samples(
+    pages: list[LabelledPage], tmp_path: Path
+) -> None:
+    frame = FrameSettings(sizes={0: 96, 2: 160})
+    anew = make_samples(pages)
+    cached = TrainingSamples(
+        pages, frame, LIVELY, TargetSettings(), draw=(7, 0), cache=(tmp_path / "cache", 1)
+    )
+    for _ in range(2):
+        assert same(anew, cached, 0)
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 1
 
 
 def test_a_word_that_does_not_count_is_masked(pages: list[LabelledPage]) -> None:
-    sample = make_samples(pages, epoch=2)[1]
+    still = AugmentationSettings(horizontal_flip=0.0)
+    sample = make_samples(pages, epoch=2, augmentation=still)[1]
     assert not sample["shrink_map"].any()
-    assert not sample["shrink_mask"].all()
+    assert sample["shrink_mask"].sum() == 160 * 120 - 81 * 31  # both edges are the word's
 
 
 def same(first: TrainingSamples, second: TrainingSamples, index: int) -> bool:
@@ -108,19 +135,7 @@ def test_a_page_without_words_gives_a_sample(pages: list[LabelledPage]) -> None:
     blank = LabelledPage(pages[0].name, pages[0].path, 120, 160, [], [])
     sample = make_samples([blank])[0]
     assert not sample["shrink_map"].any()
-    assert sample["shrink_mask"].all()
-
-
-@given(st.integers(0, 300), st.integers(0, 1000), st.integers(0, 50))
-def test_an_epochs_order_is_a_permutation(count: int, seed: int, epoch: int) -> None:
-    order = order_pages(count, seed, epoch)
-    assert sorted(order) == list(range(count))
-    assert order == order_pages(count, seed, epoch)
-
-
-def test_epochs_and_seeds_have_orders_of_their_own() -> None:
-    orders = [order_pages(50, seed, epoch) for seed in (1, 2) for epoch in (0, 1)]
-    assert len({tuple(order) for order in orders}) == 4
+    assert sample["shrink_mask"].any()
 
 
 def tables() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,18 +1,21 @@
 """What happens at the end of an epoch besides learning: files and progress."""
 
+import time
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
-from receipt_ocr.detector.history import best_epochs, checkpoint_name
+from receipt_ocr.detector.history import best_epochs, checkpoint_name, format_duration
 from receipt_ocr.detector.module import DetectorModule
+from receipt_ocr.detector.training_folder import LAST_FILE
 
-__all__ = ["LAST_FILE", "EpochBar", "EpochFiles"]
+__all__ = ["EpochBar", "EpochFiles"]
 
-LAST_FILE = "last.ckpt"
-"""Everything needed to go on; the files of single epochs hold what is needed to predict."""
+PREDICTION_KEYS = ("hyper_parameters", "state_dict", "epoch", "history")
+"""What the file of an epoch keeps of the state to resume from: all that predicting needs."""
 
 
 class EpochFiles(Checkpoint):
@@ -32,29 +35,57 @@ class EpochFiles(Checkpoint):
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Write the epoch's files and remove those of epochs that are no longer among the best."""
+        """Write the epoch's files and remove those of epochs that are no longer among the best.
+
+        The state to resume from comes last: whoever is interrupted before it repeats the epoch
+        and writes the same files again.
+        """
         history = cast(DetectorModule, pl_module).history
         names = {checkpoint_name(row) for row in best_epochs(history, self.kept)}
-        newest = checkpoint_name(history[-1])
-        if newest in names:
-            self._write(trainer, newest, weights_only=True)
-        self._write(trainer, LAST_FILE, weights_only=False)
-        for file in self.folder.glob("epoch=*.ckpt"):
-            if file.name not in names:
-                file.unlink()
+        partial = self.folder / f"{LAST_FILE}.partial"
+        trainer.save_checkpoint(partial, weights_only=False)  # every process takes part, the first one writes
+        if trainer.is_global_zero:
+            newest = checkpoint_name(history[-1])
+            if newest in names:
+                self._extract(partial, newest)
+            # Renamed into place: an interruption while writing leaves the earlier file.
+            partial.replace(self.folder / LAST_FILE)
+            for file in self.folder.glob("epoch=*.ckpt"):
+                if file.name not in names:
+                    file.unlink()
+        trainer.strategy.barrier("epoch files")
 
-    def _write(self, trainer: lightning.Trainer, name: str, *, weights_only: bool) -> None:
-        # Renamed into place: an interruption while writing leaves the earlier file.
+    def _extract(self, state: Path, name: str) -> None:
+        # Out of the written state: with a moving average it holds the weights to predict with.
+        content = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
         partial = self.folder / f"{name}.partial"
-        trainer.save_checkpoint(partial, weights_only=weights_only)
+        torch.save({key: content[key] for key in PREDICTION_KEYS}, partial)
         partial.replace(self.folder / name)
 
 
 class EpochBar(TQDMProgressBar):
-    """A terminal's progress bar with loss and H-mean."""
+    """A terminal's progress bar with loss, H-mean and the time that is left at most."""
 
-    def get_metrics(self, *args: Any) -> dict[str, Any]:
+    def __init__(self, refresh_rate: int) -> None:
+        """A bar.
+
+        Args:
+            refresh_rate: Batches between two looks at the figures.
+        """
+        super().__init__(refresh_rate)
+        self._start: tuple[float, int] | None = None
+
+    def get_metrics(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> dict[str, Any]:
         """What stands beside the bar."""
-        shown = super().get_metrics(*args)
+        shown = cast(dict[str, Any], super().get_metrics(trainer, pl_module))
         shown.pop("v_num", None)  # a logger's run id says nothing about progress
-        return cast(dict[str, Any], shown)
+        now, step = time.monotonic(), trainer.global_step
+        if self._start is None:
+            self._start = now, step
+        start, first = self._start
+        if step > first and trainer.max_epochs is not None:
+            steps = cast(DetectorModule, pl_module).steps_per_epoch * trainer.max_epochs
+            shown["to go"] = format_duration((now - start) / (step - first) * (steps - step))
+        return shown

@@ -8,16 +8,39 @@ from collections.abc import Sequence
 
 from receipt_ocr.detector.settings import Recipe
 
-__all__ = ["EpochRow", "best_epochs", "checkpoint_name", "describe_epoch", "is_patience_spent"]
+__all__ = [
+    "EpochRow",
+    "best_epochs",
+    "checkpoint_name",
+    "describe_epoch",
+    "epochs_of_peaks",
+    "format_duration",
+    "is_patience_spent",
+]
 
 EpochRow = dict[str, float]
-"""``epoch``, ``loss`` and its three terms, ``learning_rate``, ``size``, ``precision``, ``recall``
-and ``hmean`` of one epoch."""
+"""``epoch``, ``loss`` and its three terms, ``learning_rate``, ``size``, ``skipped_steps``, and of
+a training that is judged ``precision``, ``recall`` and ``hmean`` of one epoch."""
 
 
 def best_epochs(history: Sequence[EpochRow], count: int) -> list[EpochRow]:
-    """The rows with the highest H-mean, best first; of equal ones the earlier."""
-    return sorted(history, key=lambda row: (-row["hmean"], row["epoch"]))[:count]
+    """The rows with the highest H-mean, best first; of equal ones the earlier.
+
+    Of a training that is not judged the latest ones.
+    """
+    return sorted(history, key=_rank)[:count]
+
+
+def epochs_of_peaks(best: Sequence[int]) -> int:
+    """How many epochs a training that nothing judges should have.
+
+    Args:
+        best: The best epoch of each fold, from 0; at least one.
+
+    Returns:
+        Their median (of two in the middle the later one) as a number of epochs.
+    """
+    return sorted(best)[len(best) // 2] + 1
 
 
 def is_patience_spent(history: Sequence[EpochRow], recipe: Recipe) -> bool:
@@ -34,7 +57,8 @@ def is_patience_spent(history: Sequence[EpochRow], recipe: Recipe) -> bool:
 
 def checkpoint_name(row: EpochRow) -> str:
     """File name of an epoch's checkpoint."""
-    return f"epoch={int(row['epoch']):02d}-hmean={row['hmean']:.4f}.ckpt"
+    score = f"-hmean={row['hmean']:.4f}" if "hmean" in row else ""
+    return f"epoch={int(row['epoch']):02d}{score}.ckpt"
 
 
 def describe_epoch(row: EpochRow, epochs: int, seconds: float) -> str:
@@ -45,8 +69,27 @@ def describe_epoch(row: EpochRow, epochs: int, seconds: float) -> str:
         epochs: That the training has in all.
         seconds: That this one took.
     """
+    score = ""
+    if "hmean" in row:
+        score = (
+            f"precision {row['precision']:.4f}, recall {row['recall']:.4f}, "
+            f"H-mean {row['hmean']:.4f}, "
+        )
+    left = (epochs - 1 - row["epoch"]) * seconds
+    ahead = f", at most {format_duration(left)} to go" if left else ""
     return (
         f"Epoch {int(row['epoch'])}/{epochs - 1}: size {int(row['size'])}, "
-        f"loss {row['loss']:.4f}, precision {row['precision']:.4f}, recall {row['recall']:.4f}, "
-        f"H-mean {row['hmean']:.4f}, {seconds:.0f} s"
+        f"loss {row['loss']:.4f}, {score}{format_duration(seconds)}{ahead}"
     )
+
+
+def format_duration(seconds: float) -> str:
+    """As people say it: ``42 s``, ``7 min``, ``3 h 05 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _rank(row: EpochRow) -> tuple[float, float]:
+    return (-row["hmean"], row["epoch"]) if "hmean" in row else (0.0, -row["epoch"])

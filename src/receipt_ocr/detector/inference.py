@@ -102,6 +102,7 @@ class Detector:
         framed = torch.from_numpy(letterbox(image, frame).transpose(2, 0, 1).copy())
         with torch.inference_mode():
             probability = self.network.predict(framed[None].to(self.device))[0, 0].cpu().numpy()
+        frame.blank_padding(probability)
         return ProbabilityMap.from_probability(probability, frame.map_to_page, width, height)
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:

@@ -75,14 +75,16 @@ class DBLoss(nn.Module):
         Args:
             output: Of the network.
             batch: ``shrink_map``, ``shrink_mask``, ``threshold_map`` and ``threshold_mask``,
-                each (B, 1, H, W).
+                each (B, 1, H, W) of any type of number.
         """
         settings = self.settings
-        shrink_map, shrink_mask = batch["shrink_map"], batch["shrink_mask"]
+        shrink_map, shrink_mask = batch["shrink_map"].float(), batch["shrink_mask"].float()
         shrink = balanced_cross_entropy(
             output.logits, shrink_map, shrink_mask, settings.negative_ratio
         )
-        threshold = masked_l1(output.threshold, batch["threshold_map"], batch["threshold_mask"])
+        threshold = masked_l1(
+            output.threshold, batch["threshold_map"], batch["threshold_mask"].float()
+        )
         binary = dice_loss(output.binary, shrink_map, shrink_mask)
         total = (
             settings.shrink_weight * shrink

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import cos, isfinite, pi
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from receipt_ocr.decoding.postprocess import Detections
@@ -157,7 +157,7 @@ def _batches(recipe: Recipe, page: LabelledPage, device: str) -> Iterator[dict[s
     plain = AugmentationSettings(horizontal_flip=0.0, min_visible=recipe.augmentation.min_visible)
     draw = 0
     while True:
-        samples: list[dict[str, NDArray[np.generic]]] = []
+        samples: list[dict[str, Any]] = []
         while len(samples) < BATCH:
             source = TrainingSamples(
                 [page], frame, plain, recipe.targets, draw=(recipe.training.seed, draw)
@@ -167,6 +167,7 @@ def _batches(recipe: Recipe, page: LabelledPage, device: str) -> Iterator[dict[s
         yield {
             name: torch.from_numpy(np.stack([sample[name] for sample in samples])).to(device)
             for name in samples[0]
+            if name != "page"
         }
 
 

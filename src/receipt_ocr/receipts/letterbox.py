@@ -7,7 +7,7 @@ corner of the top-left pixel, so that no half-pixel shift occurs.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from receipt_ocr.geometry import Matrix
 from receipt_ocr.receipts.settings import STRIDE
 
-__all__ = ["Frame", "fit_frame", "letterbox", "resize_page"]
+__all__ = ["Frame", "fit_frame", "letterbox", "place_page", "resize_page"]
 
 Image = NDArray[np.uint8]
 
@@ -67,6 +67,13 @@ class Frame:
         y_scale = self.inner_height / self.page_height
         return np.array([[x_scale, 0.0, self.left], [0.0, y_scale, self.top], [0.0, 0.0, 1.0]])
 
+    def blank_padding(self, probability: NDArray[np.floating[Any]]) -> None:
+        """Set a (height, width) map of the frame to 0 outside the page, in place."""
+        probability[: self.top] = 0.0
+        probability[self.top + self.inner_height :] = 0.0
+        probability[:, : self.left] = 0.0
+        probability[:, self.left + self.inner_width :] = 0.0
+
 
 def fit_frame(
     page_width: int, page_height: int, size: int, shape: Literal["square", "page"] = "square"
@@ -114,10 +121,15 @@ def letterbox(image: Image, frame: Frame) -> Image:
             f"the frame is for a page of {frame.page_width}x{frame.page_height} pixels, "
             f"the image has {image.shape[1]}x{image.shape[0]}"
         )
+    return place_page(resize_page(image, frame.inner_width, frame.inner_height), frame)
+
+
+def place_page(resized: Image, frame: Frame) -> Image:
+    """A page that has the frame's inner size already in its frame, black outside."""
     framed = np.zeros((frame.height, frame.width, 3), dtype=np.uint8)
     rows = slice(frame.top, frame.top + frame.inner_height)
     columns = slice(frame.left, frame.left + frame.inner_width)
-    framed[rows, columns] = resize_page(image, frame.inner_width, frame.inner_height)
+    framed[rows, columns] = resized
     return framed
 
 

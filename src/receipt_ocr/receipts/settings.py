@@ -75,9 +75,10 @@ class FrameSettings(Config):
     sizes: tuple[SizeStage, ...] = (SizeStage(epoch=0, size=640), SizeStage(epoch=4, size=960))
     """Progressive resolution; a mapping ``{epoch: size}`` is taken as well."""
     shape: Literal["square", "page"] = "square"
-    """``square``: the contest's letterbox; ``page``: padded only to a multiple of 32."""
+    """``square``: the contest's letterbox; ``page``: padded only to a multiple of 32, training
+    batches to the largest of their pages, which are of similar shapes."""
     crop: tuple[PositiveInt, PositiveInt] | None = None
-    """Height and width of the window cut for training; None trains on whole square frames."""
+    """Height and width of the window cut for training; None trains on whole frames."""
 
     @field_validator("sizes", mode="before")
     @classmethod
@@ -94,8 +95,6 @@ class FrameSettings(Config):
         sides = [*(stage.size for stage in self.sizes), *(self.crop or ())]
         if odd := [side for side in sides if side % STRIDE]:
             raise ValueError(f"sizes and crop must be multiples of {STRIDE}, got {odd[0]}")
-        if self.shape == "page" and self.crop is None:
-            raise ValueError("shape 'page' gives frames of many sizes: training needs a crop")
         return self
 
     @property

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +17,35 @@ __all__ = ["TargetSettings", "Targets", "render_targets"]
 
 _DEFAULTS = TargetSettings()
 
-_Map = NDArray[np.float32]
+_Mask = NDArray[np.float32] | NDArray[np.uint8]
 _Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The four maps of a page, each (height, width) float32."""
+    """The four maps of a page, each (height, width).
 
-    shrink_map: _Map
+    All float32, unless the three of zeros and ones were asked for as bytes.
+    """
+
+    shrink_map: _Mask
     """1 in the shrunk kernels of the words, else 0."""
-    shrink_mask: _Map
+    shrink_mask: _Mask
     """1 where the shrink map counts in the loss; 0 in masked words."""
-    threshold_map: _Map
+    threshold_map: NDArray[np.float32]
     """``threshold_high`` on the words' outlines, falling to ``threshold_low`` at the offset."""
-    threshold_mask: _Map
+    threshold_mask: _Mask
     """1 where the threshold map counts: inside the words grown by the offset."""
 
 
-def render_targets(
+def render_targets(  # noqa: PLR0913  # all but the first three have defaults
     polygons: Sequence[Polygon],
     height: int,
     width: int,
     settings: TargetSettings = _DEFAULTS,
     *,
     ignored: Sequence[bool] | None = None,
+    mask_type: type[np.float32 | np.uint8] = np.float32,
 ) -> Targets:
     """Draw the training targets of a page.
 
@@ -64,6 +69,8 @@ def render_targets(
         width: Frame width in pixels.
         settings: Shrink ratio, threshold range and the smallest word to learn.
         ignored: For each polygon whether it is don't care; none is by default.
+        mask_type: Of the three maps of zeros and ones. As bytes they are less to write, to keep
+            and to send to a device.
 
     Returns:
         The maps and the masks of their losses.
@@ -91,7 +98,7 @@ def render_targets(
         out=distances,
         where=is_learnable,
     )
-    targets = _blank_targets(height, width, settings)
+    targets = _blank_targets(height, width, settings.threshold_low, mask_type)
     learnt = _draw_kernels(targets, words, distances, np.flatnonzero(is_learnable))
     _draw_borders(targets, words.take(learnt), distances[learnt], settings)
     if len(learnt) < len(words):
@@ -108,13 +115,20 @@ def _are_tiny(words: PolygonBatch, settings: TargetSettings) -> NDArray[np.bool_
     return sides < settings.min_height
 
 
-def _blank_targets(height: int, width: int, settings: TargetSettings) -> Targets:
+def _blank_targets(
+    height: int, width: int, threshold: float, mask_type: type[np.float32 | np.uint8]
+) -> Targets:
     """The targets of a page without words."""
+    pixels = height * width
     # One block: systems map a large one in huge pages, many times faster than four arrays.
-    maps = np.empty((4, height, width), dtype=np.float32)
-    for blank, value in zip(maps, (0.0, 1.0, settings.threshold_low, 0.0), strict=True):
+    block = np.empty(pixels * (4 + 3 * np.dtype(mask_type).itemsize), dtype=np.uint8)
+    threshold_map = block[: 4 * pixels].view(np.float32).reshape(height, width)
+    threshold_map.fill(threshold)
+    masks: Any = block[4 * pixels :].view(mask_type).reshape(3, height, width)
+    for blank, value in zip(masks, (0, 1, 0), strict=True):
         blank.fill(value)
-    return Targets(*maps)
+    shrink_map, shrink_mask, threshold_mask = masks
+    return Targets(shrink_map, shrink_mask, threshold_map, threshold_mask)
 
 
 def _draw_kernels(
@@ -146,13 +160,29 @@ def _draw_borders(
     # At shrink ratio 1 the offset is 0: only the outline itself is raised.
     reaches = np.maximum(distances, np.finfo(np.float32).eps)
     thresholds = (settings.threshold_low, settings.threshold_high)
-    for word, window, reach in zip(words, windows, reaches, strict=True):
-        _raise_threshold(targets.threshold_map, window, word, reach, thresholds)
+    _raise_thresholds(
+        targets.threshold_map, windows, (words.points, words.starts), reaches, thresholds
+    )
+
+
+@compiled
+def _raise_thresholds(
+    threshold_map: NDArray[np.float32],
+    windows: NDArray[np.float64],
+    words: tuple[Polygon, _Indices],
+    reaches: NDArray[np.float64],
+    thresholds: tuple[float, float],
+) -> None:
+    """Raise a map around the outlines of all words, given by their points and starts."""
+    points, starts = words
+    for index in range(len(windows)):
+        word = points[starts[index] : starts[index + 1]]
+        _raise_threshold(threshold_map, windows[index], word, reaches[index], thresholds)
 
 
 @compiled
 def _raise_threshold(
-    threshold_map: _Map,
+    threshold_map: NDArray[np.float32],
     window: NDArray[np.float64],
     word: Polygon,
     reach: float,

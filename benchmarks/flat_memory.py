@@ -1,0 +1,61 @@
+"""Whether a training takes more memory from epoch to epoch, in a process of its own."""
+
+import resource
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.sroie import has_receipts, read_pages, read_recipe
+
+__all__ = ["EPOCHS", "measure_flatness"]
+
+EPOCHS = 7
+
+
+def measure_flatness(
+    project: Path, sroie: Path, pages: int = 16, epochs: int = EPOCHS
+) -> list[float]:
+    """Peak memory in MiB after each epoch of a training with the recipe of ``conf/sroie``.
+
+    Args:
+        project: The project's folder.
+        sroie: Folder of the receipts in the competition's layout.
+        pages: To train on; a quarter as many are judged.
+        epochs: To train.
+
+    Returns:
+        Nothing where the receipts are not there.
+    """
+    if not has_receipts(sroie):
+        return []
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_train, project, sroie, pages, epochs).result()
+
+
+def _train(project: Path, sroie: Path, count: int, epochs: int) -> list[float]:
+    # Imported here: the process that asks needs no Lightning.
+    from receipt_ocr.detector.module import DetectorModule  # noqa: PLC0415
+    from receipt_ocr.detector.training import train_detector  # noqa: PLC0415
+
+    peaks: list[float] = []
+    end_epoch = DetectorModule.on_train_epoch_end
+
+    def note_peak(self: DetectorModule) -> None:
+        end_epoch(self)
+        unit = 1024.0**2 if sys.platform == "darwin" else 1024.0
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+
+    DetectorModule.on_train_epoch_end = note_peak  # type: ignore[method-assign]
+    recipe = read_recipe(project)
+    settings = recipe.training.model_copy(update={"epochs": epochs, "patience": epochs})
+    pages = read_pages(sroie, "train")[: count + max(1, count // 4)]
+    with TemporaryDirectory() as folder:
+        train_detector(
+            recipe.model_copy(update={"training": settings}),
+            pages[:count],
+            pages[count:],
+            Path(folder) / "training",
+        )
+    return peaks

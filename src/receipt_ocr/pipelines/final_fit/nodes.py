@@ -1,0 +1,62 @@
+"""Nodes of the final fit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from receipt_ocr.detector.settings import Experiments, FinalFitSettings
+from receipt_ocr.receipts.settings import IngestionSettings
+
+if TYPE_CHECKING:
+    from receipt_ocr.detector.checkpoint import Checkpoint
+else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
+    Checkpoint = Any
+
+__all__ = ["choose_epochs", "train_final"]
+
+
+def choose_epochs(
+    settings: FinalFitSettings, experiments: Experiments, *histories: pd.DataFrame | None
+) -> dict[str, Any]:
+    """How many epochs to train, and the best epoch of each fold that says so."""
+    from receipt_ocr.detector.history import epochs_of_peaks
+
+    peaks = {
+        f"fold_{fold}": int(history["epoch"].to_numpy()[history["hmean"].to_numpy().argmax()])
+        for fold, history in enumerate(histories)
+        if history is not None
+    }
+    if settings.epochs is None and not peaks:
+        raise ValueError(
+            f"no fold of {experiments.selected} has been trained that could say for how many "
+            "epochs; train folds first, or set final_fit.epochs"
+        )
+    return {"epochs": settings.epochs or epochs_of_peaks(list(peaks.values())), "peaks": peaks}
+
+
+def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    experiments: Experiments,
+    settings: FinalFitSettings,
+    ingestion: IngestionSettings,
+    final_epochs: dict[str, Any],
+    pages: pd.DataFrame,
+    words: pd.DataFrame,
+    raw_receipts: Path,
+    final_work_folder: Path,
+) -> tuple[Checkpoint, pd.DataFrame]:
+    """Train on all labelled pages; the last epoch's checkpoint and the history."""
+    from receipt_ocr.detector.checkpoint import read_checkpoint
+    from receipt_ocr.detector.training import train_detector
+    from receipt_ocr.pipelines.training.tracking import fold_logger
+    from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
+
+    labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
+    for data in settings.further:
+        labelled += read_further(Path(data.folder), data.subset, data.weight, ingestion)
+    recipe = experiments.chosen
+    schedule = recipe.training.model_copy(update={"epochs": final_epochs["epochs"]})
+    recipe = recipe.model_copy(update={"training": schedule})
+    logger = fold_logger(final_work_folder)
+    result = train_detector(recipe, labelled, [], final_work_folder, logger)
+    return read_checkpoint(result.checkpoint), pd.DataFrame(result.history)

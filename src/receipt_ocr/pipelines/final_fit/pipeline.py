@@ -1,0 +1,43 @@
+"""Wiring of the final fit, which is kept apart from the folds and judged by none of its pages."""
+
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, train_final
+from receipt_ocr.pipelines.training.nodes import predict_test
+from receipt_ocr.receipts.settings import FOLD_COUNT
+
+__all__ = ["create_pipeline"]
+
+HISTORIES = [f"fold_{fold}_history" for fold in range(FOLD_COUNT)]
+TABLES = ["pages", "words", "raw_receipts"]
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """The final fit."""
+    recipe, settings = "params:experiments", "params:final_fit"
+    return Pipeline(
+        [
+            Node(choose_epochs, [settings, recipe, *HISTORIES], "final_epochs"),
+            Node(
+                train_final,
+                [
+                    recipe,
+                    settings,
+                    "params:ingestion",
+                    "final_epochs",
+                    *TABLES,
+                    "final_work_folder",
+                ],
+                ["final_checkpoint", "final_history"],
+                name="train_final",
+            ),
+            Node(
+                predict_test,
+                ["final_checkpoint", recipe, "pages", "raw_receipts"],
+                "final_test_maps",
+                name="predict_final_test",
+            ),
+        ]
+    )

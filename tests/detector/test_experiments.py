@@ -1,0 +1,148 @@
+"""Every experiment of the configuration builds, learns a step, is saved, loaded and predicts."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from receipt_ocr.detector.checkpoint import (
+    Checkpoint,
+    build_from_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from receipt_ocr.detector.inference import Detector
+from receipt_ocr.detector.loading import PagesData
+from receipt_ocr.detector.module import DetectorModule
+from receipt_ocr.detector.network import build_network
+from receipt_ocr.detector.settings import Experiments, NetworkSettings, Recipe
+from receipt_ocr.receipts.images import read_upright
+from receipt_ocr.receipts.samples import LabelledPage
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+SIZE = 64
+
+
+def read_block(environment: str) -> dict[str, Any]:
+    text = (CONF / environment / "parameters.yml").read_text(encoding="utf-8")
+    block: dict[str, Any] = yaml.safe_load(text)["experiments"]
+    block["recipe"]["training"].pop("resume", None)  # a run fills it in
+    return block
+
+
+def read_experiments(environment: str = "base") -> Experiments:
+    block = read_block("base")
+    if environment != "base":
+        own = read_block(environment)
+        block["variants"].update(own["variants"])
+        for part, values in own["recipe"].items():
+            block["recipe"][part].update(values)
+    return Experiments.model_validate({**block, "selected": "convnext_tiny"})
+
+
+NAMES = list(read_block("base")["variants"])
+
+
+def reduced(recipe: Recipe) -> Recipe:
+    """The same network and optimiser on tiny images, without ImageNet weights."""
+    content = recipe.model_dump(mode="json")
+    content["network"]["pretrained"] = False
+    content["frame"]["sizes"] = [{**stage, "size": SIZE} for stage in content["frame"]["sizes"]]
+    content["training"].update(batch_size=2, workers=0, threads=1, accelerator="cpu")
+    return Recipe.model_validate(content)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_learns_a_step_is_saved_loaded_and_predicts(
+    name: str, training_pages: list[LabelledPage], tmp_path: Path
+) -> None:
+    recipe = reduced(read_experiments().named(name))
+    module = DetectorModule(recipe, [], steps_per_epoch=1).train()
+    optimizer = module.configure_optimizers()["optimizer"]
+    (batch,) = PagesData(training_pages[:2], [], recipe).train_dataloader()
+    assert max(batch["image"].shape[-2:]) == SIZE
+    before = [weight.detach().clone() for weight in module.network.head.parameters()]
+    loss = module.loss(module.network(batch["image"]), batch).total
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+    after = module.network.head.parameters()
+    assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+    path = tmp_path / "best.ckpt"
+    write_checkpoint(Checkpoint(path, recipe, module.network.state_dict(), 0, []), path)
+    detector = Detector.from_checkpoint(path, device="cpu")
+    images = torch.from_numpy(read_upright(training_pages[0].path)[:SIZE, :SIZE].copy())
+    images = images.permute(2, 0, 1)[None]
+    with torch.no_grad():
+        expected = module.network.eval().predict(images)
+        torch.testing.assert_close(detector.network.predict(images), expected)
+    detector.detect(read_upright(training_pages[0].path))
+    assert detector.predict_map(np.zeros((90, 60, 3), np.uint8)).values.max() <= 255
+
+
+def changes(name: str) -> dict[str, Any]:
+    experiments = read_experiments()
+    base, own = experiments.recipe.model_dump(), experiments.named(name).model_dump()
+    return {
+        key: value
+        for block, values in own.items()
+        for key, value in values.items()
+        if value != base[block][key]
+    }
+
+
+def test_the_experiments_differ_from_the_recipe_as_the_report_has_it() -> None:
+    assert changes("convnext_tiny") == {}
+    assert changes("baseline_resnet50") == {"encoder": "resnet50"}
+    assert changes("efficientnet_b3") == {"encoder": "efficientnet_b3"}
+    small = {"encoder": "convnext_small", "learning_rate": 0.0004, "weight_decay": 0.00012}
+    assert changes("convnext_small") == small
+    assert changes("convnext_tiny_lr5e-4") == {"learning_rate": 0.0005}
+    assert changes("convnext_tiny_short") == {"epochs": 15, "patience": 3}
+    assert changes("convnext_tiny_dbnetpp") == {"decoder": "dbnet++"}
+    assert changes("convnext_tiny_ema") == {"ema_decay": 0.999}
+    assert set(changes("convnext_tiny_three_stage")) == {"sizes"}
+    frame = read_experiments().named("convnext_tiny_three_stage").frame
+    sizes = [frame.size_at(epoch) for epoch in range(8)]
+    assert sizes == [640, 640, 640, 800, 800, 800, 960, 960]
+
+
+@pytest.mark.parametrize("name", ["hrnet_w44_1024", "convnext_base_384_1024"])
+def test_the_experiments_of_the_contest_see_large_pages(name: str) -> None:
+    recipe = read_experiments().named(name)
+    assert recipe.network.encoder.startswith(name.partition("_1024")[0].partition("_384")[0])
+    assert {recipe.frame.size_at(epoch) for epoch in range(20)} == {1024}
+    assert (recipe.augmentation.brightness, recipe.augmentation.contrast) == (0.2, 0.2)
+
+
+@pytest.mark.parametrize("environment", ["demo", "sroie"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_is_the_same_network_in_every_environment(
+    name: str, environment: str
+) -> None:
+    own, base = read_experiments(environment).named(name), read_experiments().named(name)
+    assert own.network.encoder == base.network.encoder
+    assert own.network.decoder == base.network.decoder
+    assert own.network.encoder_weights is None
+    if "frame" in read_block("base")["variants"][name]:  # a frame is of one piece
+        assert own.frame == base.frame
+
+
+def test_a_checkpoint_of_the_other_decoder_is_refused(tmp_path: Path) -> None:
+    sizes = {"inner_channels": 8, "output_channels": 4, "pretrained": False}
+    plain = Recipe(network=NetworkSettings(encoder="test_resnet", **sizes))
+    adaptive = Recipe(network=NetworkSettings(encoder="test_resnet", decoder="dbnet++", **sizes))
+    path = tmp_path / "plain.ckpt"
+    state = build_network(plain.network).state_dict()
+    write_checkpoint(Checkpoint(path, plain, state, 0, []), path)
+    checkpoint = read_checkpoint(path)
+    assert build_from_checkpoint(checkpoint, plain)
+    message = (
+        r"architecture: test_resnet 8/4, while the experiment asks for test_resnet 8/4 dbnet\+\+"
+    )
+    with pytest.raises(ValueError, match=message):
+        build_from_checkpoint(checkpoint, adaptive)

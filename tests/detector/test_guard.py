@@ -1,0 +1,96 @@
+"""A loss that is no number: counted, passed over without a trace, and the end of it."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from receipt_ocr.detector.guard import LossGuard
+from receipt_ocr.detector.module import DetectorModule
+from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.training import train_detector
+from receipt_ocr.receipts.samples import LabelledPage
+
+Pages = list[LabelledPage]
+GOOD, BAD = torch.tensor(1.0), torch.tensor(float("nan"))
+
+
+def make_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+
+
+def test_three_bad_batches_in_a_row_end_it_and_their_pages_are_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = LossGuard(make_network())
+    guard.keep()
+    with caplog.at_level(logging.WARNING):
+        assert [guard.accepts(loss, ["a.jpg"]) for loss in (BAD, BAD, GOOD, BAD, BAD)] == [
+            *(False, False, True, False, False)
+        ]
+    assert guard.skipped == 4
+    assert "batch skipped (2 so far): a.jpg" in caplog.records[1].getMessage()
+    message = r"no number for 3 batches in a row \(now inf, pages b\.jpg, c\.jpg\).*learning_rate"
+    with pytest.raises(ValueError, match=message):
+        guard.accepts(torch.tensor(float("inf")), ["b.jpg", "c.jpg"])
+
+
+def test_what_batch_norm_measured_on_a_bad_batch_is_put_back() -> None:
+    network = make_network()
+    guard = LossGuard(network)
+    guard.keep()
+    network(torch.rand(2, 3, 4, 4))
+    assert guard.accepts(GOOD, ["a.jpg"])
+    kept = network[1].running_mean.clone()  # type: ignore[union-attr,index,operator]
+    network(torch.full((2, 3, 4, 4), float("nan")))
+    assert not torch.isfinite(network[1].running_mean).all()  # type: ignore[index,arg-type]
+    assert not guard.accepts(BAD, ["a.jpg"])
+    assert torch.equal(network[1].running_mean, kept)  # type: ignore[index,arg-type]
+
+
+def test_the_zero_loss_reaches_every_weight() -> None:
+    network = make_network()
+    LossGuard(network).zero_loss().backward()
+    assert all(weight.grad is not None and not weight.grad.any() for weight in network.parameters())
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_bad_batch_changes_no_weight_and_is_counted(  # noqa: PLR0917
+    accumulate: int,
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Momentum and weight decay would move the weights even without a gradient."""
+    settings = {"epochs": 1, "weight_decay": 0.5, "learning_rate": 0.01, "accumulate": accumulate}
+    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=settings)})
+    weights: list[torch.Tensor] = []
+    step = DetectorModule.training_step
+
+    def spoil(self: DetectorModule, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
+        weights.append(torch.cat([w.detach().flatten() for w in self.network.parameters()]))
+        if index == 1:
+            batch = {**batch, "threshold_map": batch["threshold_map"] * float("nan")}
+        return step(self, batch, index)
+
+    monkeypatch.setattr(DetectorModule, "training_step", spoil)
+    ended: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        DetectorModule,
+        "on_validation_epoch_start",
+        lambda self: ended.append(
+            torch.cat([w.detach().flatten() for w in self.network.parameters()])
+        ),
+    )
+    result = train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
+    first, second = weights
+    # Two batches: the second is bad. With accumulation they are one step, which is left out.
+    assert torch.equal(first, second) == (accumulate == 2)
+    assert torch.equal(ended[0], second)
+    assert result.history[0]["skipped_steps"] == 1
+    assert result.history[0]["loss"] > 0

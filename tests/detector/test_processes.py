@@ -1,0 +1,116 @@
+"""Trainings in processes of their own: killed ones, and several that train together."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import torch
+from lightning.pytorch.loggers import MLFlowLogger
+
+from receipt_ocr.detector.checkpoint import read_checkpoint
+from receipt_ocr.detector.inference import Detector
+from receipt_ocr.detector.judge import Judge
+from receipt_ocr.detector.loading import FramedPages
+from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.training import train_detector
+from receipt_ocr.receipts.samples import LabelledPage
+
+Pages = list[LabelledPage]
+PATIENCE_S = 120  # of the test, on a slow machine
+
+SCRIPT = """
+import pickle, sys
+from pathlib import Path
+from receipt_ocr.detector.training import train_detector
+arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
+train_detector(*arguments, Path(sys.argv[2]))
+"""
+
+
+def changed(recipe: Recipe, **training: Any) -> Recipe:
+    settings = recipe.training.model_copy(update=training)
+    return recipe.model_copy(update={"training": settings})
+
+
+def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    # Two workers, decoded pages on disk, and epochs enough to be killed in the middle of.
+    recipe = changed(recipe, epochs=12, patience=12, workers=2, learning_rate=0.01)
+    arguments = (recipe, training_pages, validation_pages)
+    (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, tmp_path / "arguments", folder],
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # its workers are killed with it
+    )
+    end = time.monotonic() + PATIENCE_S
+    while not (folder / "last.ckpt").exists():
+        assert process.poll() is None, process.communicate()[1].decode()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (folder / "finished.json").exists()
+    assert (folder / "decoded_pages").is_dir()
+    epochs_before = len(read_checkpoint(folder / "last.ckpt").history)
+    assert 1 <= epochs_before < 12
+    resumed = train_detector(*arguments, folder)
+    whole = train_detector(*arguments, tmp_path / "whole")
+    assert resumed.history == whole.history
+    assert resumed.checkpoint.name == whole.checkpoint.name
+    expected = read_checkpoint(tmp_path / "whole" / "last.ckpt").state
+    for name, value in read_checkpoint(folder / "last.ckpt").state.items():
+        assert torch.equal(value, expected[name]), name
+    assert not (folder / "decoded_pages").exists()
+    assert not list(folder.rglob("*.partial"))
+
+
+def test_two_processes_train_together_and_judge_each_page_once(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = mlflow.MlflowClient(uri)
+    experiment = client.create_experiment("together", artifact_location=str(tmp_path / "files"))
+    run_id = client.create_run(experiment).info.run_id  # opened beforehand, as a stage does
+    logger = MLFlowLogger(run_id=run_id, tracking_uri=uri, prefix="fold_0")
+    # Two batches a process; an odd page to judge; so long that words are found.
+    judged = [*validation_pages, training_pages[4]]
+    recipe = changed(recipe, devices=2, batch_size=1, epochs=18, patience=18, learning_rate=0.01)
+    folder = tmp_path / "together"
+    result = train_detector(recipe, training_pages[:4], judged, folder, logger)
+    assert len(result.history) == 18
+    assert sorted(file.name for file in folder.iterdir() if file.suffix != ".ckpt") == [
+        "finished.json",
+        "settings.json",
+    ]
+    assert read_checkpoint(folder / "last.ckpt").epoch == 17
+    # The kept checkpoint scores in one process exactly what two processes found together.
+    detector = Detector.from_checkpoint(result.checkpoint, device="cpu")
+    judge = Judge(judged, recipe.postprocess)
+    for page in FramedPages(judged, recipe):
+        with torch.inference_mode():
+            probability = detector.network.predict(page.image[None])[0, 0].numpy()
+        judge.add(page.name, probability, page.frame)
+    score = judge.conclude()
+    assert score.hmean == result.best_hmean
+    assert score.hmean > 0.1  # something was found: equal scores say something
+    # One run, written by the first process alone.
+    assert [run.info.run_id for run in client.search_runs([experiment])] == [run_id]
+    logged = client.get_metric_history(run_id, "fold_0-hmean")
+    assert [metric.value for metric in logged] == pytest.approx(
+        [row["hmean"] for row in result.history]
+    )
