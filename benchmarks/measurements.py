@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.flat_memory import EPOCHS, measure_flatness
+from benchmarks.frames import FrameTimes, measure_frames
 from benchmarks.grid import GridTimes, measure_grid
+from benchmarks.loader import LoaderTimes, measure_loader
 from benchmarks.memory import measure_peaks
 from benchmarks.offsets import OFFSETTING, time_offsets
 from benchmarks.page_sets import BenchmarkPage, drawn_page, recorded_pages
@@ -20,6 +23,7 @@ __all__ = ["Growth", "Measurements", "Peaks", "Step", "measure"]
 
 GROWTH_WORDS = (10, 30, 100, 300, 1000)
 GRID_PAGES = 100
+ENCODERS = ("tf_efficientnet_lite0", "resnet18")
 MEMORY_PAGE = (1000, 24, 1280)  # words, points, map side
 
 
@@ -68,6 +72,10 @@ class Measurements:
     grid: GridTimes | None = None
     peaks: Peaks | None = None
     training_step: StepTimes | None = None
+    loader: LoaderTimes | None = None
+    frames: list[FrameTimes] = field(default_factory=list)
+    epoch_peaks: list[float] = field(default_factory=list)
+    """Peak memory of a training after each epoch in MiB."""
 
 
 def measure(project: Path, reference: Path, *, is_quick: bool = False) -> Measurements:
@@ -82,7 +90,7 @@ def measure(project: Path, reference: Path, *, is_quick: bool = False) -> Measur
     recorded = recorded_pages(reference / "golden")[: 2 if is_quick else None]
     figures = Measurements()
     sets = _page_sets(recorded, is_quick)
-    with tqdm(total=len(sets) * len(STEPS) + 4, desc="benchmarks", disable=None) as bar:
+    with tqdm(total=len(sets) * len(STEPS) + 7, desc="benchmarks", disable=None) as bar:
         for name, pages in sets.items():
             for step in _measure_set(name, pages):
                 figures.steps.append(step)
@@ -95,7 +103,14 @@ def measure(project: Path, reference: Path, *, is_quick: bool = False) -> Measur
         if peaks := measure_peaks(*page):
             figures.peaks = Peaks(*page, peaks)
         bar.update()
-        figures.training_step = measure_training_step(project, reference / "data" / "sroie")
+        sroie = reference / "data" / "sroie"
+        figures.training_step = measure_training_step(project, sroie)
+        bar.update()
+        figures.loader = measure_loader(project, sroie, 4 if is_quick else 48)
+        bar.update()
+        figures.frames = measure_frames(project, sroie, ENCODERS, 1 if is_quick else 4)
+        bar.update()
+        figures.epoch_peaks = measure_flatness(project, sroie, 4, 2 if is_quick else EPOCHS)
         bar.update()
     return figures
 

@@ -2,7 +2,9 @@
 
 import math
 
+from benchmarks.frames import FrameTimes
 from benchmarks.grid import GridTimes
+from benchmarks.loader import LoaderTimes
 from benchmarks.measurements import Growth, Measurements, Peaks
 from benchmarks.training_step import StepTimes
 from receipt_ocr.evaluation.markdown import NOTHING, format_table
@@ -41,6 +43,12 @@ def write_tables(figures: Measurements, machine: dict[str, str]) -> str:
         parts.append(_write_peaks(figures.peaks))
     if figures.training_step:
         parts.append(_write_training_step(figures.training_step))
+    if figures.loader:
+        parts.append(_write_loader(figures.loader))
+    if figures.frames:
+        parts.append(_write_frames(figures.frames))
+    if figures.epoch_peaks:
+        parts.append(_write_epoch_peaks(figures.epoch_peaks))
     return "\n\n".join(parts)
 
 
@@ -87,3 +95,32 @@ def _write_training_step(times: StepTimes) -> str:
         ("one training step of conf/sroie", f"{times.training_step:.2f}"),
     ]
     return format_table(("validation against training", "s"), rows)
+
+
+def _write_loader(loader: LoaderTimes) -> str:
+    rows = [
+        ("straightforward: photo, albumentations, plain targets", f"{loader.plain:.1f}", ""),
+        *(
+            (name, f"{rate:.1f}", f"{rate / loader.plain:.1f}x")
+            for name, rate in (
+                ("ours, first epoch", loader.first_epoch),
+                ("ours, decoded pages at hand", loader.square),
+                ("ours, the same in frames of the pages' shapes", loader.whole_pages),
+            )
+        ),
+    ]
+    return format_table(("loader, whole SROIE pages", "pages a second", "faster"), rows)
+
+
+def _write_frames(frames: list[FrameTimes]) -> str:
+    rows = [
+        (row.encoder, f"{row.square:.0f}", f"{row.whole_pages:.0f}", f"{row.ratio:.2f}x")
+        for row in frames
+    ]
+    header = ("training step, ms a page", "square letterbox", "pages' own shapes", "faster")
+    return format_table(header, rows)
+
+
+def _write_epoch_peaks(peaks: list[float]) -> str:
+    header = ("peak memory of a training", *(f"epoch {epoch}" for epoch in range(len(peaks))))
+    return format_table(header, [("MiB", *(f"{peak:.0f}" for peak in peaks))])

@@ -113,7 +113,8 @@ def prepare_step(recipe: Recipe, batch: dict[str, Any]) -> Callable[[], object]:
     if recipe.training.channels_last:
         module.network.to(memory_format=torch.channels_last)
     optimizer = module.configure_optimizers()["optimizer"]
-    images = batch["image"].contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if recipe.training.channels_last else torch.contiguous_format
+    images = batch["image"].contiguous(memory_format=layout)
 
     def step() -> None:
         optimizer.zero_grad()

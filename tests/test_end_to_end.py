@@ -77,3 +77,11 @@ def test_the_whole_way_twice_leaves_the_same_checked_submission(workspaces: Iter
     found = json.loads((workspace / REPORTING / "detected_words.json").read_text())["images"]
     assert sorted(found) == ["synthetic_holdout_0001.jpg", "synthetic_holdout_0002.jpg"]
     assert (workspace / REPORTING / "detected_words.jpg").stat().st_size > 10_000
+
+    # One detector from all labelled pages, for as long as the folds' best epochs say.
+    run("final_fit")
+    models = workspace / "06_models/lite0"
+    assert json.loads((models / "final_epochs.json").read_text())["epochs"] == 1
+    assert (models / "final.ckpt").is_file()
+    maps = workspace / "07_model_output/lite0/final/test_maps"
+    assert len(list(maps.glob("*.png"))) == len(names)

@@ -15,6 +15,8 @@ from kedro.framework.session import KedroSession
 from kedro.io import AbstractDataset
 
 from receipt_ocr.console import PlainCommand
+from receipt_ocr.experiments_command import experiments_command
+from receipt_ocr.fan_out.command import train_folds_command
 from receipt_ocr.hooks import require_environment
 
 if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
@@ -93,6 +95,8 @@ run = PlainCommand(
     context_settings=kedro_run.context_settings,
 )
 cli.add_command(run)
+cli.add_command(experiments_command)
+cli.add_command(train_folds_command)
 
 
 def _read_catalog(project: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:

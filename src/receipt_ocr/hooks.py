@@ -42,7 +42,7 @@ class MissingInputs:
             if maker is None or dataset is None or getattr(dataset, "may_be_missing", False):
                 continue
             if not dataset.exists():
-                path = getattr(dataset, "_filepath", dataset)
+                path = _address(dataset)
                 advice = getattr(dataset, "when_missing", None)
                 advice = advice or f"Make it with: {_command(maker, run_params)}"
                 raise FileNotFoundError(f"{name} is not there yet ({path}).\n{advice}")
@@ -84,6 +84,13 @@ def _maker_of(name: str) -> str | None:
     """The shortest pipeline that writes a dataset; None where it is raw data or a parameter."""
     makers = [key for key in pipelines if name in pipelines[key].all_outputs()]
     return min(makers, key=lambda key: len(pipelines[key].nodes), default=None)
+
+
+def _address(dataset: Any) -> str:
+    """Where a dataset's file lies; Kedro's own keep the protocol of a remote one apart."""
+    path = str(getattr(dataset, "_filepath", dataset))
+    protocol = getattr(dataset, "_protocol", "file")
+    return path if protocol == "file" else f"{protocol}://{path}"
 
 
 def _command(pipeline: str, run_params: Mapping[str, Any]) -> str:

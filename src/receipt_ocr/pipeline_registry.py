@@ -8,7 +8,9 @@ from receipt_ocr.pipelines import (
     ensemble,
     final_fit,
     ingestion,
+    profile,
     reporting,
+    samples,
     splitting,
     submission,
     synthesis,
@@ -37,5 +39,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "final_fit": final_fit.create_pipeline(),
         "train_fold": training.create_fold_pipeline(),
         "submission": submission.create_pipeline(),
+        "profile": profile.create_pipeline(),
+        "samples": samples.create_pipeline(),
         "detection": detection.create_pipeline(),
     }

@@ -2,20 +2,29 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from benchmarks.flat_memory import measure_flatness
+from benchmarks.frames import FrameTimes, measure_frames
 from benchmarks.grid import BASE, GRID, measure_grid
+from benchmarks.loader import LoaderTimes, measure_loader
 from benchmarks.measurements import Growth, Measurements, Peaks, Step
 from benchmarks.memory import measure_peaks
 from benchmarks.offsets import OFFSETTING, time_offsets
 from benchmarks.page_sets import drawn_page, recorded_pages
+from benchmarks.plain_loader import draw_sample
+from benchmarks.sroie import read_pages
 from benchmarks.steps import STEPS, anew, plain_anew
 from benchmarks.tables import write_tables
 from benchmarks.timing import best_time, compare
 from benchmarks.training_step import StepTimes, measure_training_step
 from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.receipts.samples import TrainingSamples
+from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 
 
 def test_a_comparison_is_a_ratio_of_best_times_a_page() -> None:
@@ -82,8 +91,43 @@ def test_peaks_are_measured_in_a_process_of_their_own() -> None:
     assert 2.5 <= peaks["targets"] < 60
 
 
-def test_without_receipts_no_training_step_is_measured(tmp_path: Path) -> None:
+def test_without_receipts_no_training_is_measured(tmp_path: Path) -> None:
     assert measure_training_step(tmp_path, tmp_path) is None
+    assert measure_loader(tmp_path, tmp_path) is None
+    assert measure_frames(tmp_path, tmp_path, ("resnet18",)) == []
+    assert measure_flatness(tmp_path, tmp_path) == []
+
+
+def test_the_plain_loader_draws_the_same_sample(shared: Path) -> None:
+    page = read_pages(shared / "data" / "sroie", "train")[0]
+    still = {"rotation": 0.0, "brightness": 0.0, "contrast": 0.0}
+    plain = draw_sample(page.path, page.polygons, 320, **still)
+    # Mirrored or not by chance: both are as likely, and either is compared with its like.
+    samples = [
+        TrainingSamples(
+            [page],
+            FrameSettings(sizes={0: 320}),
+            AugmentationSettings(horizontal_flip=flip),
+            TargetSettings(min_height=0.0),
+            draw=(0, 0),
+        )[0]
+        for flip in (0.0, 1.0)
+    ]
+    overlaps = [
+        np.logical_and(sample["shrink_map"], _centred(plain["shrink_map"], sample)).sum()
+        / max(1, plain["shrink_map"].sum())
+        for sample in samples
+    ]
+    assert max(overlaps) > 0.9
+
+
+def _centred(plain: NDArray[Any], sample: dict[str, Any]) -> NDArray[Any]:
+    """The plain map moved to where the sample's page lies: its padding is drawn at random."""
+    columns = np.flatnonzero(sample["image"].any(axis=(0, 1)))
+    rows = np.flatnonzero(sample["image"].any(axis=(0, 2)))
+    middle = (320 - 1) / 2
+    shift = round((rows[0] + rows[-1]) / 2 - middle), round((columns[0] + columns[-1]) / 2 - middle)
+    return np.roll(plain, shift, axis=(1, 2))
 
 
 def test_the_tables_show_every_figure() -> None:
@@ -92,6 +136,9 @@ def test_the_tables_show_every_figure() -> None:
         peaks=Peaks(20, 4, 640, {"targets": 6.4}),
         growth=[Growth("targets", 24, {100: 2.0, 1000: 20.0})],
         training_step=StepTimes(80, 0.5, 1.75),
+        loader=LoaderTimes(10.0, 40.0, 65.0, 80.0),
+        frames=[FrameTimes("resnet18", 600.0, 300.0)],
+        epoch_peaks=[900.0, 1000.0],
     )
     text = write_tables(figures, {"Python": "3.11.7"})
     assert "Python 3.11.7" in text
@@ -100,3 +147,6 @@ def test_the_tables_show_every_figure() -> None:
     assert "| step, 20 words of 4 points at 640 px | peak MiB |" in text
     assert "| targets | 6 |" in text
     assert "| one training step of conf/sroie | 1.75 |" in text
+    assert "| ours, decoded pages at hand | 65.0 | 6.5x |" in text
+    assert "| resnet18 | 600 | 300 | 2.00x |" in text
+    assert "| MiB | 900 | 1000 |" in text

@@ -59,7 +59,9 @@ def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
 def test_a_work_folder_is_its_path_and_cannot_be_saved(tmp_path: Path) -> None:
     dataset = WorkFolderDataset(filepath=str(tmp_path / "fold_0"))
     assert not dataset.exists()
-    assert dataset.load() == tmp_path / "fold_0"
+    folder = dataset.load()
+    assert folder.path == Path(folder) == tmp_path / "fold_0"
+    assert folder.name == "fold_0"
     assert not (tmp_path / "fold_0").exists()
     with pytest.raises(DatasetError, match="None"):
         dataset.save(None)

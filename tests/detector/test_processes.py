@@ -42,8 +42,8 @@ def changed(recipe: Recipe, **training: Any) -> Recipe:
 def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
 ) -> None:
-    # Two workers, decoded pages on disk, and epochs enough to be killed in the middle of.
-    recipe = changed(recipe, epochs=12, patience=12, workers=2, learning_rate=0.01)
+    # A worker, decoded pages on disk, and epochs enough to be killed in the middle of.
+    recipe = changed(recipe, epochs=6, patience=6, workers=1, learning_rate=0.01)
     arguments = (recipe, training_pages, validation_pages)
     (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
     folder = tmp_path / "killed"
@@ -62,7 +62,7 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
     assert not (folder / "finished.json").exists()
     assert (folder / "decoded_pages").is_dir()
     epochs_before = len(read_checkpoint(folder / "last.ckpt").history)
-    assert 1 <= epochs_before < 12
+    assert 1 <= epochs_before < 6
     resumed = train_detector(*arguments, folder)
     whole = train_detector(*arguments, tmp_path / "whole")
     assert resumed.history == whole.history

@@ -367,6 +367,7 @@ def test_a_terminal_shows_a_bar_with_loss_and_hmean(  # noqa: PLR0917
     train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0", logger)
     shown = capsys.readouterr().out
     assert re.search(r"Epoch 1: .*loss=.*hmean=", shown)
+    assert re.search(r"to go=\d+ s", shown)
     assert "v_num" not in shown
 
 
@@ -414,3 +415,61 @@ def test_a_moving_average_is_judged_kept_and_resumed(
     for part in ("state_dict", "current_model_state"):
         for key, value in state[part].items():
             assert torch.equal(value, again[part][key]), key
+
+
+def test_devices_machines_and_strategy_reach_the_trainer(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class NoTrainer:
+        def __init__(self, **options: Any) -> None:
+            asked.append(options)
+            raise MachineLostError
+
+    monkeypatch.setattr("receipt_ocr.detector.training.lightning.Trainer", NoTrainer)
+    choices: list[dict[str, Any]] = [
+        {"devices": 2},
+        {"devices": 1, "num_nodes": 2, "strategy": "ddp", "sync_batchnorm": True},
+        {"precision": "bf16-mixed", "accumulate": 4},
+    ]
+    for choice in choices:
+        with pytest.raises(MachineLostError):
+            train_detector(
+                changed(recipe, **choice), training_pages, validation_pages, tmp_path / "fold_0"
+            )
+    assert not (tmp_path / "fold_0").exists()
+    names = ("devices", "num_nodes", "strategy", "sync_batchnorm", "precision")
+    assert [tuple(options[name] for name in names) for options in asked] == [
+        (2, 1, "ddp_spawn", False, "32-true"),
+        (1, 2, "ddp", True, "32-true"),
+        (1, 1, "auto", False, "bf16-mixed"),
+    ]
+    assert [options["accumulate_grad_batches"] for options in asked] == [1, 1, 4]
+    # Batches and pages are dealt by our loaders: Lightning must not deal them again.
+    assert not any(options["use_distributed_sampler"] for options in asked)
+
+
+def test_half_precision_trains_validates_and_resumes(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = changed(recipe, precision="bf16-mixed", learning_rate=0.01)
+    whole = train_detector(recipe, training_pages, validation_pages, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(MachineLostError):
+        interrupt_in(patch, epoch=1)
+        train_detector(recipe, training_pages, validation_pages, tmp_path / "broken")
+    resumed = train_detector(recipe, training_pages, validation_pages, tmp_path / "broken")
+    assert resumed.history == whole.history
+    full = train_detector(
+        changed(recipe, precision="32-true"), training_pages, validation_pages, tmp_path / "full"
+    )
+    assert full.history[0]["loss"] == pytest.approx(whole.history[0]["loss"], rel=0.02)
+    assert full.history[0]["loss"] != whole.history[0]["loss"]

@@ -1,64 +1,109 @@
-"""Trained detectors on disk, and the folder that a training works in."""
+"""Trained detectors where they are kept, and the folder that a training works in."""
 
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset
 
+from receipt_ocr.storage import open_folder, storage_options
+
 if TYPE_CHECKING:
     from receipt_ocr.detector.checkpoint import Checkpoint
+    from receipt_ocr.detector.work_folder import WorkFolder
 
 __all__ = ["CheckpointDataset", "WorkFolderDataset"]
 
 
 class CheckpointDataset(AbstractDataset["Checkpoint", "Checkpoint"]):
-    """One trained detector: weights, recipe and history, without the optimiser's state."""
+    """One trained detector: weights, recipe and history, without the optimiser's state.
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    Saving is all or nothing, at a remote address too: whoever is killed meanwhile leaves the
+    earlier file.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Point at a file.
 
         Args:
-            filepath: The file.
+            filepath: A path, or any address that fsspec knows.
+            credentials: For the file system of a remote address.
+            fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
         """
-        self._filepath = Path(filepath)
+        self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
         self.metadata = metadata
 
     def load(self) -> "Checkpoint":
         """Read the detector; see :func:`receipt_ocr.detector.checkpoint.read_checkpoint`."""
-        from receipt_ocr.detector.checkpoint import read_checkpoint
+        from receipt_ocr.detector.checkpoint import load_checkpoint, read_checkpoint
 
-        return read_checkpoint(self._filepath)
+        file = self._filepath
+        if isinstance(file, Path):
+            return read_checkpoint(file)
+        try:
+            content = file.parent.read(file.name)
+        except FileNotFoundError as error:
+            message = f"no checkpoint {file}; train the fold first"
+            raise FileNotFoundError(message) from error
+        return load_checkpoint(BytesIO(content), str(file))
 
     def save(self, data: "Checkpoint") -> None:
         """Write the detector, all or nothing."""
         from receipt_ocr.detector.checkpoint import write_checkpoint
 
-        write_checkpoint(data, self._filepath)
+        file = self._filepath
+        if isinstance(file, Path):
+            write_checkpoint(data, file)
+            return
+        with TemporaryDirectory() as folder:
+            written = Path(folder) / file.name
+            write_checkpoint(data, written)
+            file.parent.upload({file.name: written})
 
     def _exists(self) -> bool:
-        return self._filepath.is_file()
+        file = self._filepath
+        return file.is_file() if isinstance(file, Path) else file.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
 
 
-class WorkFolderDataset(AbstractDataset[None, Path]):
+class WorkFolderDataset(AbstractDataset[None, "WorkFolder"]):
     """A folder that a node fills by itself, such as a training with its checkpoints."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Point at a folder.
 
         Args:
-            filepath: The folder; it need not exist.
+            filepath: The folder, a path or any address that fsspec knows; it need not exist.
+            credentials: For the file system of a remote address.
+            fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
         """
-        self._folder = Path(filepath)
+        self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
         self.metadata = metadata
 
-    def load(self) -> Path:
-        """The folder's path."""
-        return self._folder
+    def load(self) -> "WorkFolder":
+        """The folder; at a remote address nothing is fetched before the node asks for it."""
+        from receipt_ocr.detector.work_folder import WorkFolder
+
+        return WorkFolder(self._filepath)
 
     def save(self, data: None) -> None:
         """Refuse: the folder is an input only.
@@ -69,7 +114,8 @@ class WorkFolderDataset(AbstractDataset[None, Path]):
         raise NotImplementedError("a work folder is written by the node that uses it")
 
     def _exists(self) -> bool:
-        return self._folder.is_dir()
+        folder = self._filepath
+        return folder.is_dir() if isinstance(folder, Path) else folder.exists()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
+        return {"filepath": str(self._filepath)}

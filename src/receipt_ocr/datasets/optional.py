@@ -16,6 +16,7 @@ class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
 
     def load(self) -> Any:
         """The content, or None."""
+        self._invalidate_cache()  # a remote listing may be older than the file
         return super().load() if self.exists() else None
 
 
@@ -26,4 +27,5 @@ class OptionalCSVDataset(CSVDataset):  # type: ignore[misc]
 
     def load(self) -> pd.DataFrame | None:
         """The table, or None."""
+        self._invalidate_cache()  # a remote listing may be older than the file
         return super().load() if self.exists() else None

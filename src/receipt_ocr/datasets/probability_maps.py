@@ -1,15 +1,18 @@
-"""Probability maps on disk: one lossless 8-bit PNG a page, and an index with their frames."""
+"""Stored probability maps: one lossless 8-bit PNG a page, and an index with their frames."""
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from kedro.io import AbstractDataset
 
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
+from receipt_ocr.storage import BATCH, RemoteFolder, open_folder, storage_options
 
 __all__ = ["ProbabilityMapsDataset", "StoredMaps"]
 
@@ -22,7 +25,7 @@ class StoredMaps(LazyMaps):
     That lets a stage take the maps of every fold as inputs and use only those it is told to.
     """
 
-    def __init__(self, folder: Path, made_by: str = "") -> None:
+    def __init__(self, folder: Path | RemoteFolder, made_by: str = "") -> None:
         """Point at a folder.
 
         Args:
@@ -37,6 +40,8 @@ class StoredMaps(LazyMaps):
     @property
     def exists(self) -> bool:
         """Whether the maps were written, completely."""
+        if isinstance(self.folder, RemoteFolder):
+            return self.folder.exists(INDEX)
         return (self.folder / INDEX).is_file()
 
     @property
@@ -63,7 +68,7 @@ class StoredMaps(LazyMaps):
             if not self.exists:
                 hint = f"; make them with: {self.made_by}" if self.made_by else ""
                 raise FileNotFoundError(f"no probability maps in {self.folder}{hint}")
-            self._content = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
+            self._content = json.loads(_read(self.folder, INDEX))
         content: dict[str, Any] = self._content or {}
         return content
 
@@ -80,6 +85,11 @@ class StoredMaps(LazyMaps):
 class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps]):
     """A folder of probability maps; saved page by page, so that memory does not grow.
 
+    The maps of one save appear all at once or not at all, whatever ends the save. A local folder
+    is written beside the earlier one and renamed. A remote one cannot be: each save writes into
+    a sub-folder of its own, and the index, put last, names the files that count; what a save
+    that broke off has left there is removed by the next one.
+
     Example of a catalog entry::
 
         test_maps:
@@ -90,74 +100,128 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
     may_be_missing = True  # the maps of folds that do not vote need not be there
 
     def __init__(
-        self, *, filepath: str, made_by: str = "", metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str,
+        made_by: str = "",
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Point at a folder.
 
         Args:
-            filepath: The folder.
+            filepath: The folder, a path or any address that fsspec knows.
             made_by: Command that makes the maps, named where they are missing.
+            credentials: For the file system of a remote address.
+            fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
         """
-        self._folder = Path(filepath)
+        self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
         self._made_by = made_by
         self.metadata = metadata
 
     def load(self) -> StoredMaps:
         """The maps, read one by one when asked for."""
-        return StoredMaps(self._folder, self._made_by)
+        return StoredMaps(self._filepath, self._made_by)
 
     def save(self, data: Mapping[str, LoadMap]) -> None:
         """Compute and write every map; the folder changes only when all are written."""
-        from PIL import Image
-        from tqdm import tqdm
-
-        partial_folder, retired = self._sibling("partial"), self._sibling("retired")
-        for leftover in (partial_folder, retired):
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial_folder.mkdir(parents=True)
-        index: dict[str, dict[str, Any]] = {}
-        for number, (page, compute) in enumerate(
-            tqdm(data.items(), desc=self._folder.name, unit="page", disable=None)
-        ):
-            page_map = compute()
-            file = f"{number:05d}.png"
-            Image.fromarray(page_map.probability).save(partial_folder / file)
-            index[page] = {
-                "file": file,
-                "width": page_map.width,
-                "height": page_map.height,
-                "map_to_page": page_map.map_to_page.tolist(),
-            }
-        content = {"source": getattr(data, "source", ""), "pages": index}
-        (partial_folder / INDEX).write_text(
-            json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8"
-        )
-        if self._folder.exists():
-            self._folder.rename(retired)
-        partial_folder.rename(self._folder)
-        shutil.rmtree(retired, ignore_errors=True)
-
-    def _sibling(self, purpose: str) -> Path:
-        return self._folder.with_name(f".{self._folder.name}.{purpose}")
+        if isinstance(self._filepath, RemoteFolder):
+            _save_remotely(self._filepath, data)
+        else:
+            _save_locally(self._filepath, data)
 
     def _exists(self) -> bool:
-        return StoredMaps(self._folder).exists
+        return StoredMaps(self._filepath).exists
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
+        return {"filepath": str(self._filepath)}
 
 
-def _read_map(folder: Path, page: str, entry: Mapping[str, Any]) -> ProbabilityMap:
+def _save_locally(folder: Path, data: Mapping[str, LoadMap]) -> None:
+    from PIL import Image
+
+    partial_folder, retired = (
+        folder.with_name(f".{folder.name}.{purpose}") for purpose in ("partial", "retired")
+    )
+    for leftover in (partial_folder, retired):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial_folder.mkdir(parents=True)
+    index: dict[str, dict[str, Any]] = {}
+    for file, page, page_map in _compute(data, folder.name):
+        Image.fromarray(page_map.probability).save(partial_folder / file)
+        index[page] = _describe_map(file, page_map)
+    (partial_folder / INDEX).write_bytes(_encode_index(data, index))
+    if folder.exists():
+        folder.rename(retired)
+    partial_folder.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _save_remotely(folder: RemoteFolder, data: Mapping[str, LoadMap]) -> None:
+    generation = uuid4().hex[:12]
+    index: dict[str, dict[str, Any]] = {}
+    batch: dict[str, bytes] = {}
+    for name, page, page_map in _compute(data, folder.name):
+        file = f"{generation}/{name}"
+        batch[file] = _encode_map(page_map)
+        index[page] = _describe_map(file, page_map)
+        if len(batch) == BATCH:
+            folder.write(batch)
+            batch = {}
+    folder.write(batch)
+    folder.write({INDEX: _encode_index(data, index)})
+    valid = {INDEX, *(entry["file"] for entry in index.values())}
+    folder.delete(name for name in folder.stamps() if name not in valid)
+
+
+def _compute(data: Mapping[str, LoadMap], title: str) -> Iterator[tuple[str, str, ProbabilityMap]]:
+    """File name, page and map, one after the other."""
+    from tqdm import tqdm
+
+    pages = tqdm(data.items(), desc=title, unit="page", disable=None)
+    for number, (page, compute) in enumerate(pages):
+        yield f"{number:05d}.png", page, compute()
+
+
+def _describe_map(file: str, page_map: ProbabilityMap) -> dict[str, Any]:
+    return {
+        "file": file,
+        "width": page_map.width,
+        "height": page_map.height,
+        "map_to_page": page_map.map_to_page.tolist(),
+    }
+
+
+def _encode_index(data: Mapping[str, LoadMap], index: Mapping[str, Any]) -> bytes:
+    content = {"source": getattr(data, "source", ""), "pages": index}
+    return json.dumps(content, ensure_ascii=False, indent=1).encode()
+
+
+def _encode_map(page_map: ProbabilityMap) -> bytes:
+    from PIL import Image
+
+    content = BytesIO()
+    Image.fromarray(page_map.probability).save(content, format="png")
+    return content.getvalue()
+
+
+def _read(folder: Path | RemoteFolder, file: str) -> bytes:
+    return folder.read(file) if isinstance(folder, RemoteFolder) else (folder / file).read_bytes()
+
+
+def _read_map(folder: Path | RemoteFolder, page: str, entry: Mapping[str, Any]) -> ProbabilityMap:
     import numpy as np
     from PIL import Image
 
-    file = folder / entry["file"]
     try:
-        with Image.open(file) as image:
+        with Image.open(BytesIO(_read(folder, entry["file"]))) as image:
             probability = np.asarray(image, dtype=np.uint8)
     except OSError as error:
-        raise ValueError(f"the map of page {page!r} cannot be read from {file}: {error}") from error
+        raise ValueError(
+            f"the map of page {page!r} cannot be read from {folder}/{entry['file']}: {error}"
+        ) from error
     return ProbabilityMap(
         probability, np.array(entry["map_to_page"]), entry["width"], entry["height"]
     )

@@ -4,11 +4,14 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from receipt_ocr.mirror import Mirror
 from receipt_ocr.receipts.settings import SUBSETS
+from receipt_ocr.storage import BATCH, RemoteFolder, open_folder, storage_options
 
 if TYPE_CHECKING:
     from receipt_ocr.receipts.synthesis import SyntheticPage
@@ -16,10 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["ReceiptFolderDataset"]
 
 _MARKER = "SYNTHETIC.txt"
+_LAST = f"jsons/{SUBSETS['train']}.json"
 
 
 class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
-    """A folder in the competition's layout; loads as its path, saves synthetic pages."""
+    """A folder in the competition's layout; loads as its path, saves synthetic pages.
+
+    A folder at a remote address loads as a copy on this machine, in a folder of the user's cache
+    (see :func:`receipt_ocr.mirror.cache_folder`); only what is missing there or has changed is
+    downloaded.
+    """
 
     when_missing = (
         "Put the receipts there, or name another folder: in the environment variable "
@@ -28,38 +37,65 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
     )
     """What to do if the folder or a part of it is not there."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """A raw folder.
 
         Args:
-            filepath: The folder.
+            filepath: The folder, a path or any address that fsspec knows.
+            credentials: For the file system of a remote address.
+            fs_args: Further arguments of that file system's constructor.
             metadata: Not used here; other tools read it.
         """
-        self._filepath = Path(filepath)
+        self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
         self.metadata = metadata
 
     def load(self) -> Path:
-        """The folder, after a look at its layout.
+        """The folder, or its copy on this machine, after a look at its layout.
 
         Raises:
             DatasetError: If the folder or a part of it that must be there is missing.
         """
         from receipt_ocr.receipts.raw_layout import find_subsets
 
+        folder = self._filepath
         try:
-            find_subsets(self._filepath)
+            if isinstance(folder, RemoteFolder):
+                mirror = Mirror(folder)
+                mirror.fetch()
+                folder = mirror.path
+            find_subsets(folder)
         except FileNotFoundError as error:
-            raise DatasetError(f"{error}\n{self.when_missing}") from error
-        return self._filepath
+            copied = "" if folder is self._filepath else f"{folder} is a copy of {self._filepath}\n"
+            raise DatasetError(f"{error}\n{copied}{self.when_missing}") from error
+        return folder
 
     def save(self, data: "Iterable[SyntheticPage]") -> None:
         """Write synthetic pages; the folder appears whole or not at all.
+
+        All pages are drawn before the earlier folder is touched. At a remote address, where no
+        folder can be renamed, the training pages' annotations are removed first and written last:
+        without them the folder is not accepted, and the next synthesis replaces it.
 
         Raises:
             DatasetError: If the folder holds anything but synthetic receipts.
         """
         self._refuse_to_overwrite()
-        partial, retired = self._sibling("partial"), self._sibling("retired")
+        if isinstance(self._filepath, RemoteFolder):
+            with TemporaryDirectory() as folder:
+                _write_pages(Path(folder), data)
+                _replace_remotely(self._filepath, Path(folder))
+            return
+        partial, retired = (
+            self._filepath.with_name(f".{self._filepath.name}.{purpose}")
+            for purpose in ("partial", "retired")
+        )
         for leftover in (partial, retired):
             shutil.rmtree(leftover, ignore_errors=True)
         _write_pages(partial, data)
@@ -70,21 +106,38 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
 
     def _refuse_to_overwrite(self) -> None:
         folder = self._filepath
-        is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-        if not is_free and not (folder / _MARKER).is_file():
+        if isinstance(folder, RemoteFolder):
+            is_free, is_synthetic = not folder.exists(), folder.exists(_MARKER)
+        else:
+            is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+            is_synthetic = (folder / _MARKER).is_file()
+        if not is_free and not is_synthetic:
             raise DatasetError(
                 f"{folder} holds something that is not synthetic (no {_MARKER} in it); synthetic "
                 "receipts would replace it. Name another folder with --params raw_folder=..."
             )
 
-    def _sibling(self, purpose: str) -> Path:
-        return self._filepath.with_name(f".{self._filepath.name}.{purpose}")
-
     def _exists(self) -> bool:
-        return self._filepath.is_dir() and any(self._filepath.iterdir())
+        folder = self._filepath
+        if isinstance(folder, RemoteFolder):
+            return folder.exists()
+        return folder.is_dir() and any(folder.iterdir())
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath.as_posix()}
+        folder = self._filepath
+        return {"filepath": folder.as_posix() if isinstance(folder, Path) else str(folder)}
+
+
+def _replace_remotely(folder: RemoteFolder, drawn: Path) -> None:
+    files = {f.relative_to(drawn).as_posix(): f for f in drawn.rglob("*") if f.is_file()}
+    folder.write({_MARKER: files.pop(_MARKER).read_bytes()})  # what follows may be replaced
+    folder.delete([_LAST])
+    last = {_LAST: files.pop(_LAST).read_bytes()}
+    names = list(files)
+    for start in range(0, len(names), BATCH):
+        folder.write({name: files[name].read_bytes() for name in names[start : start + BATCH]})
+    folder.delete(sorted(folder.stamps().keys() - {_MARKER, *files}))
+    folder.write(last)
 
 
 def _write_pages(folder: Path, pages: "Iterable[SyntheticPage]") -> None:

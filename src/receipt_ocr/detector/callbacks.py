@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 from receipt_ocr.detector.history import best_epochs, checkpoint_name, format_duration
 from receipt_ocr.detector.module import DetectorModule
 from receipt_ocr.detector.training_folder import LAST_FILE
+from receipt_ocr.detector.work_folder import WorkFolder
 
 __all__ = ["EpochBar", "EpochFiles"]
 
@@ -21,11 +22,11 @@ PREDICTION_KEYS = ("hyper_parameters", "state_dict", "epoch", "history")
 class EpochFiles(Checkpoint):
     """Keeps the checkpoints of the best epochs and the state to resume from."""
 
-    def __init__(self, folder: Path, kept: int) -> None:
+    def __init__(self, folder: WorkFolder, kept: int) -> None:
         """Point at a folder.
 
         Args:
-            folder: For the files.
+            folder: For the files, which are published as they are written.
             kept: Number of best epochs whose file stays.
         """
         super().__init__()
@@ -42,25 +43,24 @@ class EpochFiles(Checkpoint):
         """
         history = cast(DetectorModule, pl_module).history
         names = {checkpoint_name(row) for row in best_epochs(history, self.kept)}
-        partial = self.folder / f"{LAST_FILE}.partial"
-        trainer.save_checkpoint(partial, weights_only=False)  # every process takes part, the first one writes
+        folder = self.folder.path
+        partial = folder / f"{LAST_FILE}.partial"
+        trainer.save_checkpoint(
+            partial, weights_only=False
+        )  # every process takes part, the first one writes
         if trainer.is_global_zero:
             newest = checkpoint_name(history[-1])
+            written = [newest, LAST_FILE] if newest in names else [LAST_FILE]
             if newest in names:
-                self._extract(partial, newest)
+                _extract(partial, folder / newest)
             # Renamed into place: an interruption while writing leaves the earlier file.
-            partial.replace(self.folder / LAST_FILE)
-            for file in self.folder.glob("epoch=*.ckpt"):
-                if file.name not in names:
-                    file.unlink()
+            partial.replace(folder / LAST_FILE)
+            self.folder.publish(written)
+            outdated = [f for f in folder.glob("epoch=*.ckpt") if f.name not in names]
+            self.folder.discard(file.name for file in outdated)
+            for file in outdated:
+                file.unlink()
         trainer.strategy.barrier("epoch files")
-
-    def _extract(self, state: Path, name: str) -> None:
-        # Out of the written state: with a moving average it holds the weights to predict with.
-        content = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
-        partial = self.folder / f"{name}.partial"
-        torch.save({key: content[key] for key in PREDICTION_KEYS}, partial)
-        partial.replace(self.folder / name)
 
 
 class EpochBar(TQDMProgressBar):
@@ -89,3 +89,11 @@ class EpochBar(TQDMProgressBar):
             steps = cast(DetectorModule, pl_module).steps_per_epoch * trainer.max_epochs
             shown["to go"] = format_duration((now - start) / (step - first) * (steps - step))
         return shown
+
+
+def _extract(state: Path, file: Path) -> None:
+    """Write what predicting needs of a state: with a moving average, its weights."""
+    content = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+    partial = file.with_name(f"{file.name}.partial")
+    torch.save({key: content[key] for key in PREDICTION_KEYS}, partial)
+    partial.replace(file)

@@ -5,7 +5,7 @@ import pickle
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import is_zipfile
 
 import torch
@@ -15,7 +15,13 @@ from receipt_ocr.detector.history import EpochRow
 from receipt_ocr.detector.network import DBNet, build_network
 from receipt_ocr.detector.settings import Recipe
 
-__all__ = ["Checkpoint", "build_from_checkpoint", "read_checkpoint", "write_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "build_from_checkpoint",
+    "load_checkpoint",
+    "read_checkpoint",
+    "write_checkpoint",
+]
 
 PREFIX = "network."
 
@@ -34,14 +40,14 @@ class Checkpoint:
     """What is needed to run a detector again.
 
     Attributes:
-        source: File it was read from.
+        source: File it was read from, or its address as text where that is no local one.
         recipe: That the detector was trained with.
         state: Names and weights of the network.
         epoch: Whose end it was written at, from 0.
         history: One row an epoch up to then.
     """
 
-    source: Path
+    source: Path | str
     recipe: Recipe
     state: dict[str, torch.Tensor]
     epoch: int
@@ -73,19 +79,34 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no checkpoint {file}; train the fold first")
+    with file.open("rb") as content:
+        return load_checkpoint(content, file)
+
+
+def load_checkpoint(content: BinaryIO, file: Path | str) -> Checkpoint:
+    """Read what lies at an address that is not local, as :func:`read_checkpoint` does.
+
+    Args:
+        content: What the file holds; it must be possible to seek in it.
+        file: What the file is called in messages, and the checkpoint's ``source``.
+
+    Raises:
+        ValueError: If it is not a checkpoint of this project.
+    """
     try:
-        if not is_zipfile(file):  # else torch tries an old format, and fails in any way
+        if not is_zipfile(content):  # else torch tries an old format, and fails in any way
             raise TypeError("not an archive of torch")
-        content: Any = torch.load(file, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict):
-            raise TypeError(f"it holds a {type(content).__name__}")
-        recipe = Recipe.model_validate(content["hyper_parameters"]["recipe"])
+        content.seek(0)
+        stored: Any = torch.load(content, map_location="cpu", weights_only=True)
+        if not isinstance(stored, dict):
+            raise TypeError(f"it holds a {type(stored).__name__}")
+        recipe = Recipe.model_validate(stored["hyper_parameters"]["recipe"])
         state = {
             name.removeprefix(PREFIX): value
-            for name, value in content["state_dict"].items()
+            for name, value in stored["state_dict"].items()
             if name.startswith(PREFIX)
         }
-        return Checkpoint(file, recipe, state, int(content["epoch"]), content["history"])
+        return Checkpoint(file, recipe, state, int(stored["epoch"]), stored["history"])
     except ValidationError as error:
         raise ValueError(f"{file} was trained with settings of another version: {error}") from error
     except NOT_A_CHECKPOINT as error:
@@ -122,11 +143,7 @@ def build_from_checkpoint(checkpoint: Checkpoint, expected: Recipe | None = None
             ``expected``, describes.
     """
     own = checkpoint.recipe.network
-    if expected is not None and (own.encoder, own.inner_channels, own.output_channels) != (
-        expected.network.encoder,
-        expected.network.inner_channels,
-        expected.network.output_channels,
-    ):
+    if expected is not None and _describe(checkpoint.recipe) != _describe(expected):
         raise ValueError(
             f"{checkpoint.source} holds another architecture: {_describe(checkpoint.recipe)}, "
             f"while the experiment asks for {_describe(expected)}; retrain the fold or select "
@@ -145,5 +162,7 @@ def build_from_checkpoint(checkpoint: Checkpoint, expected: Recipe | None = None
 
 
 def _describe(recipe: Recipe) -> str:
+    """All that decides which weights a network has."""
     network = recipe.network
-    return f"{network.encoder} {network.inner_channels}/{network.output_channels}"
+    decoder = "" if network.decoder == "dbnet" else f" {network.decoder}"
+    return f"{network.encoder} {network.inner_channels}/{network.output_channels}{decoder}"

@@ -1,6 +1,7 @@
 """DBNet (Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", 2020).
 
-encoder (any timm backbone) -> decoder (top-down U-Net) -> head (probability and threshold map)
+encoder (any timm backbone) -> decoder (top-down U-Net, or the one of DBNet++) -> head
+(probability and threshold map)
 """
 
 from collections.abc import Sequence
@@ -9,14 +10,12 @@ from typing import Any, NamedTuple
 import timm
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from receipt_ocr.detector.decoder import Decoder
+from receipt_ocr.detector.encoder import build_encoder
 from receipt_ocr.detector.settings import NetworkSettings
-from receipt_ocr.detector.weights import read_encoder_weights
 
 __all__ = ["DBNet", "DBNetOutput", "Decoder", "Head", "build_encoder", "build_network"]
-
-STRIDES = (4, 8, 16, 32)
 
 
 class DBNetOutput(NamedTuple):
@@ -83,33 +82,6 @@ class DBNet(nn.Module):
         return features
 
 
-class Decoder(nn.Module):
-    """Top-down U-Net: coarse features are enlarged and added, then all are joined at stride 4."""
-
-    def __init__(self, in_channels: Sequence[int], inner: int, output: int) -> None:
-        """Decoder over four levels.
-
-        Args:
-            in_channels: Channels of the features at strides 4, 8, 16, 32.
-            inner: Channels of the summed levels.
-            output: Channels of each level before joining; the result has four times as many.
-        """
-        super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(c, inner, 1, bias=False) for c in in_channels)
-        self.smooth = nn.ModuleList(
-            nn.Conv2d(inner, output, 3, padding=1, bias=False) for _ in in_channels
-        )
-        self.out_channels = output * len(in_channels)
-
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """(B, 4 * output, H / 4, W / 4) from the four levels, finest first."""
-        levels = [lateral(f) for lateral, f in zip(self.lateral, features, strict=True)]
-        for fine in range(len(levels) - 2, -1, -1):
-            levels[fine] = levels[fine] + _resize(levels[fine + 1], levels[fine])
-        smoothed = [smooth(level) for smooth, level in zip(self.smooth, levels, strict=True)]
-        return torch.cat([_resize(level, smoothed[0]) for level in smoothed], dim=1)
-
-
 class Head(nn.Module):
     """Probability and threshold branches and the approximate binarisation (equation 2)."""
 
@@ -133,42 +105,14 @@ class Head(nn.Module):
         return logits, threshold, binary
 
 
-def build_encoder(settings: NetworkSettings, *, load_weights: bool = True) -> nn.Module:
-    """A timm backbone that gives features at strides 4, 8, 16 and 32.
-
-    Args:
-        settings: Name and weights of the encoder.
-        load_weights: False skips the ImageNet weights (a checkpoint follows).
-
-    Raises:
-        ValueError: If timm does not know the name, it lacks one of the strides, or its weights
-            cannot be had or do not fit.
-        FileNotFoundError: If the weights file is missing.
-    """
-    name = settings.encoder
-    levels = _find_levels(name)
-    if not (load_weights and settings.pretrained):
-        return _create_encoder(name, levels)
-    weights = settings.encoder_weights
-    try:
-        if weights is None:
-            return _create_encoder(name, levels, pretrained=True)
-        return _create_with_weights(name, levels, read_encoder_weights(weights))
-    except (RuntimeError, KeyError, OSError) as error:
-        if isinstance(error, FileNotFoundError) and weights is not None:
-            raise
-        first = str(error).partition("\n")[0]
-        raise ValueError(
-            f"encoder {name!r} gets no weights from {weights or 'the model hub'}: {first}; name a "
-            "file in network.encoder_weights, or set network.pretrained to false"
-        ) from error
-
-
 def build_network(settings: NetworkSettings, *, load_weights: bool = True) -> DBNet:
     """The detector's network; see :func:`build_encoder` for arguments and errors."""
     encoder: Any = build_encoder(settings, load_weights=load_weights)
     decoder = Decoder(
-        encoder.feature_info.channels(), settings.inner_channels, settings.output_channels
+        encoder.feature_info.channels(),
+        settings.inner_channels,
+        settings.output_channels,
+        adaptive=settings.decoder == "dbnet++",
     )
     head = Head(decoder.out_channels, settings.binarization_slope)
     for part in (decoder, head):
@@ -178,47 +122,6 @@ def build_network(settings: NetworkSettings, *, load_weights: bool = True) -> DB
     if config is None:  # never trained on anything: any normalisation will do
         return DBNet(encoder, decoder, head)
     return DBNet(encoder, decoder, head, config.mean, config.std)
-
-
-def _find_levels(name: str) -> list[int]:
-    """Which of an encoder's feature levels have the strides 4, 8, 16 and 32."""
-    if not timm.is_model(name):
-        close = ", ".join(timm.list_models(f"*{name.partition('_')[0]}*")[:8])
-        raise ValueError(f"timm has no model {name!r}; similar names: {close or 'none'}")
-    try:
-        encoder: Any = timm.create_model(name, features_only=True)
-    except (RuntimeError, AttributeError) as error:
-        raise ValueError(f"encoder {name!r} gives no feature maps: {error}") from error
-    strides = encoder.feature_info.reduction()
-    if missing := [stride for stride in STRIDES if stride not in strides]:
-        raise ValueError(f"encoder {name!r} has no features at stride {missing[0]}, only {strides}")
-    layout = getattr(getattr(encoder, "output_fmt", None), "value", "NCHW")
-    if layout != "NCHW":
-        raise ValueError(f"encoder {name!r} gives {layout} features, the decoder needs NCHW")
-    return [strides.index(stride) for stride in STRIDES]
-
-
-def _create_encoder(name: str, levels: list[int], **options: Any) -> nn.Module:
-    return timm.create_model(name, features_only=True, out_indices=levels, **options)
-
-
-def _create_with_weights(name: str, levels: list[int], weights: dict[str, Tensor]) -> nn.Module:
-    # timm passes over layers that the file lacks, without a word. A layer that is the same
-    # with and without the file, from one state of the random numbers, was not in it.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        before = _create_encoder(name, levels).state_dict()
-        torch.manual_seed(0)
-        source = {"state_dict": dict(weights)}  # a copy: timm takes entries out
-        encoder = _create_encoder(name, levels, pretrained=True, pretrained_cfg_overlay=source)
-    random = [
-        layer
-        for layer, value in encoder.state_dict().items()
-        if value.ndim > 1 and torch.equal(value, before[layer])
-    ]
-    if random:
-        raise RuntimeError(f"the file lacks {len(random)} of its layers, the first is {random[0]}")
-    return encoder
 
 
 def _branch(in_channels: int) -> nn.Sequential:
@@ -232,10 +135,6 @@ def _branch(in_channels: int) -> nn.Sequential:
         nn.ReLU(inplace=True),
         nn.ConvTranspose2d(inner, 1, 2, stride=2),
     )
-
-
-def _resize(features: Tensor, like: Tensor) -> Tensor:
-    return functional.interpolate(features, size=like.shape[-2:], mode="nearest")
 
 
 def _initialise(module: nn.Module) -> None:

@@ -27,6 +27,8 @@ from receipt_ocr.detector.training_folder import (
     read_result,
     write_result,
 )
+from receipt_ocr.detector.work_folder import WorkFolder
+from receipt_ocr.receipts.augmentation import check_pixels
 from receipt_ocr.receipts.samples import LabelledPage
 
 __all__ = ["TrainingResult", "train_detector"]
@@ -38,7 +40,7 @@ def train_detector(
     recipe: Recipe,
     training: Sequence[LabelledPage],
     validation: Sequence[LabelledPage],
-    folder: Path,
+    folder: Path | WorkFolder,
     logger: Logger | None = None,
 ) -> TrainingResult:
     """Train one detector, or go on where an earlier run of the same settings stopped.
@@ -49,6 +51,7 @@ def train_detector(
         validation: Pages to judge every epoch by; none of them may be a training page. Without
             any, all epochs of the recipe are trained, and the last one counts.
         folder: For checkpoints; holds the state to resume from, and decoded pages meanwhile.
+            Where it is kept at a remote address, every epoch is published there.
         logger: A Lightning logger that receives every epoch's figures.
 
     With ``training.resume`` false the folder's earlier training is deleted, once the new one is
@@ -56,13 +59,17 @@ def train_detector(
 
     Raises:
         ValueError: If pages are missing or stand on both sides, ``folder`` holds something else
-            than the training of these settings and pages, the machine lacks the accelerator, or
-            the loss stops being a number.
+            than the training of these settings and pages, the machine lacks the accelerator,
+            albumentations has no such transform, or the loss stops being a number.
         FileNotFoundError: If the training is finished but the best epoch's checkpoint is gone.
     """
     settings = recipe.training
     processes = settings.devices * settings.num_nodes
     _check_pages(training, validation, processes)
+    check_pixels(recipe.augmentation)
+    work = folder if isinstance(folder, WorkFolder) else WorkFolder(folder)
+    work.fetch()
+    folder = work.path
     identity = identify(recipe, training, validation)
     check_folder(folder, identity, resume=settings.resume)
     if settings.resume and (finished := read_result(folder)) is not None:
@@ -78,12 +85,12 @@ def train_detector(
     last = folder / LAST_FILE
     with warnings.catch_warnings():
         ignore_harmless_warnings()
-        trainer = _build_trainer(recipe, folder, logger, is_judged=bool(validation))
+        trainer = _build_trainer(recipe, work, logger, is_judged=bool(validation))
         # Only now: a training that cannot start must neither claim the folder nor empty it.
-        claim_folder(folder, identity, resume=settings.resume)
+        claim_folder(work, identity, resume=settings.resume)
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     result = _conclude(folder, settings)
-    write_result(folder, result)
+    write_result(work, result)
     return result
 
 
@@ -103,7 +110,7 @@ def _check_pages(
 
 
 def _build_trainer(
-    recipe: Recipe, folder: Path, logger: Logger | None, *, is_judged: bool
+    recipe: Recipe, folder: WorkFolder, logger: Logger | None, *, is_judged: bool
 ) -> lightning.Trainer:
     settings = recipe.training
     callbacks: list[lightning.Callback] = [EpochFiles(folder, settings.kept_checkpoints)]

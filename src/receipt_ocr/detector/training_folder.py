@@ -10,6 +10,7 @@ from typing import Any
 
 from receipt_ocr.detector.history import EpochRow
 from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.work_folder import WorkFolder
 from receipt_ocr.receipts.samples import LabelledPage
 
 __all__ = [
@@ -103,25 +104,31 @@ def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> Non
         )
 
 
-def claim_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
+def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) -> None:
     """Make the folder this training's own, so that states of two settings never mix."""
+    folder = work.path
     if not resume:
-        for file in [*_trained_files(folder), *folder.glob("*.ckpt.partial")]:
+        earlier = _trained_files(folder)
+        work.discard(file.name for file in earlier)
+        for file in [*earlier, *folder.glob("*.ckpt.partial")]:
             file.unlink()
         shutil.rmtree(folder / DECODED_PAGES, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / IDENTITY_FILE, identity)
+    work.publish([IDENTITY_FILE])
 
 
-def write_result(folder: Path, result: TrainingResult) -> None:
+def write_result(work: WorkFolder, result: TrainingResult) -> None:
     """Note the end of the training, and give back the room of its decoded pages.
 
     Raises:
         FileNotFoundError: If the best epoch's checkpoint is not there.
     """
     _existing(result.checkpoint)
-    _write_json(folder / RESULT_FILE, {**vars(result), "checkpoint": result.checkpoint.name})
-    shutil.rmtree(folder / DECODED_PAGES, ignore_errors=True)
+    content = {**vars(result), "checkpoint": result.checkpoint.name}
+    _write_json(work.path / RESULT_FILE, content)
+    work.publish([RESULT_FILE])
+    shutil.rmtree(work.path / DECODED_PAGES, ignore_errors=True)
 
 
 def read_result(folder: Path) -> TrainingResult | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from receipt_ocr.config import (
     Config,
@@ -21,6 +21,7 @@ __all__ = [
     "AugmentationSettings",
     "FrameSettings",
     "IngestionSettings",
+    "PixelTransform",
     "SizeStage",
     "SplittingSettings",
     "SynthesisSettings",
@@ -122,21 +123,59 @@ class TargetSettings(Config):
     """A word whose bounding box has a side under this many frame pixels is masked, not learnt."""
 
 
+class PixelTransform(Config):
+    """An albumentations transform of colours, by its class name and with its own arguments.
+
+    Further keys are the arguments, as YAML or JSON has them: ``{name: ImageCompression, p: 0.3,
+    quality_range: [60, 95]}``. `receipt_ocr.receipts.colours.check_pixels` checks them.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    name: str
+    p: Probability = 0.5
+    """Chance that a sample is changed."""
+
+    @property
+    def arguments(self) -> dict[str, JsonValue]:
+        """What is given beside name and p."""
+        return dict(self.__pydantic_extra__)
+
+
 class AugmentationSettings(Config):
-    """Random changes of a training page; 0 switches each off."""
+    """Random changes of a training page; 0 switches each off.
+
+    Geometry first: mirrored and turned by quarters, perspective, turned by degrees, resized, and
+    seen through a window. Then colours: brightness, contrast, blur, and `pixels` in their order.
+    """
 
     horizontal_flip: Probability = 0.5
+    vertical_flip: Probability = 0.0
+    quarter_turns: Probability = 0.0
+    """Chance of a turn by 90, 180 or 270 degrees, each as likely."""
     rotation: NonNegative = 0.0
     """Largest turn in degrees, either way."""
     scale_low: Positive = 1.0
     scale_high: Positive = 1.0
     """The page is resized by a factor drawn between these two."""
+    perspective: Annotated[float, Field(ge=0.0, le=0.15)] = 0.0
+    """Each corner of the page is shifted by up to this share of the page's width and height.
+
+    From 0.25 on, three corners could lie in a line and the page reach its horizon; up to 0.15 no
+    part of the page is more than four times as far away as another."""
+    cut_words: Literal["clip", "mask", "keep"] = "clip"
+    """What becomes of a word that the window cuts. clip: its visible part is the word; mask: it
+    is don't care; keep: it stays whole, reaching beyond the window."""
+    min_visible: Probability = 0.3
+    """Under clip and keep a word is don't care where less than this share of its area, in the
+    window's pixels, is visible."""
     brightness: Probability = 0.0
     contrast: Probability = 0.0
     blur: Probability = 0.0
     """Chance of a light Gaussian blur."""
-    min_visible: Probability = 0.3
-    """A word of which less than this share of the area is left in the crop is masked."""
+    pixels: tuple[PixelTransform, ...] = ()
+    """Further changes of colours by albumentations."""
 
     @model_validator(mode="after")
     def _scales_are_ordered(self) -> "AugmentationSettings":

@@ -10,8 +10,9 @@ from receipt_ocr.receipts.settings import IngestionSettings
 
 if TYPE_CHECKING:
     from receipt_ocr.detector.checkpoint import Checkpoint
+    from receipt_ocr.detector.work_folder import WorkFolder
 else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
-    Checkpoint = Any
+    Checkpoint = WorkFolder = Any
 
 __all__ = ["choose_epochs", "train_final"]
 
@@ -43,7 +44,7 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     pages: pd.DataFrame,
     words: pd.DataFrame,
     raw_receipts: Path,
-    final_work_folder: Path,
+    final_work_folder: WorkFolder,
 ) -> tuple[Checkpoint, pd.DataFrame]:
     """Train on all labelled pages; the last epoch's checkpoint and the history."""
     from receipt_ocr.detector.checkpoint import read_checkpoint

@@ -13,8 +13,9 @@ from receipt_ocr.receipts.settings import FOLD_COUNT
 if TYPE_CHECKING:
     from receipt_ocr.decoding.maps import LazyMaps
     from receipt_ocr.detector.checkpoint import Checkpoint
+    from receipt_ocr.detector.work_folder import WorkFolder
 else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
-    Checkpoint = LazyMaps = Any
+    Checkpoint = LazyMaps = WorkFolder = Any
 
 __all__ = [
     "fold_selector",
@@ -52,7 +53,7 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     pages: pd.DataFrame,
     words: pd.DataFrame,
     raw_receipts: Path,
-    work_folder: Path,
+    work_folder: WorkFolder,
 ) -> tuple[Checkpoint, pd.DataFrame]:
     """Train one fold; its best checkpoint and the history of its epochs."""
     from receipt_ocr.detector.checkpoint import read_checkpoint

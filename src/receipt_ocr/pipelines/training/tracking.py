@@ -1,15 +1,16 @@
 """Hands the library a Lightning logger that writes into the active MLflow run."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
+    from receipt_ocr.detector.work_folder import WorkFolder
+
 __all__ = ["fold_logger"]
 
 
-def fold_logger(work_folder: Path) -> "Logger | None":
+def fold_logger(work_folder: "WorkFolder") -> "Logger | None":
     """A logger whose figures are prefixed with the fold (``fold_0/hmean``).
 
     Args:

@@ -1,0 +1,5 @@
+"""Samples: a look at what the network is trained on."""
+
+from receipt_ocr.pipelines.samples.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

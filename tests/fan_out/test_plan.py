@@ -1,0 +1,92 @@
+"""What is refused before anything starts, in the project itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+from kedro.framework.startup import bootstrap_project
+
+from receipt_ocr.cli import cli
+from receipt_ocr.detector.training_folder import IDENTITY_FILE, RESULT_FILE
+from receipt_ocr.fan_out import traces
+from receipt_ocr.fan_out.plan import plan_folds
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path))
+    bootstrap_project(PROJECT)
+    return tmp_path / "sroie"
+
+
+def invoke(*arguments: str) -> Result:
+    project = SimpleNamespace(project_path=PROJECT)
+    return CliRunner().invoke(cli, ["train-folds", "--env=sroie", *arguments], obj=project)
+
+
+def test_every_fold_has_its_own_folder_and_log(workspace: Path) -> None:
+    planned = plan_folds(PROJECT, "sroie", {"resume": False}, ["lite0", "convnext_tiny"], [0, 3])
+    assert [fold.name for fold in planned] == [
+        "lite0 fold 0",
+        "lite0 fold 3",
+        "convnext_tiny fold 0",
+        "convnext_tiny fold 3",
+    ]
+    last = planned[-1]
+    assert last.folder == workspace / "06_models/convnext_tiny/fold_3"
+    assert last.log == workspace / "06_models/convnext_tiny/fold_3.log"
+    assert last.params == {"experiment": "convnext_tiny", "fold": 3, "resume": False}
+    assert plan_folds(PROJECT, "sroie", {}, [], [1])[0].experiment == "lite0"
+    chosen = {"experiment": "convnext_tiny"}
+    assert plan_folds(PROJECT, "sroie", chosen, [], [1])[0].experiment == "convnext_tiny"
+
+
+def test_logs_of_remote_results_are_kept_beside_the_project(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", "memory://bucket")
+    [fold] = plan_folds(PROJECT, "sroie", {}, ["lite0"], [2])
+    assert str(fold.folder) == "memory://bucket/sroie/06_models/lite0/fold_2"
+    assert fold.log == PROJECT / "logs/lite0/fold_2.log"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--experiments=unheard_of"], "unknown experiment 'unheard_of'; known are"),
+        (["--folds=7"], "folds go from 0 to 4"),
+        (["--params", "fold=1"], "use --folds"),
+        (["--experiments=lite0", "--params", "experiment=lite0"], "give one of them"),
+        (["--gpus-per-fold=1"], "goes with --devices or --ray"),
+        (["--devices=0", "--ray"], "Ray chooses them"),
+        (["--devices=0", "--gpus-per-fold=0.5"], "whole number"),
+        (["--params", "experiments.recipe.training.epochs=0"], "epochs"),
+    ],
+)
+def test_wrong_options_are_one_clear_error(arguments: list[str], message: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_help_says_what_many_machines_must_share() -> None:
+    output = " ".join(CliRunner().invoke(cli, ["train-folds", "--help"]).output.split())
+    assert "Example: kedro train-folds --env=sroie" in output
+    assert "same paths" in output
+
+
+def test_the_command_loads_neither_ray_nor_mlflow() -> None:
+    code = "import sys, receipt_ocr.cli; print([m for m in ('ray', 'mlflow') if m in sys.modules])"
+    command = [sys.executable, "-c", code]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_the_files_that_are_looked_for_are_those_that_a_training_writes() -> None:
+    assert (traces.IDENTITY_FILE, traces.RESULT_FILE) == (IDENTITY_FILE, RESULT_FILE)

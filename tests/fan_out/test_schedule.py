@@ -1,0 +1,158 @@
+"""In which order folds are tried, and what is noted of them."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.fan_out import schedule
+from receipt_ocr.fan_out.local import share_devices
+from receipt_ocr.fan_out.plan import Fold, parse_folds
+from receipt_ocr.fan_out.process import Ending, Order
+from receipt_ocr.fan_out.schedule import Outcome, Stopped, stop_on_signals, train_folds
+from receipt_ocr.fan_out.session import ResumeTraining
+from receipt_ocr.fan_out.summary import tabulate_outcomes
+
+
+class OneByOne:
+    """Trains a fold at a time, as a script says: what each try leaves, and its failure."""
+
+    has_queue = False
+
+    def __init__(self, script: dict[str, list[tuple[list[Path], str]]]) -> None:
+        self.script = script
+        self.launched: list[tuple[str, bool]] = []
+        self.waiting: list[str] = []
+
+    @property
+    def has_room(self) -> bool:
+        return not self.waiting
+
+    def launch(self, order: Order) -> str:
+        self.launched.append((order.name, order.resume))
+        self.waiting.append(order.name)
+        return ""
+
+    def collect(self) -> dict[str, Ending]:
+        name = self.waiting.pop()
+        files, message = self.script[name].pop(0)
+        for file in files:
+            file.parent.mkdir(exist_ok=True)
+            partial = file.with_suffix(".partial")
+            partial.write_text(json.dumps({"best_hmean": 0.75, "best_epoch": 3}))
+            partial.replace(file)
+        return {name: Ending(message, 60.0, "here")}
+
+    def stop(self) -> None:
+        raise AssertionError("nobody asked for it")
+
+
+def make_fold(folder: Path, number: int) -> Fold:
+    return Fold("a", number, {}, folder / f"fold_{number}", folder / f"fold_{number}.log")
+
+
+def make_order(outcome: Outcome, goes_on: bool) -> Order:
+    return Order(outcome.fold.name, "", None, {}, "train_fold", goes_on, "", "", "", {})
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "PAUSE", 0.0)
+
+
+def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: Path) -> None:
+    folds = [make_fold(tmp_path, number) for number in range(4)]
+    claim, end = (
+        [fold.folder / name for fold in folds] for name in ("settings.json", "finished.json")
+    )
+    for file in (claim[0], end[0], claim[1], end[1]):  # of earlier trainings
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"best_hmean": 0.5, "best_epoch": 1}))
+    crew = OneByOne(
+        {
+            "a fold 0": [([], "")],
+            "a fold 1": [([], "too early"), ([claim[1]], "killed"), ([end[1]], "")],
+            "a fold 2": [([claim[2], end[2]], "")],
+            "a fold 3": [([claim[3]], "one"), ([], "two"), ([], "three")],
+        }
+    )
+    said: list[str] = []
+    outcomes = [Outcome(fold) for fold in folds]
+    ended = [o.fold.number for o in train_folds(outcomes, crew, make_order, 2, said.append)]
+    assert ended == [0, 2, 1, 3]
+    assert crew.launched == [
+        ("a fold 0", False),
+        ("a fold 1", False),
+        ("a fold 2", False),
+        ("a fold 3", False),
+        ("a fold 1", False),  # the folder still holds what was there before
+        ("a fold 3", True),
+        ("a fold 1", True),
+        ("a fold 3", True),
+    ]
+    assert [o.status for o in outcomes] == ["finished before", "trained", "trained", "failed"]
+    assert [o.hmean for o in outcomes] == [0.5, 0.75, 0.75, None]
+    assert sum("FAILED" in line for line in said) == 5
+    lines = tabulate_outcomes(outcomes, tmp_path)
+    assert lines[1].split()[2:] == ["finished", "before", "1.0", "0.5000", "1", "fold_0.log"]
+    assert lines[2].split()[2:] == [
+        "trained",
+        "in",
+        "3",
+        "tries",
+        "3.0",
+        "0.7500",
+        "3",
+        "fold_1.log",
+    ]
+    assert lines[4].split()[2:] == ["failed", "after", "3", "tries", "3.0", "-", "-", "fold_3.log"]
+    assert lines[5] == "    three"
+
+
+def test_a_signal_stops_and_a_second_one_does_not_disturb() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped, match="SIGTERM") as caught, stop_on_signals():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+    assert caught.value.number == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("variant", [{}, {"training": {"resume": False, "epochs": 3}}])
+def test_a_retry_resumes_whatever_recipe_and_variant_say(variant: dict[str, object]) -> None:
+    recipe = Recipe().model_copy(
+        update={"training": Recipe().training.model_copy(update={"resume": False})}
+    )
+    experiments = Experiments(selected="a", recipe=recipe, variants={"a": variant, "b": {}})
+    assert not experiments.chosen.training.resume
+    changed = ResumeTraining().before_node_run(
+        {"params:experiments": experiments, "params:fold": 1}
+    )
+    assert list(changed) == ["params:experiments"]
+    own = changed["params:experiments"].chosen
+    wanted = experiments.chosen.training.model_copy(update={"resume": True})
+    assert own == experiments.chosen.model_copy(update={"training": wanted})
+
+
+def test_folds_are_named_in_many_ways() -> None:
+    assert parse_folds("all") == [0, 1, 2, 3, 4]
+    assert parse_folds("3") == [3]
+    assert parse_folds(" 2, 0-1,2") == [2, 0, 1]
+    for wrong in ("", "x", "1-", "5", "-1", "3-1"):
+        with pytest.raises(ValueError, match="folds"):
+            parse_folds(wrong)
+
+
+def test_devices_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert share_devices("0,1,2,3", 2) == [["0", "1"], ["2", "3"]]
+    for wrong, each in (("0,0", 1), ("0,1,2", 2), ("", 1), ("0", 0)):
+        with pytest.raises(ValueError, match="--devices"):
+            share_devices(wrong, each)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    with pytest.raises(ValueError, match="0 is not among CUDA_VISIBLE_DEVICES=2,3"):
+        share_devices("0,3", 1)

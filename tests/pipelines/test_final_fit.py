@@ -1,0 +1,101 @@
+"""The final fit: how long, on which pages, and never on those of the test."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from receipt_ocr.detector.settings import Experiments, FinalFitSettings, Recipe
+from receipt_ocr.pipelines.final_fit import create_pipeline
+from receipt_ocr.pipelines.final_fit.nodes import choose_epochs
+from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
+from receipt_ocr.receipts.settings import IngestionSettings
+
+EXPERIMENTS = Experiments(selected="small", recipe=Recipe(), variants={"small": {}})
+WORD = {"points": [[10, 10], [60, 10], [60, 30], [10, 30]]}
+
+
+def history(*hmeans: float) -> pd.DataFrame:
+    return pd.DataFrame({"epoch": np.arange(len(hmeans), dtype=float), "hmean": hmeans})
+
+
+def test_the_folds_that_were_trained_say_how_long() -> None:
+    folds = [history(0.1, 0.9, 0.5), None, history(0.1, 0.2, 0.3, 0.8), None, history(0.5, 0.4)]
+    chosen = choose_epochs(FinalFitSettings(), EXPERIMENTS, *folds)
+    assert chosen == {"epochs": 2, "peaks": {"fold_0": 1, "fold_2": 3, "fold_4": 0}}
+    given = choose_epochs(FinalFitSettings(epochs=7), EXPERIMENTS, *([None] * 5))
+    assert given == {"epochs": 7, "peaks": {}}
+    with pytest.raises(ValueError, match=r"no fold of small has been trained.*final_fit\.epochs"):
+        choose_epochs(FinalFitSettings(), EXPERIMENTS, *([None] * 5))
+
+
+def test_its_files_are_kept_apart_from_the_folds() -> None:
+    outputs = create_pipeline().all_outputs()
+    assert outputs == {"final_epochs", "final_checkpoint", "final_history", "final_test_maps"}
+    assert "params:final_fit" in create_pipeline().inputs()
+
+
+def test_training_and_holdout_pages_are_learnt_from_and_test_pages_never(tmp_path: Path) -> None:
+    subsets = ["train", "train", "holdout", "test"]
+    pages = pd.DataFrame(
+        {
+            "page": ["a", "b", "c", "d"],
+            "subset": subsets,
+            "path": ["a", "b", "c", "d"],
+            "width": 100,
+            "height": 200,
+            "has_truth": [True, False, True, True],
+        }
+    )
+    words = pd.DataFrame(
+        {
+            "page": ["a", "c", "d"],
+            "subset": ["train", "holdout", "test"],
+            "polygon": [[0, 0, 9, 0, 9, 5, 0, 5]] * 3,
+            "ignored": False,
+        }
+    )
+    both = gather_labelled(pages, words, tmp_path, with_holdout=True)
+    assert [page.name for page in both] == ["a", "c"]
+    only = gather_labelled(pages, words, tmp_path, with_holdout=False)
+    assert [page.name for page in only] == ["a"]
+
+
+def write_raw(folder: Path, **subsets: int) -> Path:
+    """A raw folder with so many pages of noise a subset, one word each."""
+    for subset, count in subsets.items():
+        images: dict[str, Any] = {}
+        for number in range(count):
+            file = folder / "images" / subset / f"{subset}_{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            seed = sum(f"{subset}{number}".encode())
+            noise = np.random.default_rng(seed).integers(0, 256, (90, 80, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(file)
+            images[file.name] = {"words": {"0001": WORD}}
+        file = folder / "jsons" / f"{subset}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"images": images}))
+    return folder
+
+
+def test_another_data_set_joins_with_names_and_a_weight_of_its_own(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path / "other", train=2, test=1)
+    pages = read_further(raw, "train", 0.5, IngestionSettings())
+    assert [page.name for page in pages] == ["other/train/train_0.png", "other/train/train_1.png"]
+    assert {page.weight for page in pages} == {0.5}
+    assert pages[0].path == raw / "images" / "train" / "train_0.png"
+    assert [word.tolist() for word in pages[0].polygons] == [WORD["points"]]
+    with pytest.raises(ValueError, match=r"other has no labelled page of subset 'holdout'"):
+        read_further(raw, "holdout", 1.0, IngestionSettings())
+    with pytest.raises(FileNotFoundError, match=r"final_fit\.further: no folder .*nowhere"):
+        read_further(tmp_path / "nowhere", "train", 1.0, IngestionSettings())
+
+
+def test_two_data_sets_of_one_name_are_refused() -> None:
+    twice = [{"folder": "a/sroie"}, {"folder": "b/sroie"}]
+    with pytest.raises(ValueError, match=r"last parts of .*a/sroie.*b/sroie.* must differ"):
+        FinalFitSettings(further=twice)  # type: ignore[arg-type]  # as YAML gives it
