@@ -19,7 +19,7 @@ demo: $(READY)  ## Synthetic receipts, five folds, ensemble, submission and repo
 	@$(KEDRO) summary --env=demo
 
 test: quality  ## All checks: lint, types, layers and tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 quality: $(READY)  ## Lint, types and layers only
 	$(BIN)/ruff check .

@@ -10,6 +10,21 @@ import pytest
 # albumentations asks the network for updates at import unless told not to.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+LONGEST_FIRST = (
+    "test_end_to_end.py",
+    "test_ray.py",
+    "test_processes.py",
+    "test_command.py",
+    "test_s3.py",
+    "test_experiments.py",
+)
+"""Files that would keep one process busy when the others are done, if they came last."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    items.sort(key=lambda item: item.path.name not in LONGEST_FIRST)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -18,6 +18,7 @@ from receipt_ocr.console import PlainCommand
 from receipt_ocr.experiments_command import experiments_command
 from receipt_ocr.fan_out.command import train_folds_command
 from receipt_ocr.hooks import require_environment
+from receipt_ocr.storage import open_folder
 
 if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
     import pandas as pd
@@ -132,16 +133,22 @@ def _wrap(text: str) -> list[str]:
 
 def _load_scores(entries: Mapping[str, Any], project: Path, env: str | None) -> "pd.DataFrame":
     entry = entries["scores"]
-    path = project / entry["filepath"]
-    if not path.exists():
+    dataset = _open_entry("scores", entry, project)
+    if not dataset.exists():
         run = f"kedro run{_env_option(env)}"
         raise click.ClickException(
             f"no scores at {entry['filepath']} yet; `{run} --pipeline=ensemble` makes "
             f"them from trained folds, `{run}` everything from the raw receipts"
         )
-    dataset = AbstractDataset.from_config("scores", {**entry, "filepath": str(path)})
     scores: pd.DataFrame = dataset.load()
     return scores
+
+
+def _open_entry(name: str, entry: Mapping[str, Any], project: Path) -> AbstractDataset[Any, Any]:
+    """A dataset by its catalog entry; a local path counts from the project's folder."""
+    folder = open_folder(entry["filepath"])
+    address = str(project / folder) if isinstance(folder, Path) else entry["filepath"]
+    return AbstractDataset.from_config(name, {**entry, "filepath": address})
 
 
 def _tabulate_scores(scores: "pd.DataFrame") -> list[str]:
@@ -165,7 +172,8 @@ def _list_results(entries: Mapping[str, Any], project: Path, env: str | None) ->
         path = str(entries[name]["filepath"])
         pipeline = "reporting" if name == "report" else "submission"
         command = f"kedro run{_env_option(env)} --pipeline={pipeline}"
-        hint = "" if (project / path).exists() else f"  (not there yet: {command})"
+        is_there = _open_entry(name, entries[name], project).exists()
+        hint = "" if is_there else f"  (not there yet: {command})"
         lines.append(f"{title + ':':<12}{path}{hint}")
     return lines
 

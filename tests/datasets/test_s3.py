@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from kedro.config import OmegaConfigLoader
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
@@ -27,6 +28,7 @@ from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
 from receipt_ocr.detector.checkpoint import Checkpoint
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.detector.work_folder import WorkFolder
+from receipt_ocr.hooks import MissingInputs
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -73,10 +75,10 @@ def make_map(seed: int) -> ProbabilityMap:
     return ProbabilityMap(values, np.eye(3), width=30, height=20)
 
 
-def run(*pipelines: str, **more: Any) -> None:
+def run(*stages: str, **more: Any) -> None:
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT, env="demo", runtime_params=more) as session:
-        session.run(pipeline_names=list(pipelines))
+        session.run(pipeline_names=list(stages))
 
 
 def load_catalog() -> DataCatalog:
@@ -85,17 +87,10 @@ def load_catalog() -> DataCatalog:
     return DataCatalog.from_config(config["catalog"])
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where MLflow records; to prepare its tables takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
-def workspace(bucket: Any, runs: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def workspace(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     del bucket
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", f"s3://{BUCKET}/ws")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", runs)
     return f"{BUCKET}/ws/demo"
 
 
@@ -147,8 +142,9 @@ def test_every_type_of_entry_is_kept_in_the_bucket() -> None:
 
 
 def test_a_missing_input_names_its_address_and_command(workspace: str) -> None:
+    bootstrap_project(PROJECT)
     with pytest.raises(FileNotFoundError) as caught:
-        run("splitting")
+        MissingInputs().before_pipeline_run({"env": "demo"}, pipelines["splitting"], load_catalog())
     message = str(caught.value)
     assert f"pages is not there yet (s3://{workspace}/02_intermediate/pages.parquet)" in message
     assert "kedro run --env=demo --pipeline=ingestion" in message
@@ -201,6 +197,7 @@ SMALL = {
 def test_a_fold_is_trained_in_the_bucket_and_goes_on_from_another_machine(
     workspace: str, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     run("synthesis", "ingestion", "splitting", "train_fold", fold=1, **SMALL)
     models = f"{workspace}/06_models/lite0"
     bucket.invalidate_cache()

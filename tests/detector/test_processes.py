@@ -42,15 +42,15 @@ def changed(recipe: Recipe, **training: Any) -> Recipe:
 def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
 ) -> None:
-    # A worker, decoded pages on disk, and epochs enough to be killed in the middle of.
-    recipe = changed(recipe, epochs=6, patience=6, workers=1, learning_rate=0.01)
+    # Decoded pages on disk, and epochs enough to be killed in the middle of.
+    recipe = changed(recipe, epochs=6, patience=6, learning_rate=0.01)
     arguments = (recipe, training_pages, validation_pages)
     (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
     folder = tmp_path / "killed"
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, tmp_path / "arguments", folder],
         stderr=subprocess.PIPE,
-        start_new_session=True,  # its workers are killed with it
+        start_new_session=True,
     )
     end = time.monotonic() + PATIENCE_S
     while not (folder / "last.ckpt").exists():

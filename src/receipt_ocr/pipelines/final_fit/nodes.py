@@ -49,12 +49,14 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     """Train on all labelled pages; the last epoch's checkpoint and the history."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
     from receipt_ocr.detector.training import train_detector
+    from receipt_ocr.mirror import local_copy
     from receipt_ocr.pipelines.training.tracking import fold_logger
     from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
 
     labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
     for data in settings.further:
-        labelled += read_further(Path(data.folder), data.subset, data.weight, ingestion)
+        folder = local_copy(data.folder)
+        labelled += read_further(folder, data.subset, data.weight, ingestion)
     recipe = experiments.chosen
     schedule = recipe.training.model_copy(update={"epochs": final_epochs["epochs"]})
     recipe = recipe.model_copy(update={"training": schedule})
