@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.page_sets import drawn_page
 from benchmarks.steps import STEPS
 
-__all__ = ["measure_peaks"]
+__all__ = ["STATUS", "measure_peaks", "read_status"]
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
@@ -40,14 +40,14 @@ def _measure_peaks(words: int, points: int, size: int) -> dict[str, float]:
 def _peak_of(call: Callable[[], object]) -> float:
     ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not hide what is taken now
     RESET.write_text("5")  # the high-water mark starts from here
-    before = _status("VmRSS")
+    before = read_status("VmRSS")
     kept = call()
-    peak = _status("VmHWM")
+    peak = read_status("VmHWM")
     del kept
     return (peak - before) / 1024.0
 
 
-def _status(key: str) -> int:
+def read_status(key: str) -> int:
     """An entry of the process status in KiB."""
     match = re.search(rf"^{key}:\s+(\d+) kB$", STATUS.read_text(), flags=re.MULTILINE)
     if match is None:
