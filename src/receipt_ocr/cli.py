@@ -1,6 +1,5 @@
 """Commands that this project adds to ``kedro``: check, summary, and run with plain errors."""
 
-import os
 import textwrap
 from collections import Counter
 from collections.abc import Mapping
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import _split_params, env_option
-from kedro.framework.project import settings
 from kedro.framework.session import KedroSession
 from kedro.io import AbstractDataset
 
 from receipt_ocr.console import PlainCommand
 from receipt_ocr.experiments_command import experiments_command
 from receipt_ocr.fan_out.command import train_folds_command
-from receipt_ocr.hooks import require_environment
+from receipt_ocr.hooks import open_config
 from receipt_ocr.storage import open_folder
 
 if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
@@ -102,14 +100,7 @@ cli.add_command(train_folds_command)
 
 def _read_catalog(project: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
     """The catalog's entries, without a session: its hooks would open the MLflow database."""
-    loader = settings.CONFIG_LOADER_CLASS(
-        conf_source=str(project / settings.CONF_SOURCE),
-        env=env or os.environ.get("KEDRO_ENV"),
-        runtime_params=params,
-        **settings.CONFIG_LOADER_ARGS,
-    )
-    require_environment(loader)
-    entries: dict[str, Any] = loader["catalog"]
+    entries: dict[str, Any] = open_config(project, env, params)["catalog"]
     return entries
 
 

@@ -1,7 +1,6 @@
 """The command ``kedro experiments``: what there is to train, and how each differs."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 from kedro.framework.cli.utils import _split_params, env_option
-from kedro.framework.project import settings
 
 from receipt_ocr.console import PlainCommand
 from receipt_ocr.detector.settings import Experiments, Recipe
-from receipt_ocr.hooks import require_environment
+from receipt_ocr.hooks import open_config
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -68,13 +66,7 @@ def experiments_command(
 
 def _read_experiments(project: Path, env: str | None, params: dict[str, Any]) -> Experiments:
     """The block as a run would have it; without a session, whose hooks open the database."""
-    loader = settings.CONFIG_LOADER_CLASS(
-        conf_source=str(project / settings.CONF_SOURCE),
-        env=env or os.environ.get("KEDRO_ENV"),
-        runtime_params=params,
-        **settings.CONFIG_LOADER_ARGS,
-    )
-    require_environment(loader)
+    loader = open_config(project, env, params)
     return Experiments.model_validate(loader["parameters"]["experiments"])
 
 

@@ -1,5 +1,6 @@
 """What happens around a run: its inputs are looked for, its parameters logged."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from kedro.config import AbstractConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import pipelines
+from kedro.framework.project import pipelines, settings
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 
 from receipt_ocr.detector.settings import Experiments
 
-__all__ = ["MissingInputs", "ParameterLog", "require_environment"]
+__all__ = ["MissingInputs", "ParameterLog", "open_config", "require_environment"]
 
 
 class MissingInputs:
@@ -65,6 +66,27 @@ class ParameterLog:
             elif isinstance(value, BaseModel):
                 block = name.removeprefix("params:")
                 mlflow.log_params(_flatten(value.model_dump(mode="json"), block))
+
+
+def open_config(project: Path, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:
+    """The project's configuration, without a session: its hooks would open the MLflow database.
+
+    Args:
+        project: Folder of the Kedro project.
+        env: Environment under ``conf``; None for that of ``KEDRO_ENV``, else the default one.
+        params: Runtime parameters.
+
+    Raises:
+        FileNotFoundError: If the environment has no folder.
+    """
+    loader: AbstractConfigLoader = settings.CONFIG_LOADER_CLASS(
+        conf_source=str(project / settings.CONF_SOURCE),
+        env=env or os.environ.get("KEDRO_ENV"),
+        runtime_params=dict(params),
+        **settings.CONFIG_LOADER_ARGS,
+    )
+    require_environment(loader)
+    return loader
 
 
 def require_environment(config_loader: AbstractConfigLoader) -> None:

@@ -1,16 +1,14 @@
 """Which folds of which experiments are to be trained, and where each leaves its files."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kedro.config import AbstractConfigLoader, MissingConfigException
-from kedro.framework.project import settings
 
 from receipt_ocr.detector.settings import Experiments
-from receipt_ocr.hooks import require_environment
+from receipt_ocr.hooks import open_config
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.storage import RemoteFolder, open_folder, storage_options
 
@@ -91,7 +89,7 @@ def plan_folds(
             raise ValueError(f"--params {key}=... does not go with many folds; use {instead}")
     if experiments and "experiment" in params:
         raise ValueError("--params experiment=... does not go with --experiments; give one of them")
-    names = list(dict.fromkeys(experiments)) or [_selected(_open_config(project, env, params))]
+    names = list(dict.fromkeys(experiments)) or [_selected(open_config(project, env, params))]
     return [
         fold
         for name in names
@@ -102,29 +100,17 @@ def plan_folds(
 def _plan_experiment(
     project: Path, env: str | None, params: Mapping[str, Any], folds: Sequence[int]
 ) -> list[Fold]:
-    name = _selected(_open_config(project, env, params))
+    name = _selected(open_config(project, env, params))
     planned = []
     for number in folds:
         own = {**params, "fold": number}
-        folder = _work_folder(project, _open_config(project, env, own))
+        folder = _work_folder(project, open_config(project, env, own))
         if isinstance(folder, Path):
             log = folder.with_name(f"{folder.name}.log")
         else:
             log = project / LOCAL_LOGS / name / f"{folder.name}.log"
         planned.append(Fold(name, number, own, folder, log))
     return planned
-
-
-def _open_config(project: Path, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:
-    """The project's configuration, without a session: its hooks would open the MLflow database."""
-    loader: AbstractConfigLoader = settings.CONFIG_LOADER_CLASS(
-        conf_source=str(project / settings.CONF_SOURCE),
-        env=env or os.environ.get("KEDRO_ENV"),
-        runtime_params=dict(params),
-        **settings.CONFIG_LOADER_ARGS,
-    )
-    require_environment(loader)
-    return loader
 
 
 def _selected(loader: AbstractConfigLoader) -> str:
