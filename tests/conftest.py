@@ -1,11 +1,13 @@
 """Fixtures that every test may use."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 # albumentations asks the network for updates at import unless told not to.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -33,6 +35,30 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("reference data not present beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without a run, made once for all processes: it takes them seconds."""
+    own = tmp_path_factory.getbasetemp()
+    file = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "empty_mlflow.db"
+    with FileLock(file.with_suffix(".lock")):
+        if not file.exists():
+            from mlflow.tracking import MlflowClient
+
+            partial = file.with_suffix(".partial")
+            MlflowClient(f"sqlite:///{partial}").search_experiments()
+            partial.rename(file)
+    return file
+
+
+@pytest.fixture
+def tracking_uri(empty_tables: Path, tmp_path: Path) -> str:
+    """An MLflow database of the test's own."""
+    folder = tmp_path / "mlflow"
+    folder.mkdir()
+    shutil.copy(empty_tables, folder / "mlflow.db")
+    return f"sqlite:///{folder}/mlflow.db"
 
 
 @pytest.fixture(autouse=True)

@@ -49,18 +49,12 @@ class Shell:
         return {file: file.read_bytes() if file.is_file() else b"" for file in files}
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One for all tests: MLflow takes seconds to create its tables."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracking_uri: str) -> Shell:
     made = Shell(tmp_path)
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(made.results.parent))
     monkeypatch.setenv("RECEIPT_OCR_SROIE", str(made.raw))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
     monkeypatch.chdir(PROJECT)
     bootstrap_project(PROJECT)
     return made

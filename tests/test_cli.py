@@ -25,16 +25,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 Invoke = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One for all tests: MLflow takes seconds to create its tables."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Path:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracking_uri: str) -> Path:
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / "work"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
     return tmp_path / "work" / "demo"
 
 

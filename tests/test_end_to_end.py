@@ -35,7 +35,9 @@ def run(pipeline: str, **more: Any) -> None:
 
 
 @pytest.fixture
-def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workspaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracking_uri: str
+) -> Iterator[Path]:
     """One folder after the other for a whole run each."""
 
     def enter() -> Iterator[Path]:
@@ -43,7 +45,7 @@ def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
             monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / name))
             yield tmp_path / name / "demo"
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
     return enter()
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "as_polygon",
     "bounding_box",
     "clip_to_page",
+    "clip_to_pieces",
     "measure_polygons",
     "minimum_area_box",
     "next_vertices",
@@ -160,16 +161,33 @@ def clip_to_page(polygon: Polygon, width: float, height: float) -> Polygon | Non
         The polygon itself (a copy) where it lies inside; else the outline of the largest piece,
         with 4 vertices or more; None where nothing with an area is left.
     """
+    pieces, _ = clip_to_pieces(polygon, width, height)
+    return pieces[0] if pieces else None
+
+
+def clip_to_pieces(polygon: Polygon, width: float, height: float) -> tuple[list[Polygon], float]:
+    """All parts of a polygon inside ``[0, width] x [0, height]``.
+
+    Returns:
+        The pieces as `clip_to_page` gives the largest, largest first, and the share of the
+        polygon's area that is inside.
+    """
     left, top, right, bottom = bounding_box(polygon)
     if left >= 0 and top >= 0 and right <= width and bottom <= height:
-        return polygon.copy()
+        return [polygon.copy()], 1.0
     whole = shapely.make_valid(shapely.Polygon(polygon))
-    pieces = shapely.get_parts(shapely.intersection(whole, shapely.box(0, 0, width, height)))
-    pieces = [p for p in pieces if p.geom_type == "Polygon" and p.area > 0]
-    if not pieces:
-        return None
-    outline = shapely.get_coordinates(max(pieces, key=lambda p: p.area).exterior)[:-1]
-    if len(outline) == 3:  # consumers ask for 4 points: halve the longest edge
+    inside = shapely.intersection(whole, shapely.box(0, 0, width, height))
+    parts = shapely.get_parts(inside)
+    pieces = [part for part in parts if part.geom_type == "Polygon" and part.area > 0]
+    pieces.sort(key=lambda piece: -piece.area)
+    share = inside.area / whole.area if whole.area else 0.0
+    return [_outline_of(piece) for piece in pieces], share
+
+
+def _outline_of(piece: shapely.Polygon) -> Polygon:
+    """The outer ring with 4 vertices or more: consumers ask for them."""
+    outline = shapely.get_coordinates(piece.exterior)[:-1]
+    if len(outline) == 3:  # halve the longest edge
         lengths = np.linalg.norm(next_vertices(outline) - outline, axis=1)
         edge = int(lengths.argmax())
         middle = (outline[edge] + outline[(edge + 1) % 3]) / 2

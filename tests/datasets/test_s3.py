@@ -195,9 +195,13 @@ SMALL = {
 
 
 def test_a_fold_is_trained_in_the_bucket_and_goes_on_from_another_machine(
-    workspace: str, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: str,
+    bucket: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tracking_uri: str,
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
     run("synthesis", "ingestion", "splitting", "train_fold", fold=1, **SMALL)
     models = f"{workspace}/06_models/lite0"
     bucket.invalidate_cache()

@@ -74,19 +74,24 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
     assert not list(folder.rglob("*.partial"))
 
 
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each of the processes that are started."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_train_together_and_judge_each_page_once(
     recipe: Recipe,
     training_pages: Pages,
     validation_pages: Pages,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    tracking_uri: str,
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    client = mlflow.MlflowClient(uri)
+    client = mlflow.MlflowClient(tracking_uri)
     experiment = client.create_experiment("together", artifact_location=str(tmp_path / "files"))
     run_id = client.create_run(experiment).info.run_id  # opened beforehand, as a stage does
-    logger = MLFlowLogger(run_id=run_id, tracking_uri=uri, prefix="fold_0")
+    logger = MLFlowLogger(run_id=run_id, tracking_uri=tracking_uri, prefix="fold_0")
     # Two batches a process; an odd page to judge; so long that words are found.
     judged = [*validation_pages, training_pages[4]]
     recipe = changed(recipe, devices=2, batch_size=1, epochs=18, patience=18, learning_rate=0.01)

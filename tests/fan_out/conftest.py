@@ -150,12 +150,6 @@ class SmallProject:
         }
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One for all tests: MLflow takes seconds to create its tables."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
-def project(tmp_path: Path, database: str) -> SmallProject:
-    return SmallProject(tmp_path / "project", database)
+def project(tmp_path: Path, tracking_uri: str) -> SmallProject:
+    return SmallProject(tmp_path / "project", tracking_uri)

@@ -4,9 +4,7 @@ The view itself, which moves image and polygons by one matrix, is in `receipt_oc
 colours are in `receipt_ocr.receipts.colours`.
 """
 
-import shapely
-
-from receipt_ocr.geometry import Polygon, clip_to_page, transform_polygon
+from receipt_ocr.geometry import Polygon, clip_to_pieces, transform_polygon
 from receipt_ocr.receipts.colours import check_pixels, recolour
 from receipt_ocr.receipts.settings import AugmentationSettings
 from receipt_ocr.receipts.view import View, canvas_size, draw_view, render_view
@@ -48,36 +46,22 @@ def cut_words(
     masked: list[bool] = []
     for polygon, is_ignored in zip(polygons, ignored, strict=True):
         word = transform_polygon(polygon, view.page_to_view)
-        clipped = clip_to_page(word, view.width, view.height)
-        if clipped is None:
+        pieces, visible = clip_to_pieces(word, view.width, view.height)
+        if not pieces:
             continue
         if _is_inside(word, view):
-            inside.append(clipped)
+            inside.append(word)
             masked.append(is_ignored)
             continue
-        visible, others = _look_at_cut(word, clipped, view)
         is_enough = visible >= settings.min_visible - _VISIBLE_TOLERANCE
         is_learnt = is_enough and not is_ignored and settings.cut_words != "mask"
         if is_learnt and settings.cut_words == "keep":
             inside.append(word)
             masked.append(False)
         else:
-            inside += [clipped, *others]
-            masked += [not is_learnt, *[True] * len(others)]
+            inside += pieces
+            masked += [not is_learnt, *[True] * (len(pieces) - 1)]
     return inside, masked
-
-
-def _look_at_cut(word: Polygon, clipped: Polygon, view: View) -> tuple[float, list[Polygon]]:
-    """The share of a cut word's area that is visible, and its pieces beside the clipped one."""
-    whole = shapely.make_valid(shapely.Polygon(word))
-    seen = shapely.intersection(whole, shapely.box(0, 0, view.width, view.height))
-    visible = seen.area / whole.area if whole.area else 0.0
-    largest = shapely.make_valid(shapely.Polygon(clipped))
-    if seen.area - largest.area <= _VISIBLE_TOLERANCE * seen.area:
-        return visible, []
-    rest = shapely.get_parts(shapely.difference(seen, largest))
-    outlines = [shapely.get_coordinates(p.exterior)[:-1] for p in rest if p.geom_type == "Polygon"]
-    return visible, [outline for outline in outlines if len(outline)]
 
 
 def _is_inside(word: Polygon, view: View) -> bool:
