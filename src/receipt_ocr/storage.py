@@ -18,7 +18,7 @@ WHOLE_PUTS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", 
 """Protocols of object stores: a put that breaks off leaves the earlier object as it was."""
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
-"""What file systems call that which changes with a file's content, the surest first."""
+"""What file systems call that which changes when a file is written."""
 
 
 @dataclass(frozen=True)
@@ -190,5 +190,5 @@ def _make_partial(fs: Any, target: str) -> str:
 
 
 def _stamp(info: Mapping[str, Any]) -> str:
-    version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
-    return f"{info['size']} {version}"
+    # All of them: an ETag is a digest of the content, which may be written a second time.
+    return " ".join([str(info["size"]), *(str(info[key]) for key in _VERSIONS if info.get(key))])

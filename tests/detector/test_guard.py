@@ -38,6 +38,52 @@ def test_three_bad_batches_in_a_row_end_it_and_their_pages_are_named(
         guard.accepts(torch.tensor(float("inf")), ["b.jpg", "c.jpg"])
 
 
+def test_gradients_that_are_no_numbers_are_counted_and_end_it_at_the_third(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network = make_network()
+    guard = LossGuard(network)
+    assert guard.accepts_gradients([])  # there are none yet
+
+    def step(value: float) -> bool:
+        for weight in network.parameters():
+            weight.grad = torch.full_like(weight, value)
+        return guard.accepts_gradients(["a.jpg"])
+
+    big = 3e38  # a number, but the norm of several is not
+    assert [step(value) for value in (1.0, big, big, 0.0, big, float("nan"))] == [
+        *(True, False, False, True, False, False)
+    ]
+    assert guard.skipped == 4
+    assert "step skipped: a.jpg" in caplog.text
+    with pytest.raises(ValueError, match=r"gradients .* 3 steps in a row \(pages a\.jpg\)"):
+        step(big)
+
+
+def test_gradients_that_are_no_numbers_change_no_weight(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = recipe.model_copy(
+        update={"training": recipe.training.model_copy(update={"epochs": 1})}
+    )
+    backward = DetectorModule.on_after_backward
+
+    def spoil(self: DetectorModule) -> None:
+        backward(self)
+        if self.trainer.fit_loop.batch_idx == 0:
+            next(self.network.parameters()).grad.fill_(float("inf"))  # type: ignore[union-attr]
+
+    monkeypatch.setattr(DetectorModule, "on_after_backward", spoil)
+    result = train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
+    state = torch.load(result.checkpoint, weights_only=True)["state_dict"]
+    assert all(torch.isfinite(value).all() for value in state.values())
+    assert result.history[0]["skipped_steps"] == 1
+
+
 def test_what_batch_norm_measured_on_a_bad_batch_is_put_back() -> None:
     network = make_network()
     guard = LossGuard(network)
@@ -89,8 +135,9 @@ def test_a_bad_batch_changes_no_weight_and_is_counted(  # noqa: PLR0917
     )
     result = train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
     first, second = weights
-    # Two batches: the second is bad. With accumulation they are one step, which is left out.
+    # Two batches: the second is bad. With accumulation they are one step, of the first alone.
     assert torch.equal(first, second) == (accumulate == 2)
-    assert torch.equal(ended[0], second)
+    assert torch.equal(ended[0], second) == (accumulate == 1)
+    assert torch.isfinite(ended[0]).all()
     assert result.history[0]["skipped_steps"] == 1
     assert result.history[0]["loss"] > 0

@@ -111,6 +111,23 @@ def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: P
     assert lines[5] == "    three"
 
 
+def test_storage_that_does_not_answer_ends_no_fold_and_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ConnectionError("no route to bucket")
+
+    monkeypatch.setattr(schedule, "read_traces", fail)
+    monkeypatch.setattr(schedule, "read_best", fail)
+    crew = OneByOne({"a fold 0": [([], "killed"), ([], "")], "a fold 1": [([], "")]})
+    outcomes = [Outcome(make_fold(tmp_path, number)) for number in range(2)]
+    said: list[str] = []
+    ended = list(train_folds(outcomes, crew, make_order, 1, said.append))
+    assert [outcome.status for outcome in ended] == ["trained", "trained"]
+    assert crew.launched == [("a fold 0", False), ("a fold 1", False), ("a fold 0", True)]
+    assert any("cannot be read now (no route to bucket)" in line for line in said)
+
+
 def test_a_signal_stops_and_a_second_one_does_not_disturb() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Stopped, match="SIGTERM") as caught, stop_on_signals():

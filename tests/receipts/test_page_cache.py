@@ -3,11 +3,13 @@
 import logging
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from receipt_ocr.receipts import page_cache
 from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.letterbox import resize_page
 from receipt_ocr.receipts.page_cache import PageCache
@@ -74,11 +76,12 @@ def test_only_the_first_pages_are_kept_within_the_limit(photo: Path, tmp_path: P
     )
 
 
-def test_a_damaged_file_is_written_anew(photo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 200])
+def test_a_damaged_file_is_written_anew(photo: Path, tmp_path: Path, size: int) -> None:
     cache = PageCache(tmp_path / "cache", [SIZE], limit_mib=1)
     expected = np.array(cache.load(0, photo, SIZE))
     (file,) = kept(tmp_path / "cache")
-    file.write_bytes(file.read_bytes()[:200])
+    file.write_bytes(file.read_bytes()[:size])
     np.testing.assert_array_equal(cache.load(0, photo, SIZE), expected)
     np.testing.assert_array_equal(np.load(file), expected)
 
@@ -103,6 +106,20 @@ def test_a_folder_that_cannot_be_written_costs_only_speed(
     assert [record.getMessage().partition(" in ")[0] for record in caplog.records] == [
         "Decoded pages cannot be kept"
     ]
+
+
+def test_a_disk_with_little_room_is_left_to_the_checkpoints(
+    photo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    usage = SimpleNamespace(free=100 * 1024 * 1024)
+    monkeypatch.setattr(page_cache.shutil, "disk_usage", lambda _: usage)
+    cache = PageCache(tmp_path / "cache", [SIZE], limit_mib=1)
+    assert cache.load(0, photo, SIZE).shape == (*SIZE, 3)
+    assert not kept(tmp_path / "cache")
+    assert "100 MiB are free on its disk" in caplog.text
 
 
 def test_a_missing_photo_is_named(tmp_path: Path) -> None:

@@ -170,7 +170,10 @@ class PagesData(lightning.LightningDataModule):
         if self.cache_folder is None or not limit:
             return None
         kept = limit // _VALIDATION_SHARE
-        return self.cache_folder / side, kept if side == "validation" else limit - kept
+        if side == "training":
+            return self.cache_folder / side, limit - kept
+        _, processes = self._share()  # each keeps pages of its own
+        return self.cache_folder / side, kept // processes
 
     def _workers(self) -> dict[str, Any]:
         settings = self.recipe.training

@@ -66,7 +66,8 @@ class DetectorModule(lightning.LightningModule):
         self.history: list[EpochRow] = []
         self.score: dict[str, float] = {}
         self._losses: list[Tensor] = []
-        self._is_skipped = False
+        self._pages: list[str] = []
+        self._has_good_batch = False
         self._skipped_before = 0
         self._epoch_start = 0.0
 
@@ -99,18 +100,31 @@ class DetectorModule(lightning.LightningModule):
         if self.recipe.training.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         parts = self.loss(self.network(images), batch)
-        self._is_skipped = not self.guard.accepts(parts.total, batch["page"])
-        if self._is_skipped:
+        if not self.guard.accepts(parts.total, batch["page"]):
             return self.guard.zero_loss()
+        self._has_good_batch = True
+        self._pages += batch["page"]
         self._losses.append(torch.stack(parts).detach())
         self.log("loss", parts.total, prog_bar=True, logger=False)
         total: Tensor = parts.total
         return total
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let the optimiser pass over a bad batch: without gradients it changes nothing."""
-        if self._is_skipped:
+        """Let the optimiser pass over bad batches: without gradients it changes nothing.
+
+        Of batches that are accumulated, the good ones count.
+
+        Raises:
+            ValueError: If the gradients are no numbers for several steps in a row.
+        """
+        # In half precision a scaler looks for them, and expects some while it finds its scale.
+        has_scaler = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        is_good = self._has_good_batch
+        if is_good and not has_scaler:
+            is_good = self.guard.accepts_gradients(self._pages)
+        if not is_good:
             optimizer.zero_grad(set_to_none=True)
+        self._pages, self._has_good_batch = [], False
 
     def on_validation_epoch_start(self) -> None:
         """Let all processes judge with the statistics of the first one, whose weights are kept."""
@@ -124,13 +138,16 @@ class DetectorModule(lightning.LightningModule):
         Raises:
             ValueError: If the map is no numbers, so that nothing more can be learnt.
         """
-        probability = self.network.predict(page.image[None])[0, 0].cpu().numpy()
+        probability = self.network.predict(page.image[None])[0, 0].float().cpu().numpy()
+        if not np.isfinite(probability).all():  # a number too large for half precision?
+            with torch.autocast(self.device.type, enabled=False):
+                probability = self.network.predict(page.image[None])[0, 0].cpu().numpy()
         if not np.isfinite(probability).all():
             settings = self.recipe.training
             raise ValueError(
                 f"the network's maps became nan in epoch {self.current_epoch}; lower "
                 f"training.learning_rate ({settings.learning_rate}) or set training.precision to "
-                f"32-true (now {settings.precision})"
+                f"32-true (now {settings.precision}), and start over with --params resume=false"
             )
         self.judge.add(page.name, probability, page.frame)
 

@@ -120,8 +120,8 @@ class TrainingSettings(Config):
     num_nodes: PositiveInt = 1
     """Machines that train one detector together."""
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_fork"] = "auto"
-    """How several devices train: auto starts a process for each (ddp_spawn); ddp joins processes
-    that a launcher has started (torchrun, SLURM)."""
+    """How several devices train: auto starts a process for each (ddp_spawn). The stages do not keep
+    processes apart that a launcher has started (torchrun, SLURM), as ddp would join them."""
     sync_batchnorm: bool = False
     """Batch norm over the batches of all devices."""
     resume: bool = True

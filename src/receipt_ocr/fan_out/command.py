@@ -55,7 +55,7 @@ __all__ = ["train_folds_command"]
     default=None,
     metavar="[ADDRESS]",
     help="Train on Ray: without an address one of its own on this machine; 'auto' for the "
-    "cluster that this machine is part of; else HOST:6379 or ray://HOST:10001.",
+    "cluster that this machine is part of; else HOST:6379.",
 )
 @click.option(
     "--gpus-per-fold",
@@ -164,6 +164,7 @@ def _train(outcomes: list[Outcome], crew: Crew, context: "KedroContext", retries
     The signals come last: Ray, when it starts, takes them for itself.
     """
     runs: FanOutRuns | None = None
+    number = 0
     try:
         with stop_on_signals():
             try:
@@ -175,11 +176,12 @@ def _train(outcomes: list[Outcome], crew: Crew, context: "KedroContext", retries
                         runs.end(ended.fold, has_failed=ended.status == "failed")
             finally:
                 crew.stop()
-                _close(outcomes, runs)
     except Stopped as stop:
         _say(str(stop))
-        return stop.number
-    return 0
+        number = stop.number
+    finally:  # no process is left: a second Ctrl-C may end the wait for an absent MLflow
+        _close(outcomes, runs)
+    return number
 
 
 def _close(outcomes: list[Outcome], runs: FanOutRuns | None) -> None:
@@ -202,7 +204,8 @@ def _make_order(
 ) -> Order:
     fold = outcome.fold
     # With the name, since kedro-mlflow gives a run the name of the pipeline otherwise.
-    run = {} if runs is None else {"mlflow_run_id": runs.open(fold), "mlflow_run_name": fold.name}
+    run_id = None if runs is None else runs.open(fold)
+    run = {} if run_id is None else {"mlflow_run_id": run_id, "mlflow_run_name": fold.name}
     return Order(
         name=fold.name,
         project=str(context.project_path),

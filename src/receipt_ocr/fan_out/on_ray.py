@@ -17,7 +17,17 @@ LOCAL = "local"
 MOST_CPUS = 4
 """CPUs of a fold where nothing is said, as far as a machine has them."""
 
-HANDED_OVER = ("RECEIPT_OCR_", "MLFLOW_", "KEDRO_", "FSSPEC_", "AWS_", "HF_", "NUMBA_CACHE_DIR")
+HANDED_OVER = (
+    "RECEIPT_OCR_",
+    "MLFLOW_",
+    "KEDRO_",
+    "FSSPEC_",
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_",
+    "HF_",
+    "NUMBA_CACHE_DIR",
+)
 """How the environment variables begin that a task takes along to its machine."""
 
 STORE_BYTES = 80_000_000
@@ -39,7 +49,7 @@ class RayCrew:
 
         Args:
             address: ``local``, ``auto`` for the cluster that this machine belongs to,
-                ``HOST:6379``, or ``ray://HOST:10001``.
+                or ``HOST:6379``.
             cpus: Of each fold; None takes 4, or all that the largest machine has.
             gpus: Of each fold; None takes 1 where the cluster has GPUs, else 0.
 
@@ -68,6 +78,8 @@ class RayCrew:
         source = str(Path(receipt_ocr.__file__).parents[1])
         path = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
         variables |= {"PYTHONPATH": os.pathsep.join(path), **order.variables}
+        if not self._gpus:  # Ray hides them only from tasks that ask for some
+            variables["CUDA_VISIBLE_DEVICES"] = ""
         own = {**asdict(order), "variables": variables}
         self._tasks[order.name] = self._work.remote(own, source)
         return f"handed to Ray, asking for {self._cpus:g} CPU and {self._gpus:g} GPU"
@@ -84,12 +96,14 @@ class RayCrew:
     def stop(self) -> None:
         """End all tasks, at once, and leave Ray; a local one ends as well."""
         tasks = list(self._tasks.values())
-        for task in tasks:
-            self._ray.cancel(task, force=True)
-        if tasks:
-            self._ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)
         self._tasks.clear()
-        self._ray.shutdown()
+        try:
+            for task in tasks:
+                self._ray.cancel(task, force=True)
+            if tasks:
+                self._ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)
+        finally:
+            self._ray.shutdown()
 
     def _conclude(self, task: Any) -> Ending:
         try:

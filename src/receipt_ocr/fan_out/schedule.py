@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from receipt_ocr.fan_out.plan import Fold
 from receipt_ocr.fan_out.process import FAILED, TITLE, Ending, Order, last_line
 from receipt_ocr.fan_out.traces import Traces, read_best, read_traces
+from receipt_ocr.storage import RemoteFolder
 
 __all__ = ["Crew", "Outcome", "Stopped", "stop_on_signals", "train_folds"]
 
@@ -20,6 +22,8 @@ PAUSE = 0.2
 
 LOG_PAUSE = 30.0
 """Seconds between two looks at their logs."""
+
+Found = TypeVar("Found")
 
 Status = Literal["waiting", "running", "trained", "finished before", "failed", "stopped"]
 
@@ -75,7 +79,7 @@ class Outcome:
     hmean: float | None = None
     epoch: int | None = None
     message: str = ""
-    _before: Traces = field(default_factory=lambda: Traces(None, None), repr=False)
+    _before: Traces | None = field(default=None, repr=False)
     _seen: str = field(default="", repr=False)
 
 
@@ -140,13 +144,16 @@ def _launch(
     retries: int,
     say: Callable[[str], None],
 ) -> None:
-    now = read_traces(outcome.fold.folder)
+    now = _look(read_traces, outcome.fold, say)
     if outcome.tries == 0:
         outcome._before = now
     # Only from a try of this command: with resume=false, what was there before does not count.
-    goes_on = outcome.tries > 0 and now.claim != outcome._before.claim
+    # Where it is not known, nothing is deleted.
+    is_new = now is None or outcome._before is None or now.claim != outcome._before.claim
+    goes_on = outcome.tries > 0 and is_new
     outcome.tries += 1
     outcome.status = "running"
+    outcome._seen = last_line(outcome.fold.log) or ""
     where = crew.launch(make_order(outcome, goes_on))
     verb = "" if crew.has_queue else "starts"
     attempt = f"try {outcome.tries} of {retries + 1}"
@@ -164,13 +171,24 @@ def _take_in(outcome: Outcome, ending: Ending, retries: int, say: Callable[[str]
         ahead = "no try is left" if is_last else "it will be tried again"
         say(f"{name}: FAILED on {ending.host}, {ahead}: {ending.message}")
         return is_last
-    after = read_traces(outcome.fold.folder)
-    was_finished = after.end is not None and after.end == outcome._before.end
+    after, before = _look(read_traces, outcome.fold, say), outcome._before
+    was_finished = after is not None and before is not None and None is not after.end == before.end
     outcome.status = "finished before" if was_finished else "trained"
-    outcome.hmean, outcome.epoch = read_best(outcome.fold.folder)
+    outcome.hmean, outcome.epoch = _look(read_best, outcome.fold, say) or (None, None)
     score = "" if outcome.hmean is None else f", best H-mean {outcome.hmean:.4f}"
     say(f"{name}: {outcome.status} on {ending.host}, {outcome.seconds / 60:.1f} min{score}")
     return True
+
+
+def _look(
+    read: Callable[[Path | RemoteFolder], Found], fold: Fold, say: Callable[[str], None]
+) -> Found | None:
+    """What a fold's folder tells; None where its storage does not answer: that ends no fold."""
+    try:
+        return read(fold.folder)
+    except Exception as error:  # noqa: BLE001 - every file system has errors of its own
+        say(f"{fold.name}: its folder cannot be read now ({error})")
+        return None
 
 
 def _say_last_lines(running: Iterable[Outcome], say: Callable[[str], None]) -> None:

@@ -22,7 +22,8 @@ FINISHED, FAILED, KILLED, SCHEDULED = "FINISHED", "FAILED", "KILLED", "SCHEDULED
 class FanOutRuns:
     """The parent run and its children.
 
-    A run that cannot be closed, because the server is away, is warned of: it costs no training.
+    A run that cannot be opened or closed, because the server is away, is warned of: it costs no
+    training.
     """
 
     def __init__(
@@ -43,24 +44,34 @@ class FanOutRuns:
         """Id of the parent run."""
         self._children: dict[str, str] = {}
 
-    def open(self, fold: Fold) -> str:
-        """Id of the fold's run, created when it is asked for first; a retry gets the same."""
+    def open(self, fold: Fold) -> str | None:
+        """Id of the fold's run, created when it is asked for first; a retry gets the same.
+
+        None where it could not be created: the fold then opens one of its own.
+        """
+        from mlflow.exceptions import MlflowException
+
         if fold.name not in self._children:
             own = {
                 "mlflow.parentRunId": self.parent,
                 "experiment": fold.experiment,
                 "fold": str(fold.number),
             }
-            run = self._client.create_run(
-                self._experiment, tags=_common_tags(own), run_name=fold.name
-            )
-            self._children[fold.name] = run.info.run_id
-            self._client.update_run(run.info.run_id, status=SCHEDULED)
-        return self._children[fold.name]
+            try:
+                run = self._client.create_run(
+                    self._experiment, tags=_common_tags(own), run_name=fold.name
+                )
+                self._children[fold.name] = run.info.run_id
+                self._client.update_run(run.info.run_id, status=SCHEDULED)
+            except MlflowException as error:
+                log.warning("%s has no run below %s: %s", fold.name, self.parent, error)
+        return self._children.get(fold.name)
 
     def end(self, fold: Fold, *, has_failed: bool) -> None:
         """Note how a fold ended for good."""
-        self._terminate(self._children.pop(fold.name), FAILED if has_failed else FINISHED)
+        run = self._children.pop(fold.name, None)
+        if run is not None:
+            self._terminate(run, FAILED if has_failed else FINISHED)
 
     def close(self, *, has_failed: bool, was_stopped: bool) -> None:
         """Note how all went; the runs of folds that have not ended are noted as stopped."""

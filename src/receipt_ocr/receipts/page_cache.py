@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 Image = NDArray[np.uint8]
 
 _MIB = 1024 * 1024
+_RESERVE = 2048 * _MIB  # of the disk: checkpoints have to fit as well
 
 
 class PageCache:
@@ -29,7 +30,7 @@ class PageCache:
     Reading one is a memory map of what the system still holds in memory. As many pages as fit the
     limit are kept, the first ones: every epoch reads every page once, so that throwing out the
     oldest would throw out all. A page counts as another one when its file's size or time changes.
-    A file is renamed into place, and a disk that is full costs only speed.
+    A file is renamed into place, and a disk with little room costs only speed.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class PageCache:
         file = self._folder / f"{_identify(path, size)}.npy"
         try:
             kept: Image = np.load(file, mmap_mode="r")
-        except (OSError, ValueError):  # not kept yet, or damaged
+        except (OSError, ValueError, EOFError):  # not kept yet, or damaged
             image = _read(path, size)
             self._keep(file, image)
             return image
@@ -88,6 +89,9 @@ class PageCache:
         partial = file.with_name(f"{file.stem}.{np.random.default_rng().integers(2**62)}.partial")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(file.parent).free
+            if free < _RESERVE + image.nbytes:
+                raise OSError(f"{free // _MIB} MiB are free on its disk")
             with partial.open("wb") as stream:
                 np.save(stream, image)
             partial.replace(file)
