@@ -133,6 +133,15 @@ def test_the_two_names_of_a_fold_lead_to_the_same_files() -> None:
         assert catalog[name]["filepath"] == in_all_folds
 
 
+def test_a_training_that_starts_over_removes_all_that_its_fold_led_to() -> None:
+    catalog = read_config("base", fold=3)["catalog"]
+    for prefix, entry in {"": "work_folder", "fold_{k}_": "fold_{{k}}.work_folder"}.items():
+        removed = [result["filepath"] for result in catalog[entry.format()]["results"].values()]
+        for name in ("checkpoint", "history", "out_of_fold_maps", "holdout_maps", "test_maps"):
+            path = catalog[f"{prefix}{name}"]["filepath"]
+            assert any(path == one or path.startswith(f"{one}/") for one in removed), path
+
+
 def test_the_command_line_starts_without_the_heavy_libraries() -> None:
     code = (
         "import sys\n"

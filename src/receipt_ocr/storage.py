@@ -138,6 +138,13 @@ class RemoteFolder:
             with suppress(FileNotFoundError):
                 fs.rm_file(f"{root}/{name}")
 
+    def remove(self) -> None:
+        """Remove the folder with all that it holds, or the file of this address; if it is there."""
+        fs, root = self._open()
+        with suppress(FileNotFoundError):
+            fs.rm(root, recursive=True)
+        fs.invalidate_cache(root)
+
     @contextmanager
     def _named_in_errors(self) -> Iterator[None]:
         """Libraries say "the specified bucket does not exist" or "forbidden", and not where."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
 from kedro.io import DatasetError
@@ -67,3 +68,27 @@ def test_a_work_folder_is_its_path_and_cannot_be_saved(tmp_path: Path) -> None:
         dataset.save(None)
     (tmp_path / "fold_0").mkdir()
     assert dataset.exists()
+
+
+def test_a_work_folder_knows_what_its_training_led_to(tmp_path: Path) -> None:
+    names = {"checkpoint": "fold_0.ckpt", "maps": "output/fold_0", "history": "not there"}
+    results = {name: {"filepath": str(tmp_path / path)} for name, path in names.items()}
+    other = tmp_path / "output/fold_1/map.png"
+    for file in (tmp_path / "fold_0.ckpt", tmp_path / "output/fold_0/map.png", other):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("old")
+    WorkFolderDataset(filepath=str(tmp_path / "fold_0"), results=results).load().discard_results()
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [other]
+
+
+def test_results_at_an_address_are_removed_there() -> None:
+    fs = fsspec.filesystem("memory")
+    for name in ("models/fold_0.ckpt", "output/fold_0/maps/a.png", "output/fold_1/maps/a.png"):
+        fs.pipe_file(f"/started_over/{name}", b"old")
+    root = "memory://started_over"
+    paths = (f"{root}/models/fold_0.ckpt", f"{root}/output/fold_0", f"{root}/nothing")
+    results = {path: {"filepath": path} for path in paths}
+    folder = WorkFolderDataset(filepath=f"{root}/models/fold_0", results=results).load()
+    folder.discard_results()
+    folder.discard_results()  # what is gone is no error
+    assert fs.find("/started_over") == ["/started_over/output/fold_1/maps/a.png"]

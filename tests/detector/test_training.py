@@ -15,6 +15,8 @@ from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.detector.module import DetectorModule
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.detector.training import TrainingResult, train_detector
+from receipt_ocr.detector.training_folder import hold_folder
+from receipt_ocr.detector.work_folder import WorkFolder
 from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.receipts.settings import FrameSettings
 
@@ -180,7 +182,19 @@ def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
     short = changed(recipe, epochs=1)
     train_detector(short, training_pages, validation_pages, folder)
     over = changed(recipe, epochs=1, learning_rate=0.01, resume=False)
-    result = train_detector(over, training_pages, validation_pages, folder)
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    work = WorkFolder(folder, results=[maps])
+    train_detector(short, training_pages, validation_pages, work)
+    assert maps.exists()  # nothing was trained anew
+    with (
+        hold_folder(folder),
+        pytest.raises(ValueError, match=r"another process is training in .*fold_0"),
+    ):
+        train_detector(over, training_pages, validation_pages, work)
+    assert maps.exists()
+    result = train_detector(over, training_pages, validation_pages, work)
+    assert not maps.exists()
     assert len(result.history) == 1
     assert len(list(folder.glob("epoch=*.ckpt"))) == 1
     pages = training_pages[0].path.parent

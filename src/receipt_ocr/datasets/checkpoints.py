@@ -84,6 +84,7 @@ class WorkFolderDataset(AbstractDataset[None, "WorkFolder"]):
         self,
         *,
         filepath: str,
+        results: dict[str, dict[str, str]] | None = None,
         credentials: dict[str, Any] | None = None,
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -92,18 +93,24 @@ class WorkFolderDataset(AbstractDataset[None, "WorkFolder"]):
 
         Args:
             filepath: The folder, a path or any address that fsspec knows; it need not exist.
+            results: What a finished training leads to elsewhere, each a name and its
+                ``filepath``; removed when another training starts in this folder.
             credentials: For the file system of a remote address.
             fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
         """
-        self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
+        options = storage_options(credentials, fs_args)
+        self._filepath = open_folder(filepath, options)
+        self._results = [
+            open_folder(entry["filepath"], options) for entry in (results or {}).values()
+        ]
         self.metadata = metadata
 
     def load(self) -> "WorkFolder":
         """The folder; at a remote address nothing is fetched before the node asks for it."""
         from receipt_ocr.detector.work_folder import WorkFolder
 
-        return WorkFolder(self._filepath)
+        return WorkFolder(self._filepath, results=self._results)
 
     def save(self, data: None) -> None:
         """Refuse: the folder is an input only.

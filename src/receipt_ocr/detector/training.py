@@ -23,6 +23,7 @@ from receipt_ocr.detector.training_folder import (
     TrainingResult,
     check_folder,
     claim_folder,
+    hold_folder,
     identify,
     read_result,
     write_result,
@@ -59,7 +60,8 @@ def train_detector(
 
     Raises:
         ValueError: If pages are missing or stand on both sides, ``folder`` holds something else
-            than the training of these settings and pages, the machine lacks the accelerator,
+            than the training of these settings and pages or is in use, the machine lacks the
+            accelerator,
             albumentations has no such transform, or the loss stops being a number.
         FileNotFoundError: If the training is finished but the best epoch's checkpoint is gone.
     """
@@ -86,11 +88,12 @@ def train_detector(
     with warnings.catch_warnings():
         ignore_harmless_warnings()
         trainer = _build_trainer(recipe, work, logger, is_judged=bool(validation))
-        # Only now: a training that cannot start must neither claim the folder nor empty it.
-        claim_folder(work, identity, resume=settings.resume)
-        trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
-    result = _conclude(folder, settings)
-    write_result(work, result)
+        with hold_folder(folder):
+            # Only now: a training that cannot start must neither claim the folder nor empty it.
+            claim_folder(work, identity, resume=settings.resume)
+            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+            result = _conclude(folder, settings)
+            write_result(work, result)
     return result
 
 

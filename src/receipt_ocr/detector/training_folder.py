@@ -3,10 +3,13 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from receipt_ocr.detector.history import EpochRow
 from receipt_ocr.detector.settings import Recipe
@@ -19,6 +22,7 @@ __all__ = [
     "TrainingResult",
     "check_folder",
     "claim_folder",
+    "hold_folder",
     "identify",
     "read_result",
     "write_result",
@@ -105,8 +109,13 @@ def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> Non
 
 
 def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) -> None:
-    """Make the folder this training's own, so that states of two settings never mix."""
+    """Make the folder this training's own, so that states of two settings never mix.
+
+    Results that another training in this folder has led to are removed.
+    """
     folder = work.path
+    if not resume or not (folder / LAST_FILE).exists():
+        work.discard_results()
     if not resume:
         earlier = _trained_files(folder)
         work.discard(file.name for file in earlier)
@@ -116,6 +125,28 @@ def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) ->
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / IDENTITY_FILE, identity)
     work.publish([IDENTITY_FILE])
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes of this machine from training in a folder meanwhile.
+
+    Raises:
+        ValueError: If one does already.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(
+            f"another process is training in {folder}; wait for it or end it. Several processes "
+            "on one training are started by training.devices, not by a launcher"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_result(work: WorkFolder, result: TrainingResult) -> None:

@@ -1,6 +1,7 @@
 """The folder that a training works in: always local, and published where its address is not."""
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class WorkFolder(os.PathLike[str]):
         self,
         address: str | os.PathLike[str] | RemoteFolder,
         options: Mapping[str, Any] | None = None,
+        results: Iterable[Path | RemoteFolder] = (),
     ) -> None:
         """Point at an address; nothing is read or made yet.
 
@@ -43,7 +45,9 @@ class WorkFolder(os.PathLike[str]):
             address: A path, any address that fsspec knows, or a folder there.
             options: For the file system's constructor, such as an endpoint or keys; not with a
                 folder, which has its own.
+            results: Files and folders elsewhere that are made from the finished training.
         """
+        self._results = tuple(results)
         folder = address if isinstance(address, RemoteFolder) else open_folder(address, options)
         self._mirror = Mirror(folder) if isinstance(folder, RemoteFolder) else None
         self.path: Path = folder if isinstance(folder, Path) else Mirror(folder).path
@@ -64,6 +68,16 @@ class WorkFolder(os.PathLike[str]):
 
     def __repr__(self) -> str:
         return f"WorkFolder({self.address!r})"
+
+    def discard_results(self) -> None:
+        """Remove what an earlier training led to: it does not belong to one that starts over."""
+        for result in self._results:
+            if isinstance(result, RemoteFolder):
+                result.remove()
+            elif result.is_dir():
+                shutil.rmtree(result)
+            else:
+                result.unlink(missing_ok=True)
 
     def fetch(self) -> None:
         """Make the local folder like the remote one, before a training starts or goes on.
