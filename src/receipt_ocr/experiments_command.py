@@ -10,8 +10,8 @@ import yaml
 from kedro.framework.cli.utils import _split_params, env_option
 
 from receipt_ocr.console import PlainCommand
-from receipt_ocr.detector.settings import Experiments, Recipe
-from receipt_ocr.hooks import open_config
+from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.hooks import flatten_settings, open_config
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -93,16 +93,11 @@ def _list_as_json(experiments: Experiments) -> str:
 
 def _differences(experiments: Experiments, name: str) -> dict[str, Any]:
     """Dotted key -> value of all that an experiment has otherwise than the recipe."""
-    base, own = _flatten(experiments.recipe), _flatten(experiments.named(name))
+    base, own = (
+        flatten_settings(recipe.model_dump(mode="json"))
+        for recipe in (experiments.recipe, experiments.named(name))
+    )
     return {key: value for key, value in own.items() if value != base[key]}
-
-
-def _flatten(recipe: Recipe) -> dict[str, Any]:
-    return {
-        f"{block}.{key}": value
-        for block, values in recipe.model_dump(mode="json").items()
-        for key, value in values.items()
-    }
 
 
 def _as_text(value: Any) -> str:

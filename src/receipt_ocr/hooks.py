@@ -17,7 +17,13 @@ from pydantic import BaseModel
 
 from receipt_ocr.detector.settings import Experiments
 
-__all__ = ["MissingInputs", "ParameterLog", "open_config", "require_environment"]
+__all__ = [
+    "MissingInputs",
+    "ParameterLog",
+    "flatten_settings",
+    "open_config",
+    "require_environment",
+]
 
 
 class MissingInputs:
@@ -62,10 +68,10 @@ class ParameterLog:
         for name, value in inputs.items():
             if isinstance(value, Experiments):  # only the recipe that this run follows
                 mlflow.log_param("experiment", value.selected)
-                mlflow.log_params(_flatten(value.chosen.model_dump(mode="json"), "recipe"))
+                mlflow.log_params(flatten_settings(value.chosen.model_dump(mode="json"), "recipe"))
             elif isinstance(value, BaseModel):
                 block = name.removeprefix("params:")
-                mlflow.log_params(_flatten(value.model_dump(mode="json"), block))
+                mlflow.log_params(flatten_settings(value.model_dump(mode="json"), block))
 
 
 def open_config(project: Path, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:
@@ -120,16 +126,17 @@ def _command(pipeline: str, run_params: Mapping[str, Any]) -> str:
     words = ["kedro", "run", f"--pipeline={pipeline}"]
     if run_params.get("env"):
         words.insert(2, f"--env={run_params['env']}")
-    params = _flatten(run_params.get("runtime_params") or {})
+    params = flatten_settings(run_params.get("runtime_params") or {})
     typed = [f"{key}={'null' if value is None else value}" for key, value in params.items()]
     if typed:
         words += ["--params", ",".join(typed)]
     return shlex.join(words)
 
 
-def _flatten(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_settings(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted key -> value."""
     flat: dict[str, Any] = {}
     for key, value in block.items():
         name = f"{prefix}.{key}" if prefix else key
-        flat |= _flatten(value, name) if isinstance(value, Mapping) else {name: value}
+        flat |= flatten_settings(value, name) if isinstance(value, Mapping) else {name: value}
     return flat

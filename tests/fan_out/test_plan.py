@@ -10,8 +10,6 @@ from click.testing import CliRunner, Result
 from kedro.framework.startup import bootstrap_project
 
 from receipt_ocr.cli import cli
-from receipt_ocr.detector.training_folder import IDENTITY_FILE, RESULT_FILE
-from receipt_ocr.fan_out import traces
 from receipt_ocr.fan_out.plan import plan_folds
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -86,7 +84,3 @@ def test_the_command_loads_neither_ray_nor_mlflow() -> None:
     command = [sys.executable, "-c", code]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)
     assert shown.stdout.strip() == "[]"
-
-
-def test_the_files_that_are_looked_for_are_those_that_a_training_writes() -> None:
-    assert (traces.IDENTITY_FILE, traces.RESULT_FILE) == (IDENTITY_FILE, RESULT_FILE)

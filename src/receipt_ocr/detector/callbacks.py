@@ -45,9 +45,8 @@ class EpochFiles(Checkpoint):
         names = {checkpoint_name(row) for row in best_epochs(history, self.kept)}
         folder = self.folder.path
         partial = folder / f"{LAST_FILE}.partial"
-        trainer.save_checkpoint(
-            partial, weights_only=False
-        )  # every process takes part, the first one writes
+        # Every process takes part, the first one writes.
+        trainer.save_checkpoint(partial, weights_only=False)
         if trainer.is_global_zero:
             newest = checkpoint_name(history[-1])
             written = [newest, LAST_FILE] if newest in names else [LAST_FILE]

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -118,12 +117,11 @@ class LossGuard:
 
 def _find_bad(loss: Tensor, pages: Sequence[str]) -> tuple[float, str]:
     """A loss that is no number, and the pages behind it, of whichever processes have one."""
-    value = float(loss.detach())
-    found: list[tuple[float, Sequence[str]]] = [(value, list(pages))]
+    own = (float(loss.detach()), list(pages))
+    found = [own]
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        gathered: list[Any] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(gathered, found[0])
-        found = gathered
+        found = [own] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(found, own)
     bad = [(one, names) for one, names in found if not math.isfinite(one)]
     return bad[0][0], ", ".join(name for _, names in bad for name in names)
 

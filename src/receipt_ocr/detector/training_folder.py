@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from receipt_ocr.detector.history import EpochRow
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.detector.work_folder import WorkFolder
+from receipt_ocr.detector.work_folder import IDENTITY_FILE, RESULT_FILE, WorkFolder
 from receipt_ocr.receipts.samples import LabelledPage
 
 __all__ = [
@@ -33,9 +33,6 @@ DECODED_PAGES = "decoded_pages"
 
 LAST_FILE = "last.ckpt"
 """Everything needed to go on; the files of single epochs hold what is needed to predict."""
-
-IDENTITY_FILE = "settings.json"
-RESULT_FILE = "finished.json"
 
 NOT_PART_OF_THE_RESULT = {
     "resume",

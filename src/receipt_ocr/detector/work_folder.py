@@ -9,7 +9,13 @@ from typing import Any
 from receipt_ocr.mirror import Mirror
 from receipt_ocr.storage import RemoteFolder, open_folder
 
-__all__ = ["WorkFolder"]
+__all__ = ["IDENTITY_FILE", "RESULT_FILE", "WorkFolder"]
+
+IDENTITY_FILE = "settings.json"
+"""Whose training a folder holds."""
+
+RESULT_FILE = "finished.json"
+"""The note of a training's end."""
 
 
 class WorkFolder(os.PathLike[str]):

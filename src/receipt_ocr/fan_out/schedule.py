@@ -153,7 +153,7 @@ def _launch(
     goes_on = outcome.tries > 0 and is_new
     outcome.tries += 1
     outcome.status = "running"
-    outcome._seen = last_line(outcome.fold.log) or ""
+    outcome._seen = last_line(outcome.fold.log)
     where = crew.launch(make_order(outcome, goes_on))
     verb = "" if crew.has_queue else "starts"
     attempt = f"try {outcome.tries} of {retries + 1}"
@@ -172,7 +172,7 @@ def _take_in(outcome: Outcome, ending: Ending, retries: int, say: Callable[[str]
         say(f"{name}: FAILED on {ending.host}, {ahead}: {ending.message}")
         return is_last
     after, before = _look(read_traces, outcome.fold, say), outcome._before
-    was_finished = after is not None and before is not None and None is not after.end == before.end
+    was_finished = bool(after and before and after.end and after.end == before.end)
     outcome.status = "finished before" if was_finished else "trained"
     outcome.hmean, outcome.epoch = _look(read_best, outcome.fold, say) or (None, None)
     score = "" if outcome.hmean is None else f", best H-mean {outcome.hmean:.4f}"

@@ -4,12 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from receipt_ocr.detector.work_folder import IDENTITY_FILE, RESULT_FILE
 from receipt_ocr.storage import RemoteFolder
 
 __all__ = ["Traces", "read_best", "read_traces"]
-
-IDENTITY_FILE = "settings.json"
-RESULT_FILE = "finished.json"
 
 
 @dataclass(frozen=True)
