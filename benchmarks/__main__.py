@@ -37,7 +37,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Times CLEval, targets, post-processing and the search over settings, each "
-        "against a plain version, on one thread. Takes about five minutes on two cores.",
+        "against a plain version, on one thread. Takes about twelve minutes on two cores.",
     )
     parser.add_argument(
         "--reference",

@@ -10,20 +10,25 @@ from kedro.config import AbstractConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines, settings
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
+from receipt_ocr.detector.launch import read_launch
 from receipt_ocr.detector.settings import Experiments
 
 __all__ = [
     "MissingInputs",
     "ParameterLog",
+    "StartedTogether",
     "flatten_settings",
     "open_config",
     "require_environment",
 ]
+
+TRAINED_TOGETHER = ("train_fold", "final_fit")
+"""Pipelines with one training, which several processes may share."""
 
 
 class MissingInputs:
@@ -53,6 +58,33 @@ class MissingInputs:
                 advice = getattr(dataset, "when_missing", None)
                 advice = advice or f"Make it with: {_command(maker, run_params)}"
                 raise FileNotFoundError(f"{name} is not there yet ({path}).\n{advice}")
+
+
+class StartedTogether:
+    """Lets the first of the processes that torchrun or SLURM has started write, and no other."""
+
+    @hook_impl(tryfirst=True)  # before MLflow opens a run
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Take the outputs from the other processes: what they save stays in their memory.
+
+        Raises:
+            ValueError: If the pipeline is none that processes can share.
+        """
+        launch = read_launch()
+        if launch.processes == 1:
+            return
+        names = run_params.get("pipeline_names") or ["__default__"]
+        if len(names) > 1 or names[0] not in TRAINED_TOGETHER:
+            raise ValueError(
+                f"{launch.launcher} started {launch.processes} processes, each of which would run "
+                f"{', '.join(names)}; only {' and '.join(TRAINED_TOGETHER)} can be shared. Start "
+                "this one as a single process"
+            )
+        if not launch.is_first:
+            for name in pipeline.all_outputs():
+                catalog[name] = MemoryDataset()
 
 
 class ParameterLog:

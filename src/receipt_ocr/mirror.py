@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import BaseFileLock, FileLock
 from tqdm import tqdm
 
 from receipt_ocr.storage import BATCH, RemoteFolder, open_folder
@@ -38,13 +38,21 @@ class Mirror:
         self._home = cache_folder(remote.address)
         self.path = self._home / (remote.name or "root")
 
+    def turn(self) -> BaseFileLock:
+        """A lock: while it is held, other processes of this machine leave the mirror alone.
+
+        Fetching and publishing take it themselves; within one process it may be taken again.
+        """
+        self._home.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._home / "lock", is_singleton=True)
+
     def fetch(self, *, recursive: bool = True) -> None:
         """Make the copy like the remote folder: missing and other files come, extra ones go.
 
         Args:
             recursive: False leaves sub-folders alone on both sides.
         """
-        with self._lock():
+        with self.turn():
             there = self.remote.stamps()
             there = {n: stamp for n, stamp in there.items() if recursive or "/" not in n}
             known = self._read_note()
@@ -58,7 +66,7 @@ class Mirror:
 
     def publish(self, names: Iterable[str]) -> None:
         """Write files of the copy to the remote folder, in the order given, each all or nothing."""
-        with self._lock():
+        with self.turn():
             sources = {name: self.path / name for name in names}
             self.remote.upload(sources)
             there, known = self.remote.stamps(), self._read_note()
@@ -94,10 +102,6 @@ class Mirror:
             known[name] = _note(there[name], target)
         self._write_note(known)
         shutil.rmtree(partial, ignore_errors=True)
-
-    def _lock(self) -> FileLock:
-        self._home.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._home / "lock")
 
     @property
     def _note_file(self) -> Path:

@@ -3,7 +3,8 @@
 import logging
 import os
 
-from receipt_ocr.hooks import MissingInputs, ParameterLog
+from receipt_ocr.detector.launch import read_launch
+from receipt_ocr.hooks import MissingInputs, ParameterLog, StartedTogether
 
 REMARKS = (
     "register_new_resolver() is deprecated",
@@ -22,7 +23,10 @@ def _is_news(record: logging.LogRecord) -> bool:
 logging.captureWarnings(True)
 logging.getLogger("py.warnings").addFilter(_is_news)
 
-HOOKS = (MissingInputs(), ParameterLog())
+HOOKS = (MissingInputs(), StartedTogether(), ParameterLog())
+
+# Of the processes that train one detector together, the first has the MLflow run.
+DISABLE_HOOKS_FOR_PLUGINS = () if read_launch().is_first else ("kedro-mlflow",)
 
 
 def _environment_variable(name: str, default: str) -> str:

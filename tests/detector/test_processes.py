@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -72,6 +73,68 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
         assert torch.equal(value, expected[name]), name
     assert not (folder / "decoded_pages").exists()
     assert not list(folder.rglob("*.partial"))
+
+
+LAUNCHED = """
+import os, pickle, sys
+from pathlib import Path
+import torch
+from receipt_ocr.detector.module import DetectorModule
+from receipt_ocr.detector.training import train_detector
+
+step = DetectorModule.training_step
+def poisoned(self, batch, number):  # once, and on the second process alone
+    if os.environ["RANK"] == "1" and self.global_step == 0:
+        batch["image"] = batch["image"].float() * float("nan")
+    return step(self, batch, number)
+DetectorModule.training_step = poisoned
+
+arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
+result = train_detector(*arguments, Path(sys.argv[2]))
+print(os.environ["RANK"], [row["skipped_steps"] for row in result.history])
+"""
+
+
+def launch(arguments: Path, folder: Path, port: int) -> list[tuple[int, str, str]]:
+    """Two processes as torchrun starts them: exit code, output and messages of each."""
+    common = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LAUNCHED, arguments, folder],
+            env={**os.environ, **common, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    try:
+        outputs = [process.communicate(timeout=PATIENCE_S) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(p.returncode, *output) for p, output in zip(processes, outputs, strict=True)]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    recipe = changed(recipe, devices=2, batch_size=1)
+    arguments = (recipe, training_pages[:4], validation_pages)
+    (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    folder = tmp_path / "together"
+    first, second = launch(tmp_path / "arguments", folder, port)
+    assert (first[0], second[0]) == (0, 0), (first, second)
+    # The loss of one process was no number: both passed over that batch.
+    assert (first[1], second[1]) == ("0 [1.0, 0.0]\n", "")
+    assert "batch skipped" in first[2]
+    assert (folder / "finished.json").is_file()
+    for weight in read_checkpoint(folder / "last.ckpt").state.values():
+        assert not weight.is_floating_point() or bool(torch.isfinite(weight).all())
 
 
 @pytest.fixture

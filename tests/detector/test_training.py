@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.detector.module import DetectorModule
@@ -214,8 +215,8 @@ def test_starting_over_deletes_nothing_unless_the_new_training_can_start(
     other = "cuda" if torch.backends.mps.is_available() else "mps"
     lacking = changed(short, accelerator=other, resume=False)
     message = (
-        rf"training\.accelerator '{other}' with training\.devices 1 cannot be used on this machine "
-        r"\(.+\); set training\.accelerator to auto or cpu"
+        rf"training\.accelerator '{other}' with training\.devices 1 and training\.num_nodes 1 "
+        r"cannot be used on this machine \(.+\); set training\.accelerator to auto or cpu"
     )
     with pytest.raises(ValueError, match=message):
         train_detector(lacking, training_pages, validation_pages, folder)
@@ -446,13 +447,16 @@ def test_devices_machines_and_strategy_reach_the_trainer(
             raise MachineLostError
 
     monkeypatch.setattr("receipt_ocr.detector.training.lightning.Trainer", NoTrainer)
-    choices: list[dict[str, Any]] = [
-        {"devices": 2},
-        {"devices": 1, "num_nodes": 2, "strategy": "ddp", "sync_batchnorm": True},
-        {"precision": "bf16-mixed", "accumulate": 4},
+    torchrun = {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "WORLD_SIZE": "2"}
+    choices: list[tuple[dict[str, Any], dict[str, str]]] = [
+        ({"devices": 2}, {}),
+        ({"num_nodes": 2, "sync_batchnorm": True}, torchrun),
+        ({"precision": "bf16-mixed", "accumulate": 4}, {}),
     ]
-    for choice in choices:
-        with pytest.raises(MachineLostError):
+    for choice, variables in choices:
+        with monkeypatch.context() as patch, pytest.raises(MachineLostError):
+            for name, value in variables.items():
+                patch.setenv(name, value)
             train_detector(
                 changed(recipe, **choice), training_pages, validation_pages, tmp_path / "fold_0"
             )
@@ -464,6 +468,8 @@ def test_devices_machines_and_strategy_reach_the_trainer(
         (1, 1, "auto", False, "bf16-mixed"),
     ]
     assert [options["accumulate_grad_batches"] for options in asked] == [1, 1, 4]
+    # Without a launcher, a SLURM job around is not waited for.
+    assert [options["plugins"] is None for options in asked] == [False, True, False]
     # Batches and pages are dealt by our loaders: Lightning must not deal them again.
     assert not any(options["use_distributed_sampler"] for options in asked)
 
@@ -487,3 +493,23 @@ def test_half_precision_trains_validates_and_resumes(
     )
     assert full.history[0]["loss"] == pytest.approx(whole.history[0]["loss"], rel=0.02)
     assert full.history[0]["loss"] != whole.history[0]["loss"]
+
+
+def test_the_error_of_a_spawned_process_is_told_in_its_own_words(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ProcessRaisedException(f"\n-- Process 1 ...\n{words}\n", 1, 4711)
+
+    monkeypatch.setattr("receipt_ocr.detector.training.lightning.Trainer.fit", fail)
+    arguments = (recipe, training_pages, validation_pages, tmp_path / "fold_0")
+    words = "Traceback ...\nValueError: the loss was no number (pages a.png)"
+    with pytest.raises(ValueError, match=r"^the loss was no number \(pages a\.png\)$"):
+        train_detector(*arguments)
+    words = "Traceback ...\nKeyError: 'a bug'"
+    with pytest.raises(ProcessRaisedException, match="a bug"):
+        train_detector(*arguments)

@@ -49,7 +49,8 @@ def train(experiments: Experiments, fold: int, work_folder) -> dict:
         partial.replace(folder / "settings.json")
     with (folder / "tries").open("a") as tries:
         devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        print(experiments.chosen.training.resume, devices, file=tries)
+        training = experiments.chosen.training
+        print(training.resume, training.accelerator, devices, file=tries)
     todo = Path("todo") / experiments.selected / str(fold)
     words = todo.read_text().split() if todo.exists() else []
     todo.exists() and todo.write_text(" ".join(words[1:]))

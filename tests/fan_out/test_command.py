@@ -38,8 +38,8 @@ def test_a_failed_fold_is_named_and_the_others_are_trained(project: Any) -> None
     assert table[1].endswith("data/a/fold_1.log")
     assert table[2].strip() == "ValueError: no receipts left"
     assert table[3].split()[:3] == ["b", "1", "trained"]
-    devices = {project.tries(name, 1)[0].split()[1] for name in "ab"}
-    assert devices == {"5", "7"}
+    devices = {tuple(project.tries(name, 1)[0].split()[1:]) for name in "ab"}
+    assert devices == {("gpu", "5"), ("gpu", "7")}  # never the CPU where GPUs cannot be used
     runs = project.runs()
     assert {name: run["status"] for name, run in runs.items()} == {
         "parent": "FAILED",

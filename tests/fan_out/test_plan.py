@@ -50,7 +50,7 @@ def test_logs_of_remote_results_are_kept_beside_the_project(
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", "memory://bucket")
     [fold] = plan_folds(PROJECT, "sroie", {}, ["lite0"], [2])
     assert str(fold.folder) == "memory://bucket/sroie/06_models/lite0/fold_2"
-    assert fold.log == PROJECT / "logs/lite0/fold_2.log"
+    assert fold.log == PROJECT / "logs/sroie/lite0/fold_2.log"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from receipt_ocr.detector.settings import Experiments, FinalFitSettings, Recipe
 from receipt_ocr.pipelines.final_fit import create_pipeline
-from receipt_ocr.pipelines.final_fit.nodes import choose_epochs
+from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess
 from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
 from receipt_ocr.receipts.settings import IngestionSettings
 
@@ -33,9 +33,40 @@ def test_the_folds_that_were_trained_say_how_long() -> None:
         choose_epochs(FinalFitSettings(), EXPERIMENTS, *([None] * 5))
 
 
+def test_words_are_found_with_what_was_tuned_on_the_folds() -> None:
+    recipe = EXPERIMENTS.recipe.postprocess
+    tuned = {
+        "postprocess": recipe.model_dump(mode="json") | {"thresh": 0.4},
+        "members": [1],
+        "sources": {"1": "of whichever detector"},
+        "pages": 9,
+        "chosen_hmean": 0.9,
+        "honest_hmean": None,
+        "recipe_hmean": 0.8,
+    }
+    settings = FinalFitSettings()
+    chosen = choose_postprocess(settings, EXPERIMENTS, tuned)
+    assert (chosen["source"], chosen["postprocess"]["thresh"]) == ("tuned", 0.4)
+    assert choose_postprocess(settings, EXPERIMENTS, None)["source"] == "recipe"
+    insisted = settings.model_copy(update={"thresholds": "recipe"})
+    assert choose_postprocess(insisted, EXPERIMENTS, tuned)["source"] == "recipe"
+    insisted = settings.model_copy(update={"thresholds": "tuned"})
+    with pytest.raises(ValueError, match="nothing is tuned yet"):
+        choose_postprocess(insisted, EXPERIMENTS, None)
+
+
 def test_its_files_are_kept_apart_from_the_folds() -> None:
     outputs = create_pipeline().all_outputs()
-    assert outputs == {"final_epochs", "final_checkpoint", "final_history", "final_test_maps"}
+    assert outputs == {
+        "final_epochs",
+        "final_checkpoint",
+        "final_history",
+        "final_test_maps",
+        "final_postprocess",
+        "final_test_detections",
+        "final_submission_json",
+        "final_submission_csv",
+    }
     assert "params:final_fit" in create_pipeline().inputs()
 
 

@@ -34,16 +34,19 @@ class TunedPostprocess(Config):
     recipe_hmean: float
     """On the same pages at the recipe's settings."""
 
-    def staleness(self, sources: Mapping[int, str], recipe: PostprocessSettings) -> str | None:
+    def staleness(
+        self, sources: Mapping[int, str] | None, recipe: PostprocessSettings
+    ) -> str | None:
         """Why these settings do not hold for other maps; None where they do.
 
         Args:
-            sources: Fold -> fingerprint of the detector behind the maps to be read.
+            sources: Fold -> fingerprint of the detector behind the maps to be read; None for maps
+                of a detector that is no fold.
             recipe: The experiment's settings of today.
         """
-        if not set(sources) & set(self.sources):
+        if sources is not None and not set(sources) & set(self.sources):
             return f"folds {list(self.members)} were tuned, not {list(sources)}"
-        for fold, source in sources.items():
+        for fold, source in (sources or {}).items():
             if self.sources.get(fold, source) != source:
                 return f"fold {fold} has been trained anew since"
         for name in NOT_SEARCHED:
@@ -93,7 +96,7 @@ def choose_postprocess(
     thresholds: Literal["auto", "tuned", "recipe"],
     recipe: PostprocessSettings,
     tuned: Mapping[str, Any] | None,
-    sources: Mapping[int, str],
+    sources: Mapping[int, str] | None,
 ) -> tuple[str, PostprocessSettings]:
     """The settings to read maps with, and where they come from.
 
@@ -101,7 +104,8 @@ def choose_postprocess(
         thresholds: ``auto`` takes tuned settings where there are some that hold.
         recipe: The experiment's own.
         tuned: What tuning has written; None where it never ran.
-        sources: Fold -> fingerprint of the detector behind the maps to be read.
+        sources: Fold -> fingerprint of the detector behind the maps to be read; None for maps of a
+            detector that is no fold, such as the final fit's.
 
     Returns:
         ``tuned`` or ``recipe``, and the settings.
@@ -116,12 +120,12 @@ def choose_postprocess(
     if found is None or reason is not None:
         if thresholds == "tuned":
             raise ValueError(
-                f"ensemble.thresholds is 'tuned', but {reason}; run --pipeline=tuning first"
+                f"the thresholds are to be 'tuned', but {reason}; run --pipeline=tuning first"
             )
         level = logging.INFO if found is None else logging.WARNING
         log.log(level, "The recipe's post-processing is used: %s (--pipeline=tuning)", reason)
         return "recipe", recipe
-    if set(found.members) != set(sources):
+    if sources is not None and set(found.members) != set(sources):
         log.warning(
             "Post-processing was tuned on folds %s, the ensemble's are %s: run tuning again",
             list(found.members),

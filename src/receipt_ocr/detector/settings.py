@@ -120,8 +120,8 @@ class TrainingSettings(Config):
     num_nodes: PositiveInt = 1
     """Machines that train one detector together."""
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_fork"] = "auto"
-    """How several devices train: auto starts a process for each (ddp_spawn). The stages do not keep
-    processes apart that a launcher has started (torchrun, SLURM), as ddp would join them."""
+    """How several devices train: auto joins the processes that torchrun or SLURM has started (ddp),
+    and starts them itself where there are none (ddp_spawn)."""
     sync_batchnorm: bool = False
     """Batch norm over the batches of all devices."""
     resume: bool = True
@@ -204,6 +204,9 @@ class FinalFitSettings(Config):
     """To train; None takes the median of the folds' best epochs."""
     holdout: bool = True
     """Learn from the holdout pages as well."""
+    thresholds: Literal["auto", "tuned", "recipe"] = "auto"
+    """Post-processing that tuning found on the folds, or the recipe's; ``auto``: tuned where there
+    is one."""
     further: tuple[FurtherData, ...] = ()
 
     @model_validator(mode="after")

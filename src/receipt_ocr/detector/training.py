@@ -8,12 +8,16 @@ from pathlib import Path
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import Logger
+from torch import distributed
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from receipt_ocr.detector.callbacks import EpochBar, EpochFiles
 from receipt_ocr.detector.history import EpochRow, best_epochs, checkpoint_name
+from receipt_ocr.detector.launch import Launch, read_launch
 from receipt_ocr.detector.loading import PagesData
 from receipt_ocr.detector.module import DetectorModule, ignore_harmless_warnings
 from receipt_ocr.detector.settings import Recipe, TrainingSettings
@@ -58,14 +62,19 @@ def train_detector(
     With ``training.resume`` false the folder's earlier training is deleted, once the new one is
     ready to start.
 
+    Where a launcher has started several processes (torchrun, SLURM), each of them calls this with
+    the same arguments. The first one writes and returns; the others end with the training.
+
     Raises:
         ValueError: If pages are missing or stand on both sides, ``folder`` holds something else
             than the training of these settings and pages or is in use, the machine lacks the
-            accelerator,
+            accelerator, the processes of a launcher do not fit the settings,
             albumentations has no such transform, or the loss stops being a number.
         FileNotFoundError: If the training is finished but the best epoch's checkpoint is gone.
+        SystemExit: In all processes of a launcher but the first, when their part is done.
     """
-    settings = recipe.training
+    settings, launch = recipe.training, read_launch()
+    strategy = launch.choose_strategy(settings)
     processes = settings.devices * settings.num_nodes
     _check_pages(training, validation, processes)
     check_pixels(recipe.augmentation)
@@ -75,6 +84,7 @@ def train_detector(
     identity = identify(recipe, training, validation)
     check_folder(folder, identity, resume=settings.resume)
     if settings.resume and (finished := read_result(folder)) is not None:
+        _end_unless_first(launch)
         log.info("Training in %s is finished already; resume=false would repeat it", folder)
         return finished
     data = PagesData(training, validation, recipe, folder / DECODED_PAGES)
@@ -84,17 +94,44 @@ def train_detector(
     module = DetectorModule(recipe, validation, data.steps_per_epoch(processes))
     if settings.channels_last:
         module.network.to(memory_format=torch.channels_last)
-    last = folder / LAST_FILE
     with warnings.catch_warnings():
         ignore_harmless_warnings()
-        trainer = _build_trainer(recipe, work, logger, is_judged=bool(validation))
+        trainer = _build_trainer(recipe, work, logger, launch, strategy, is_judged=bool(validation))
+        if not launch.is_first:
+            _fit(trainer, module, data, _state_to_resume(folder, settings))
+            _end_unless_first(launch)
         with hold_folder(folder):
             # Only now: a training that cannot start must neither claim the folder nor empty it.
             claim_folder(work, identity, resume=settings.resume)
-            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+            _fit(trainer, module, data, _state_to_resume(folder, settings))
             result = _conclude(folder, settings)
             write_result(work, result)
     return result
+
+
+def _state_to_resume(folder: Path, settings: TrainingSettings) -> Path | None:
+    last = folder / LAST_FILE
+    return last if settings.resume and last.exists() else None
+
+
+def _fit(
+    trainer: lightning.Trainer, module: DetectorModule, data: PagesData, state: Path | None
+) -> None:
+    try:
+        trainer.fit(module, data, ckpt_path=state, weights_only=True)
+    except ProcessRaisedException as error:  # of a spawned process: its traceback as text
+        _, is_plain, message = str(error).rpartition("\nValueError: ")
+        if not is_plain:
+            raise
+        raise ValueError(message.strip()) from error
+    if distributed.is_available() and distributed.is_initialized():  # joined by a launcher
+        distributed.destroy_process_group()
+
+
+def _end_unless_first(launch: Launch) -> None:
+    """Whatever comes after a training is the first process's alone."""
+    if not launch.is_first:
+        raise SystemExit(0)
 
 
 def _check_pages(
@@ -112,8 +149,14 @@ def _check_pages(
         )
 
 
-def _build_trainer(
-    recipe: Recipe, folder: WorkFolder, logger: Logger | None, *, is_judged: bool
+def _build_trainer(  # noqa: PLR0913  # Lightning takes all of it in one call
+    recipe: Recipe,
+    folder: WorkFolder,
+    logger: Logger | None,
+    launch: Launch,
+    strategy: str,
+    *,
+    is_judged: bool,
 ) -> lightning.Trainer:
     settings = recipe.training
     callbacks: list[lightning.Callback] = [EpochFiles(folder, settings.kept_checkpoints)]
@@ -128,7 +171,9 @@ def _build_trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.num_nodes,
-            strategy=_choose_strategy(settings),
+            strategy=strategy,
+            # By itself Lightning would wait for the tasks of any SLURM job that it runs in.
+            plugins=None if launch.launcher else [LightningEnvironment()],
             sync_batchnorm=settings.sync_batchnorm,
             use_distributed_sampler=False,  # batches and pages are shared out by the loaders
             precision=settings.precision,
@@ -143,19 +188,12 @@ def _build_trainer(
             enable_model_summary=False,
             enable_progress_bar=has_bar,
         )
-    except MisconfigurationException as error:
+    except (MisconfigurationException, RuntimeError) as error:  # the latter of SLURM's variables
         raise ValueError(
             f"training.accelerator {settings.accelerator!r} with training.devices "
-            f"{settings.devices} cannot be used on this machine ({error}); set "
-            "training.accelerator to auto or cpu"
+            f"{settings.devices} and training.num_nodes {settings.num_nodes} cannot be used on "
+            f"this machine ({error}); set training.accelerator to auto or cpu"
         ) from error
-
-
-def _choose_strategy(settings: TrainingSettings) -> str:
-    """Several processes are spawned: Lightning's ``ddp`` would run the whole command in each."""
-    if settings.strategy != "auto" or settings.devices * settings.num_nodes == 1:
-        return settings.strategy
-    return "ddp_spawn"
 
 
 def _conclude(folder: Path, settings: TrainingSettings) -> TrainingResult:

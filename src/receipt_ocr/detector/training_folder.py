@@ -113,15 +113,16 @@ def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) ->
     folder = work.path
     if not resume or not (folder / LAST_FILE).exists():
         work.discard_results()
-    if not resume:
-        earlier = _trained_files(folder)
-        work.discard(file.name for file in earlier)
-        for file in [*earlier, *folder.glob("*.ckpt.partial")]:
-            file.unlink()
-        shutil.rmtree(folder / DECODED_PAGES, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / IDENTITY_FILE, identity)
-    work.publish([IDENTITY_FILE])
+    with work.turn():
+        if not resume:
+            earlier = _trained_files(folder)
+            work.discard(file.name for file in earlier)
+            for file in [*earlier, *folder.glob("*.ckpt.partial")]:
+                file.unlink()
+            shutil.rmtree(folder / DECODED_PAGES, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_json(folder / IDENTITY_FILE, identity)
+        work.publish([IDENTITY_FILE])
 
 
 @contextmanager
@@ -137,8 +138,8 @@ def hold_folder(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise ValueError(
-            f"another process is training in {folder}; wait for it or end it. Several processes "
-            "on one training are started by training.devices, not by a launcher"
+            f"another process is training in {folder}; wait for it or end it. One training on "
+            "several devices is started by training.devices, or by torchrun"
         ) from error
     try:
         yield

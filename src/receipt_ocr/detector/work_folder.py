@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ class WorkFolder(os.PathLike[str]):
         """
         if self._mirror is not None:
             self._mirror.fetch(recursive=False)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep other processes of this machine from fetching what is not published yet."""
+        if self._mirror is None:
+            yield
+            return
+        with self._mirror.turn():
+            yield
 
     def publish(self, names: Iterable[str]) -> None:
         """Write files of the local folder to the remote one, each all or nothing, in this order.

@@ -125,7 +125,7 @@ def train_folds_command(  # noqa: PLR0913, PLR0917  # one argument an option
         crew = LocalCrew(shares, cpus_per_fold)
     else:
         crew = RayCrew(address, cpus=cpus_per_fold, gpus=gpus_per_fold)
-    outcomes = [Outcome(fold) for fold in planned]
+    outcomes = [Outcome(fold.on_gpus() if crew.has_gpus else fold) for fold in planned]
     signal_number = _train(outcomes, crew, context, retries)
     click.echo("\n".join(["", *tabulate_outcomes(outcomes, project)]))
     if signal_number:

@@ -26,6 +26,7 @@ class LocalCrew:
         """
         self._free: list[tuple[str, ...] | None] = [tuple(share) for share in shares] or [None]
         self._cpus = cpus
+        self.has_gpus = bool(shares)
         self._busy: dict[str, tuple[FoldProcess, tuple[str, ...] | None]] = {}
 
     @property

@@ -68,6 +68,11 @@ class RayCrew:
         self._tasks: dict[str, Any] = {}
 
     @property
+    def has_gpus(self) -> bool:
+        """Whether every fold is given GPUs."""
+        return self._gpus > 0
+
+    @property
     def has_room(self) -> bool:
         """Ray has a queue of its own."""
         return True

@@ -1,11 +1,12 @@
 """Which folds of which experiments are to be trained, and where each leaves its files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kedro.config import AbstractConfigLoader, MissingConfigException
+from omegaconf import OmegaConf
 
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.hooks import open_config
@@ -19,6 +20,9 @@ PIPELINE = "train_fold"
 
 LOCAL_LOGS = Path("logs")
 """Folder of the logs, beside the project's data, where results lie at a remote address."""
+
+ON_GPUS = {"experiments": {"recipe": {"training": {"accelerator": "gpu"}}}}
+"""Runtime parameters of a fold that is given GPUs."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,14 @@ class Fold:
     def name(self) -> str:
         """For people: ``convnext_tiny fold 0``."""
         return f"{self.experiment} fold {self.number}"
+
+    def on_gpus(self) -> "Fold":
+        """The fold where it is given GPUs: it fails if they cannot be used (an old driver, say).
+
+        Else it would train on the CPU without a word. Who asks for another accelerator gets it.
+        """
+        own = OmegaConf.merge(ON_GPUS, dict(self.params))
+        return replace(self, params=cast("dict[str, Any]", OmegaConf.to_container(own)))
 
 
 def parse_folds(text: str) -> list[int]:
@@ -108,7 +120,7 @@ def _plan_experiment(
         if isinstance(folder, Path):
             log = folder.with_name(f"{folder.name}.log")
         else:
-            log = project / LOCAL_LOGS / name / f"{folder.name}.log"
+            log = project / LOCAL_LOGS / (env or "default") / name / f"{folder.name}.log"
         planned.append(Fold(name, number, own, folder, log))
     return planned
 

@@ -45,6 +45,10 @@ class Crew(Protocol):
         """Whether a fold may wait after it was launched."""
 
     @property
+    def has_gpus(self) -> bool:
+        """Whether every fold is given GPUs, and may rely on them."""
+
+    @property
     def has_room(self) -> bool:
         """Whether one more fold may be launched now."""
 

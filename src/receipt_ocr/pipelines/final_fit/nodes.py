@@ -1,5 +1,6 @@
 """Nodes of the final fit."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
     Checkpoint = WorkFolder = Any
 
-__all__ = ["choose_epochs", "train_final"]
+__all__ = ["choose_epochs", "choose_postprocess", "train_final"]
+
+log = logging.getLogger(__name__)
 
 
 def choose_epochs(
@@ -63,3 +66,19 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     logger = fold_logger(final_work_folder)
     result = train_detector(recipe, labelled, [], final_work_folder, logger)
     return read_checkpoint(result.checkpoint), pd.DataFrame(result.history)
+
+
+def choose_postprocess(
+    settings: FinalFitSettings, experiments: Experiments, tuned: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The post-processing that the test maps are read with, and where it comes from.
+
+    No labelled page is left to tune on: what was tuned on the folds' out-of-fold maps is the
+    nearest there is.
+    """
+    from receipt_ocr.decoding.tuned import choose_postprocess as choose
+
+    recipe = experiments.chosen.postprocess
+    source, chosen = choose(settings.thresholds, recipe, tuned, None)
+    log.info("Post-processing (%s): %s", source, chosen)
+    return {"source": source, "postprocess": chosen.model_dump(mode="json")}

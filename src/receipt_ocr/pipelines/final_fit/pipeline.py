@@ -4,7 +4,9 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, train_final
+from receipt_ocr.pipelines.ensemble.nodes import detect_words
+from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess, train_final
+from receipt_ocr.pipelines.submission.nodes import format_submission
 from receipt_ocr.pipelines.training.nodes import predict_test
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
@@ -38,6 +40,19 @@ def create_pipeline(**_: Any) -> Pipeline:
                 ["final_checkpoint", recipe, "pages", "raw_receipts"],
                 "final_test_maps",
                 name="predict_final_test",
+            ),
+            Node(choose_postprocess, [settings, recipe, "tuned_postprocess"], "final_postprocess"),
+            Node(
+                detect_words,
+                ["final_test_maps", "final_postprocess"],
+                "final_test_detections",
+                name="detect_final_words",
+            ),
+            Node(
+                format_submission,
+                ["final_test_detections", "pages", "rejected"],
+                ["final_submission_json", "final_submission_csv"],
+                name="format_final_submission",
             ),
         ]
     )

@@ -1,0 +1,83 @@
+"""The processes that torchrun or SLURM has started for one training; light to import."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from receipt_ocr.detector.settings import TrainingSettings
+
+__all__ = ["Launch", "read_launch"]
+
+INTERACTIVE_JOBS = ("bash", "interactive")
+"""Names of SLURM jobs whose tasks are no processes of one training, as Lightning has it."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """This process among those that were started together.
+
+    Attributes:
+        launcher: ``torchrun`` or ``SLURM``; empty for a process that was started by itself.
+        rank: Its number, from 0. The first one writes, the others only train.
+        processes: How many there are.
+    """
+
+    launcher: str = ""
+    rank: int = 0
+    processes: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def choose_strategy(self, settings: TrainingSettings) -> str:
+        """Lightning's name of how the settings' devices train together.
+
+        Without a launcher, processes are spawned: Lightning's ``ddp`` would run the whole command
+        once more in each of them.
+
+        Raises:
+            ValueError: If the settings and the started processes do not go together.
+        """
+        asked = settings.devices * settings.num_nodes
+        product = f"training.devices x training.num_nodes is {asked}"
+        if self.launcher and asked != self.processes:
+            raise ValueError(
+                f"{self.launcher} started {self.processes} processes, but {product}: each process "
+                "needs one device of its own; change one of them"
+            )
+        if not self.launcher and (settings.num_nodes > 1 or settings.strategy == "ddp"):
+            raise ValueError(
+                f"training.num_nodes {settings.num_nodes} with training.strategy "
+                f"{settings.strategy} needs processes that torchrun or SLURM starts on every "
+                "machine, such as: torchrun --nnodes=2 --nproc-per-node=4 ... -m kedro run "
+                "--pipeline=train_fold (docs/training.md shows both)"
+            )
+        if asked == 1:
+            return "auto"
+        if not self.launcher:
+            return "ddp_spawn" if settings.strategy == "auto" else settings.strategy
+        if settings.strategy not in {"auto", "ddp"}:
+            raise ValueError(
+                f"training.strategy {settings.strategy} starts processes itself, but "
+                f"{self.launcher} has started them; set it to auto"
+            )
+        return "ddp"
+
+
+def read_launch(variables: Mapping[str, str] | None = None) -> Launch:
+    """What the environment says of this process.
+
+    Args:
+        variables: The environment; None for this process's own.
+    """
+    found = os.environ if variables is None else variables
+    if "TORCHELASTIC_RUN_ID" in found:
+        return Launch("torchrun", int(found["RANK"]), int(found["WORLD_SIZE"]))
+    tasks = int(found.get("SLURM_NTASKS", "1"))
+    # A job's script has the number of tasks as well; only what srun starts belongs to a step.
+    is_task = "SLURM_STEP_ID" in found and "SLURM_PROCID" in found
+    if is_task and tasks > 1 and found.get("SLURM_JOB_NAME") not in INTERACTIVE_JOBS:
+        return Launch("SLURM", int(found["SLURM_PROCID"]), tasks)
+    return Launch()
