@@ -1,5 +1,6 @@
 """What happens around a run: its inputs are looked for, its parameters logged."""
 
+import logging
 import os
 import shlex
 from collections.abc import Mapping
@@ -29,6 +30,14 @@ __all__ = [
 
 TRAINED_TOGETHER = ("train_fold", "final_fit")
 """Pipelines with one training, which several processes may share."""
+
+QUIET = {
+    "kedro.io.data_catalog": logging.ERROR,
+    "kedro.pipeline.node": logging.WARNING,
+    "kedro.runner": logging.WARNING,
+    "receipt_ocr": logging.WARNING,
+}
+"""Logger -> from which level on it speaks in the other processes."""
 
 
 class MissingInputs:
@@ -83,6 +92,8 @@ class StartedTogether:
                 "this one as a single process"
             )
         if not launch.is_first:
+            for name, level in QUIET.items():  # the first process says the same
+                logging.getLogger(name).setLevel(level)
             for name in pipeline.all_outputs():
                 catalog[name] = MemoryDataset()
 
