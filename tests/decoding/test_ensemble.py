@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from receipt_ocr.decoding.ensemble import average_maps, vote
+from receipt_ocr.decoding.ensemble import average_maps, vote, vote_where_known
 from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.postprocess import extract_polygons
+from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.receipts.letterbox import fit_frame
 
 maps_of_one_frame = st.lists(
     arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=32)), min_size=1, max_size=5
@@ -157,14 +161,75 @@ def test_members_must_hold_the_same_pages() -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "message"),
     [
-        stored(1, np.diag([2.0, 2.5, 1.0])),
-        ProbabilityMap(np.zeros((2, 4), dtype=np.uint8), FRAME, 6, 4),
-        stored(1, width=7),
+        (stored(1, np.diag([1.2, 2.0, 1.0])), "the map of fold_3 does not fit its page"),
+        (stored(1, width=7), "the map of fold_3 is 3x2 of a page of 7x4, of another member .* 6x4"),
     ],
 )
-def test_maps_of_other_frames_are_refused(other: ProbabilityMap) -> None:
+def test_maps_that_do_not_fit_the_page_are_refused(other: ProbabilityMap, message: str) -> None:
     voted = vote({"fold_0": member(1), "fold_3": {"p0": lambda: other}})
-    with pytest.raises(ValueError, match=r"page 'p0': the maps of fold_0 and fold_3 .* frames"):
+    with pytest.raises(ValueError, match=rf"page 'p0': {message}"):
         voted["p0"]()
+
+
+def draw_words(size: int, shape: Literal["square", "page"]) -> ProbabilityMap:
+    """Two words on a page of 300 x 200 pixels, as a perfect detector of that frame sees them."""
+    frame = fit_frame(300, 200, size, shape)
+    page = np.zeros((200, 300), dtype=np.uint8)
+    page[40:60, 30:140] = page[120:150, 80:260] = 255
+    seen = np.zeros((frame.height, frame.width), dtype=np.uint8)
+    rows = slice(frame.top, frame.top + frame.inner_height)
+    columns = slice(frame.left, frame.left + frame.inner_width)
+    seen[rows, columns] = cv2.resize(
+        page, (frame.inner_width, frame.inner_height), interpolation=cv2.INTER_AREA
+    )
+    return ProbabilityMap(seen, frame.map_to_page, 300, 200)
+
+
+def test_members_of_other_sizes_vote_in_the_frame_with_most_pixels() -> None:
+    maps = [draw_words(160, "square"), draw_words(256, "page"), draw_words(224, "square")]
+    members = {f"fold_{n}": {"p": partial(lambda page: page, one)} for n, one in enumerate(maps)}
+    voted = vote(members)["p"]()
+    np.testing.assert_array_equal(voted.map_to_page, maps[1].map_to_page)
+    assert voted.probability.shape == maps[1].probability.shape
+    reading = PostprocessSettings(thresh=0.5, unclip_ratio=0.5, candidate_order="contour")
+    mean, alone = (
+        extract_polygons(one.probability, one.map_to_page, reading).polygons
+        for one in (voted, maps[1])
+    )
+    assert len(mean) == len(alone) == 2
+    for found, expected in zip(mean, alone, strict=True):
+        np.testing.assert_allclose(found.min(axis=0), expected.min(axis=0), atol=300 / 256 + 1)
+        np.testing.assert_allclose(found.max(axis=0), expected.max(axis=0), atol=300 / 256 + 1)
+
+
+def test_the_mean_of_logits_is_the_odds_geometric_mean() -> None:
+    probabilities, weights = [0.9, 0.6, 0.2], [2.0, 1.0, 1.0]
+    odds = np.prod([(p / (1 - p)) ** (w / 4) for p, w in zip(probabilities, weights, strict=True)])
+    mean = average_maps([level(p) for p in probabilities], weights, "logit")
+    np.testing.assert_allclose(mean, odds / (1 + odds), atol=1 / 510)
+    # Where all are as certain as a map can be, so is the mean.
+    certain = average_maps([level(0.0), level(0.0)], None, "logit")
+    np.testing.assert_allclose(certain, level(0.0), atol=1e-12)
+
+
+@given(arrays(np.uint8, (3, 4)), st.integers(1, 5))
+@settings(max_examples=30)
+def test_equal_maps_have_their_mean_logit(values: NDArray[np.uint8], count: int) -> None:
+    only = ProbabilityMap(values, FRAME, 8, 6)
+    voted = vote({f"fold_{fold}": {"p": lambda: only} for fold in range(count)}, mean="logit")
+    np.testing.assert_array_equal(voted["p"]().probability, values)
+
+
+def test_out_of_fold_the_members_vote_that_know_a_page() -> None:
+    first, second = member(0), {"p0": partial(stored, 100), "p1": partial(stored, 200)}
+    voted = vote_where_known({"a/fold_0": first, "b/fold_0": second})
+    assert list(voted) == ["p0", "p1"]
+    assert int(voted["p0"]().probability[0, 0]) == 50
+    assert voted["p1"] is second["p1"]
+
+
+def test_the_weights_must_fit_the_members() -> None:
+    with pytest.raises(ValueError, match="got 3 weights for 2 members"):
+        vote({"fold_0": member(1), "fold_1": member(1)}, weights=[1.0, 1.0, 1.0])

@@ -128,7 +128,7 @@ def test_the_best_row_is_chosen_and_the_rest_of_the_base_is_kept(pages: dict[str
     assert result.chosen_hmean == top
     best = result.best.model_dump()
     assert (best["min_size"], best["candidate_order"]) == (4.0, "contour")
-    (row,) = [r for r in result.rows if all(best[key] == r[key] for key in list(r)[:4])]
+    (row,) = [r for r in result.rows if all(best[key] == r[key] for key in list(r)[:5])]
     assert row["hmean"] == top
 
 
@@ -238,7 +238,8 @@ def test_other_pages_in_maps_truths_and_groups_are_refused() -> None:
         ({"max_candidates": (0,)}, "greater than 0"),
         ({"box_thresh": (0.4, 0.3, 0.4)}, "each value must occur once"),
         ({"workers": 0}, "greater than 0"),
-        ({"min_size": (3,)}, "Extra inputs"),
+        ({"min_size": ()}, "at least 1 item"),
+        ({"shape": ("box",)}, "Extra inputs"),
     ],
 )
 def test_grids_out_of_range_are_refused(values: dict[str, Any], message: str) -> None:

@@ -24,7 +24,7 @@ from tests.polygon_strategies import blob_maps, box, probability_maps, soup_poly
 
 IDENTITY = np.eye(3)
 NO_CAP = 10**6
-AXES = ("thresh", "box_thresh", "unclip_ratio", "max_candidates")
+AXES = ("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
 
 # Steps of the maps among them; low ones more often, as they find more.
 thresholds = st.sampled_from([0.1, 0.29, 0.29, 40 / 255, 0.4, 128 / 255, 0.0, 0.9, 1.0])
@@ -190,6 +190,7 @@ grids = st.builds(
     box_thresh=axis(box_thresholds),
     unclip_ratio=axis(ratios),
     max_candidates=axis(caps),
+    min_size=axis(sizes) | st.none(),
 )
 
 
@@ -238,7 +239,7 @@ def assert_rows_are_plain_scores(
         for index, (_, words, ignored) in enumerate(pages)
     }
     result = search_grid(maps, prepared, grid, base)
-    axes = product(*(getattr(grid, axis) for axis in AXES))
+    axes = product(*(getattr(grid, axis) or (base.min_size,) for axis in AXES))
     for row, point in zip(result.rows, axes, strict=True):
         assert tuple(row[axis] for axis in AXES) == point
         chosen = with_values(base, **dict(zip(AXES, point, strict=True)))

@@ -36,6 +36,9 @@ class Candidates:
     """(N,) mean of the map inside each kernel."""
     contour_indices: NDArray[np.intp]
     """(N,) place of each kernel's contour among all contours of the map."""
+    widths: NDArray[np.float64]
+    """(N,) shorter side of each kernel's box where ``min_size`` looks at it, which it does for the
+    shape ``"box"``; else infinite."""
 
     @cached_property
     def measures(self) -> Measures:
@@ -71,28 +74,33 @@ def find_candidates(
     contours, _ = cv2.findContours(text, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     kernels: list[NDArray[Any]] = []
     indices: list[int] = []
+    widths: list[float] = []
     for index, contour in enumerate(contours):
         if shape == "polygon":
             tolerance = _OUTLINE_TOLERANCE * cv2.arcLength(contour, True)
             kernel = cv2.approxPolyDP(contour, tolerance, True).reshape(-1, 2)
+            width = np.inf
             is_kept = len(kernel) >= 4
         else:
             outline = contour.reshape(-1, 2).astype(np.float64)
-            is_kept = short_side(outline) >= min_size - _KERNEL_ALLOWANCE
+            width = short_side(outline)
+            is_kept = width >= min_size - _KERNEL_ALLOWANCE
             kernel = minimum_area_box(outline)
         if is_kept:
             kernels.append(kernel)
             indices.append(index)
+            widths.append(width)
     batch = PolygonBatch.join(kernels)
     return Candidates(
         kernels=batch,
         scores=_score_kernels(values, scale, batch, text),
         contour_indices=np.array(indices, dtype=np.intp),
+        widths=np.array(widths, dtype=np.float64),
     )
 
 
 def select_candidates(candidates: Candidates, settings: PostprocessSettings) -> NDArray[np.intp]:
-    """Which candidates reach ``box_thresh`` and are among the first ``max_candidates``.
+    """Which candidates are wide enough, reach ``box_thresh`` and are among ``max_candidates``.
 
     The order ``"score"`` ranks by score; ``"contour"`` counts all contours of the map, also those
     that were no candidates, as the contest does.
@@ -101,6 +109,7 @@ def select_candidates(candidates: Candidates, settings: PostprocessSettings) -> 
         Indices of candidates in output order.
     """
     passes = candidates.scores >= settings.box_thresh
+    passes &= candidates.widths >= settings.min_size - _KERNEL_ALLOWANCE
     if settings.candidate_order == "contour":
         return np.flatnonzero(passes & (candidates.contour_indices < settings.max_candidates))
     ranked = np.argsort(-candidates.scores, kind="stable")

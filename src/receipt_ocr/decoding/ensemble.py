@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from receipt_ocr.decoding.averaging import MeanOfMaps
+from receipt_ocr.decoding.frames import align_map, frame_of, widest_frame
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap, as_probability
+from receipt_ocr.decoding.settings import MeanKind
 
-__all__ = ["average_maps", "check_member", "vote"]
+__all__ = ["average_maps", "check_member", "vote", "vote_where_known"]
 
 
 def average_maps(
     maps: Iterable[NDArray[np.floating[Any]] | NDArray[np.uint8]],
     weights: Sequence[float] | None = None,
+    mean: MeanKind = "probability",
 ) -> NDArray[np.float32]:
     """Soft vote: the weighted mean of the members' text probabilities at each pixel.
 
@@ -22,6 +26,7 @@ def average_maps(
         maps: One map a member, each (H, W) in [0, 1] (or uint8, value / 255), all in one common
             frame. Taken one at a time, so a generator keeps the memory at one map.
         weights: One number a member, 0 or more; equal by default.
+        mean: Of the probabilities or of their logits; see :class:`MeanOfMaps`.
 
     Returns:
         Mean probability map, (H, W), values in [0, 1].
@@ -32,28 +37,23 @@ def average_maps(
     """
     if weights is not None:
         _check_weights(weights)
-    total: NDArray[np.float64] | None = None
-    weight_sum, count = 0.0, 0
+    total = MeanOfMaps(mean)
+    count = 0
     for index, member in enumerate(maps):
         probability = as_probability(member, f"map {index}")
         if weights is not None and index >= len(weights):
             raise ValueError(f"weights must be one a map, got {len(weights)} for more maps")
-        if total is None:
-            total = np.zeros(probability.shape)
-        if probability.shape != total.shape:
+        if total.shape not in {None, probability.shape}:
             raise ValueError(
                 f"map {index} must have the shape of map 0, {total.shape}, got {probability.shape}"
             )
-        weight = 1.0 if weights is None else float(weights[index])
-        total += probability * np.float64(weight)
-        weight_sum += weight
+        total.add(probability, 1.0 if weights is None else float(weights[index]))
         count += 1
-    if total is None:
+    if not count:
         raise ValueError("an average needs at least one map, got none")
     if weights is not None and len(weights) != count:
         raise ValueError(f"weights must be one a map, got {len(weights)} for {count} maps")
-    total /= weight_sum
-    return np.clip(total, 0.0, 1.0).astype(np.float32)  # rounding may leave 1 by a trace
+    return total.conclude()
 
 
 def check_member(
@@ -90,23 +90,33 @@ def check_member(
 
 
 def vote(
-    members: Mapping[str, Mapping[str, LoadMap]], weights: Sequence[float] | None = None
+    members: Mapping[str, Mapping[str, LoadMap]],
+    weights: Sequence[float] | None = None,
+    mean: MeanKind = "probability",
 ) -> dict[str, LoadMap]:
     """Average the members' maps page by page, each when it is asked for.
+
+    Members may have been trained for pages of different sizes: the mean is taken in the frame with
+    the most pixels on the page, to which the other maps are brought by their exact matrices.
 
     Args:
         members: Name of a member -> page -> what loads its map.
         weights: One number a member, 0 or more; equal by default.
+        mean: Of the probabilities or of their logits; see :class:`MeanOfMaps`.
 
     Returns:
-        Page -> what computes its mean map; one mean in memory at a time.
+        Page -> what computes its mean map; with members of one frame, one map in memory at a time.
 
     Raises:
-        ValueError: If there are no members or they hold different pages; when a page is
-            computed, if its maps are of different frames (naming member and page).
+        ValueError: If there are no members, they hold different pages or the weights do not fit;
+            when a page is computed, if a member's map is of a page of another size (naming both).
     """
     if not members:
         raise ValueError("an ensemble needs at least one member, got none")
+    if weights is not None:
+        _check_weights(weights)
+        if len(weights) != len(members):
+            raise ValueError(f"got {len(weights)} weights for {len(members)} members")
     (first, pages), *others = members.items()
     for name, maps in others:
         if differing := sorted(set(pages) ^ set(maps)):
@@ -114,42 +124,55 @@ def vote(
                 f"members must hold the same pages, but {differing[0]!r} is only in one of "
                 f"{first} and {name} ({len(differing)} such pages); predict both anew"
             )
-    return {page: partial(_vote_page, page, members, weights) for page in pages}
+    return {page: partial(_vote_page, page, members, weights, mean) for page in pages}
+
+
+def vote_where_known(
+    members: Mapping[str, Mapping[str, LoadMap]], mean: MeanKind = "probability"
+) -> dict[str, LoadMap]:
+    """The mean over whichever members have a map of a page: out of fold, those that never saw it.
+
+    Args:
+        members: Name of a member -> page -> what loads its map.
+        mean: As for :func:`vote`.
+
+    Returns:
+        Page -> what computes its mean map; a member's own map where it is the only one.
+    """
+    knowing: dict[str, dict[str, Mapping[str, LoadMap]]] = {}
+    for name, maps in members.items():
+        for page in maps:
+            knowing.setdefault(page, {})[name] = maps
+    return {
+        page: next(iter(maps.values()))[page]
+        if len(maps) == 1
+        else partial(_vote_page, page, maps, None, mean)
+        for page, maps in knowing.items()
+    }
 
 
 def _vote_page(
-    page: str, members: Mapping[str, Mapping[str, LoadMap]], weights: Sequence[float] | None
+    page: str,
+    members: Mapping[str, Mapping[str, LoadMap]],
+    weights: Sequence[float] | None,
+    mean: MeanKind,
 ) -> ProbabilityMap:
-    (first, maps), *others = members.items()
-    reference = maps[page]()
-    probabilities = [reference.probability]
-    for name, other_maps in others:
-        other = other_maps[page]()
-        if not _share_frame(reference, other):
+    loaded = {name: maps[page]() for name, maps in members.items()}
+    frames = {name: frame_of(page_map) for name, page_map in loaded.items()}
+    target = widest_frame(list(frames.values()))
+    for name, frame in frames.items():
+        if not frame.holds_page:
             raise ValueError(
-                f"page {page!r}: the maps of {first} and {name} are of different frames, "
-                f"{_describe_frame(reference)} and {_describe_frame(other)}; predict both anew"
+                f"page {page!r}: the map of {name} does not fit its page ({frame}); predict it anew"
             )
-        probabilities.append(other.probability)
-    return ProbabilityMap.from_probability(
-        average_maps(probabilities, weights),
-        reference.map_to_page,
-        reference.width,
-        reference.height,
-    )
-
-
-def _share_frame(one: ProbabilityMap, other: ProbabilityMap) -> bool:
-    return (
-        one.probability.shape == other.probability.shape
-        and (one.width, one.height) == (other.width, other.height)
-        and np.array_equal(one.map_to_page, other.map_to_page)
-    )
-
-
-def _describe_frame(page_map: ProbabilityMap) -> str:
-    height, width = page_map.probability.shape
-    return f"{width}x{height} of a page of {page_map.width}x{page_map.height}"
+        if (frame.width, frame.height) != (target.width, target.height):
+            raise ValueError(
+                f"page {page!r}: the map of {name} is {frame}, of another member {target}; "
+                "predict both anew"
+            )
+    aligned = (align_map(loaded[name].probability, frames[name], target) for name in members)
+    average = average_maps(aligned, weights, mean)
+    return ProbabilityMap.from_probability(average, target.map_to_page, target.width, target.height)
 
 
 def _check_weights(weights: Sequence[float]) -> None:

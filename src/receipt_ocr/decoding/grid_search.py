@@ -1,8 +1,8 @@
 """Tuning the post-processing on stored maps, with an honest estimate of what it gains.
 
 A page's contours and scores are found once for every ``thresh``; the words are regrown, and their
-overlap with the truth is measured, once for every ``unclip_ratio`` at it. ``box_thresh`` and
-``max_candidates`` only choose among them.
+overlap with the truth is measured, once for every ``unclip_ratio`` at it. ``box_thresh``,
+``max_candidates`` and ``min_size`` only choose among them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,12 @@ from tqdm import tqdm
 
 from receipt_ocr.decoding.candidates import find_candidates, select_candidates
 from receipt_ocr.decoding.maps import ProbabilityMap
-from receipt_ocr.decoding.postprocess import place_on_page, regrow_candidates
+from receipt_ocr.decoding.postprocess import (
+    are_narrow,
+    finish_words,
+    place_on_page,
+    regrow_candidates,
+)
 from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import (
     Overlap,
@@ -44,6 +49,7 @@ class _Point(NamedTuple):
     box_thresh: float
     unclip_ratio: float
     max_candidates: int
+    min_size: float
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,8 @@ def search_grid(
         ValueError: If there are no pages, or the three name different pages.
     """
     _check_pages(maps, truths, groups)
+    if settings.min_size is None:
+        settings = settings.model_copy(update={"min_size": (base.min_size,)})
     points = _list_points(settings)
     pages = sorted(maps)
     by_page = dict(_score_all(pages, maps, truths, settings, base))
@@ -170,23 +178,32 @@ def _score_page(
     page_map: ProbabilityMap, truth: TruthWords, settings: GridSettings, base: PostprocessSettings
 ) -> PageScores:
     """One page at every point of the grid, in the order of the points."""
-    axes = (settings.thresh, settings.box_thresh, settings.unclip_ratio, settings.max_candidates)
+    axes = _axes(settings)
+    sizes: tuple[float, ...] = axes[-1]
     scores = np.empty((*map(len, axes), len(_MEASURES)))
+    names = ("box_thresh", "max_candidates", "min_size")
     choices = [
-        base.model_copy(update={"box_thresh": lowest, "max_candidates": most})
-        for lowest, most in product(settings.box_thresh, settings.max_candidates)
+        base.model_copy(update=dict(zip(names, values, strict=True)))
+        for values in product(*(getattr(settings, name) for name in names))
     ]
+    smallest = base.model_copy(update={"min_size": min(sizes)})
     for place, thresh in enumerate(settings.thresh):
-        candidates = find_candidates(page_map.probability, thresh, base.shape, base.min_size)
+        candidates = find_candidates(page_map.probability, thresh, base.shape, smallest.min_size)
         selections = [select_candidates(candidates, choice) for choice in choices]
         needed = np.unique(np.concatenate(selections))
         for step, ratio in enumerate(settings.unclip_ratio):
-            regrow = base.model_copy(update={"unclip_ratio": ratio})
-            words, origins = regrow_candidates(candidates, needed, regrow)
+            words, origins = regrow_candidates(candidates, needed, ratio)
+            narrow = {size: are_narrow(words, size) for size in sizes}
+            is_wide = ~narrow[smallest.min_size]
+            words, origins = finish_words(words, origins, smallest)
             overlap = measure_overlap(truth, place_on_page(words, page_map.map_to_page))
             positions = np.full(len(candidates.kernels), -1)
             positions[origins] = np.arange(len(origins))
-            regrown = [positions[one][positions[one] >= 0] for one in selections]
+            regrown = []
+            for choice, selection in zip(choices, selections, strict=True):
+                found = positions[selection]
+                found = found[found >= 0]
+                regrown.append(found[~narrow[choice.min_size][is_wide][found]])
             scored = _score_selections(overlap, len(words), regrown)
             scores[place, :, step] = scored.reshape(scores.shape[1], *scores.shape[3:])
     return scores.reshape(-1, len(_MEASURES))
@@ -214,10 +231,11 @@ def _score_selections(
 
 def _list_points(settings: GridSettings) -> list[_Point]:
     """The grid, the last setting running fastest."""
-    axes = product(
-        settings.thresh, settings.box_thresh, settings.unclip_ratio, settings.max_candidates
-    )
-    return [_Point(*values) for values in axes]
+    return [_Point._make(values) for values in product(*_axes(settings))]
+
+
+def _axes(settings: GridSettings) -> list[tuple[float, ...]]:
+    return [getattr(settings, name) for name in _Point._fields]
 
 
 def _with_point(base: PostprocessSettings, point: _Point) -> PostprocessSettings:

@@ -28,7 +28,9 @@ from receipt_ocr.polygon_batch import PolygonBatch
 __all__ = [
     "Detections",
     "PostprocessSettings",
+    "are_narrow",
     "extract_polygons",
+    "finish_words",
     "place_on_page",
     "regrow_candidates",
 ]
@@ -85,28 +87,29 @@ def extract_polygons(
             passing,
             settings.box_thresh,
         )
-    words, origins = regrow_candidates(candidates, selected, settings)
+    words, origins = regrow_candidates(candidates, selected, settings.unclip_ratio)
+    words, origins = finish_words(words, origins, settings)
     return Detections(
         polygons=tuple(place_on_page(words, map_to_page)), scores=candidates.scores[origins]
     )
 
 
 def regrow_candidates(
-    candidates: Candidates, chosen: NDArray[np.intp], settings: PostprocessSettings
+    candidates: Candidates, chosen: NDArray[np.intp], unclip_ratio: float
 ) -> tuple[PolygonBatch, NDArray[np.intp]]:
     """The whole words of kernels, in map pixels.
 
     Args:
         candidates: The kernels.
         chosen: (M,) which of them to regrow.
-        settings: ``unclip_ratio``, ``min_size`` and ``shape``.
+        unclip_ratio: See ``PostprocessSettings``.
 
     Returns:
         Up to M words in the order of ``chosen``, and the candidate of each: a kernel without an
-        area, or whose offset falls apart, has a hole or is too small, makes no word.
+        area, or whose offset falls apart or has a hole, makes no word.
     """
     areas, perimeters, _ = candidates.measures
-    distances = areas * settings.unclip_ratio / np.maximum(perimeters, _SHORTEST)
+    distances = areas * unclip_ratio / np.maximum(perimeters, _SHORTEST)
     origins: list[int] = []
     paths: list[Path] = []
     regrown = chosen[areas[chosen] > 0.0]
@@ -116,16 +119,28 @@ def regrow_candidates(
         if len(pieces) == 1:
             origins.append(index)
             paths.append(pieces[0])
-    words = PolygonBatch.join_paths(paths)
-    is_word = ~_are_narrow(words, settings.min_size)
+    return PolygonBatch.join_paths(paths), np.array(origins, dtype=np.intp)
+
+
+def finish_words(
+    words: PolygonBatch, origins: NDArray[np.intp], settings: PostprocessSettings
+) -> tuple[PolygonBatch, NDArray[np.intp]]:
+    """Regrown words that are wide enough, in the shape that is asked for.
+
+    Args:
+        words: As :func:`regrow_candidates` gives them.
+        origins: (N,) the candidate of each.
+        settings: ``min_size`` and ``shape``.
+    """
+    is_word = ~are_narrow(words, settings.min_size)
     if not is_word.all():
-        words = words.take(np.flatnonzero(is_word))
+        words, origins = words.take(np.flatnonzero(is_word)), origins[is_word]
     if settings.shape == "box":
         words = PolygonBatch.join([minimum_area_box(word) for word in words])
-    return words, np.array(origins, dtype=np.intp)[is_word]
+    return words, origins
 
 
-def _are_narrow(words: PolygonBatch, min_size: float) -> NDArray[np.bool_]:
+def are_narrow(words: PolygonBatch, min_size: float) -> NDArray[np.bool_]:
     """Whether the minimum-area box of each word has a side under ``min_size``."""
     areas, _, boxes = words.measure()
     diagonals = np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])

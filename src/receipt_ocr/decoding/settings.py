@@ -1,15 +1,17 @@
 """Settings of the decoding room; light to import, so that the command line stays fast."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
 from receipt_ocr.config import Config, NonNegative, Positive, PositiveInt, Probability
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["EnsembleSettings", "GridSettings", "PostprocessSettings"]
+__all__ = ["EnsembleSettings", "GridSettings", "MeanKind", "Member", "PostprocessSettings"]
 
-Fold = Annotated[int, Field(ge=0, lt=FOLD_COUNT)]
+MeanKind = Literal["probability", "logit"]
+"""What is averaged: probabilities, or their logits ``log(p / (1 - p))``."""
 
 
 class PostprocessSettings(Config):
@@ -38,55 +40,103 @@ class GridSettings(Config):
     box_thresh: Annotated[tuple[Probability, ...], Field(min_length=1)] = (0.25, 0.4, 0.5, 0.6)
     unclip_ratio: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.4, 1.6, 1.8, 2.0, 2.2)
     max_candidates: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (600,)
+    min_size: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = None
+    """None keeps the recipe's."""
     workers: PositiveInt = 1
     """Processes that share the pages; 1 searches in the calling process."""
 
-    @field_validator("thresh", "box_thresh", "unclip_ratio", "max_candidates")
+    @field_validator("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
     @classmethod
-    def _values_differ(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(values)) < len(values):
+    def _values_differ(cls, values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if values is not None and len(set(values)) < len(values):
             raise ValueError(f"each value must occur once, got {values}")
         return values
 
 
+class Member(NamedTuple):
+    """One detector that votes."""
+
+    experiment: str
+    """Whose maps; empty for the experiment that is selected. With test-time augmentation its
+    name follows: ``lite0@flips``."""
+    fold: int
+
+    @property
+    def name(self) -> str:
+        """As tables and messages call it: ``fold_0``, ``convnext_tiny/fold_0``."""
+        own = f"fold_{self.fold}"
+        return f"{self.experiment}/{own}" if self.experiment else own
+
+
 class EnsembleSettings(Config):
-    """Whose maps are averaged, and at which thresholds the mean is read."""
+    """Whose maps are averaged how, and at which thresholds the mean is read."""
 
-    members: Literal["all"] | tuple[Fold, ...] = "all"
-    """Folds that vote: all, or a list; one number and ``"0+2"`` are taken as lists too."""
-    weights: tuple[NonNegative, ...] | None = None
-    """One number a member in the order of the list; None weighs all the same."""
-    thresholds: Literal["auto", "tuned", "recipe"] = "auto"
-    """Post-processing found by tuning, or the recipe's; ``auto``: tuned where there is one."""
+    members: str | int | tuple[str | int, ...] = "all"
+    """Who votes: ``all`` folds of the selected experiment, single ones (``0``), those of another
+    experiment (``convnext_tiny/0``, ``convnext_tiny/all``), a name in ``sets``, or a list of such;
+    ``"0+2"`` is taken as a list too."""
+    sets: dict[str, tuple[str | int, ...]] = {}
+    """Name -> members, to be named in ``members``."""
+    weights: Literal["equal", "out_of_fold"] | tuple[NonNegative, ...] = "equal"
+    """``equal``, by the members' H-mean ``out_of_fold``, or one number a member in their order."""
+    mean: MeanKind = "probability"
+    """What is averaged at each pixel."""
+    thresholds: Literal["auto", "tuned", "holdout", "recipe"] = "auto"
+    """Post-processing found by tuning on out-of-fold maps, by tuning the ensemble on the holdout,
+    or the recipe's; ``auto``: tuned where there is one."""
 
-    @field_validator("members", mode="before")
+    @field_validator("weights", mode="before")
     @classmethod
-    def _list_folds(cls, value: object) -> object:
-        if value == "all":
-            return value
-        given = value.split("+") if isinstance(value, str) else value
-        folds = given if isinstance(given, list | tuple) else [given]
-        known = [str(fold) for fold in range(FOLD_COUNT)]
-        if not all(str(fold) in known for fold in folds):
-            raise ValueError(
-                f"members must be 'all', a fold from 0 to {FOLD_COUNT - 1} or a list of folds "
-                f"(0+2 on the command line), got {value!r}"
-            )
-        return tuple(int(str(fold)) for fold in folds)
+    def _none_is_equal(cls, value: object) -> object:
+        return "equal" if value is None else value
 
     @model_validator(mode="after")
     def _members_fit_weights(self) -> "EnsembleSettings":
-        if not self.folds or len(set(self.folds)) < len(self.folds):
-            raise ValueError(f"members must name a fold or more, none twice, got {self.members}")
-        if self.weights is not None and len(self.weights) != len(self.folds):
-            raise ValueError(
-                f"weights must be one a member, got {len(self.weights)} for {len(self.folds)}"
-            )
-        if self.weights is not None and not sum(self.weights) > 0:
-            raise ValueError(f"weights must sum to more than 0, got {list(self.weights)}")
+        for name in self.sets:
+            if name == "all" or "/" in name or "+" in name or _fold_of(name) is not None:
+                raise ValueError(f"ensemble.sets: {name!r} means something else already")
+        for name, listed in self.sets.items():
+            self._resolve(listed, f"ensemble.sets.{name}")
+        count = len(self.voters)
+        if isinstance(self.weights, tuple):
+            if len(self.weights) != count:
+                raise ValueError(
+                    f"weights must be one a member, got {len(self.weights)} for {count}"
+                )
+            if not sum(self.weights) > 0:
+                raise ValueError(f"weights must sum to more than 0, got {list(self.weights)}")
         return self
 
     @property
-    def folds(self) -> tuple[int, ...]:
-        """The members as fold numbers."""
-        return tuple(range(FOLD_COUNT)) if self.members == "all" else self.members
+    def voters(self) -> tuple[Member, ...]:
+        """The members one by one."""
+        listed = self.members if isinstance(self.members, tuple) else (self.members,)
+        return self._resolve(listed, "ensemble.members")
+
+    def _resolve(self, listed: Iterable[str | int], key: str) -> tuple[Member, ...]:
+        words = [word.strip() for entry in listed for word in str(entry).split("+")]
+        members = [member for word in words for member in self._read(word, key)]
+        if not members or len(set(members)) < len(members):
+            names = [member.name for member in members]
+            raise ValueError(f"{key} must name a fold or more, none twice, got {names}")
+        return tuple(members)
+
+    def _read(self, word: str, key: str) -> tuple[Member, ...]:
+        if word in self.sets and key == "ensemble.members":
+            return self._resolve(self.sets[word], f"ensemble.sets.{word}")
+        experiment, _, last = word.rpartition("/")
+        if last == "all":
+            return tuple(Member(experiment, fold) for fold in range(FOLD_COUNT))
+        fold = _fold_of(last)
+        if fold is None:
+            known = "".join(f", {name}" for name in self.sets)
+            raise ValueError(
+                f"{key}: {word!r} is no member; one is all, a fold from 0 to {FOLD_COUNT - 1}"
+                f"{known}, or of another experiment: convnext_tiny/all, convnext_tiny/0"
+            )
+        return (Member(experiment, fold),)
+
+
+def _fold_of(word: str) -> int | None:
+    digits = word.removeprefix("fold_")
+    return int(digits) if digits in map(str, range(FOLD_COUNT)) else None

@@ -16,10 +16,11 @@ from receipt_ocr.decoding.postprocess import Detections, extract_polygons
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.checkpoint import Checkpoint, build_from_checkpoint, read_checkpoint
 from receipt_ocr.detector.network import DBNet
-from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.settings import Recipe, TtaSettings
+from receipt_ocr.detector.tta import predict_augmented
 from receipt_ocr.geometry import Polygon
 from receipt_ocr.receipts.images import read_upright
-from receipt_ocr.receipts.letterbox import fit_frame, letterbox
+from receipt_ocr.receipts.letterbox import fit_frame
 
 __all__ = ["Detector", "detect_images", "predict_maps"]
 
@@ -41,6 +42,7 @@ class Detector:
         recipe: Recipe,
         postprocess: PostprocessSettings | None = None,
         device: str | None = None,
+        tta: TtaSettings | None = None,
     ) -> None:
         """A network with the frame it was trained for.
 
@@ -49,11 +51,13 @@ class Detector:
             recipe: That it was trained with.
             postprocess: How maps become polygons; None takes the recipe's.
             device: torch's name of it; None takes a GPU where there is one.
+            tta: In which further ways it looks at a page; None for none.
         """
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = network.to(self.device).eval()
         self.frame = recipe.frame
         self.postprocess = postprocess or recipe.postprocess
+        self.tta = tta or TtaSettings()
 
     @classmethod
     def from_checkpoint(
@@ -77,6 +81,7 @@ class Detector:
         expected: Recipe | None = None,
         postprocess: PostprocessSettings | None = None,
         device: str | None = None,
+        tta: TtaSettings | None = None,
     ) -> Self:
         """A detector from a checkpoint in memory.
 
@@ -84,7 +89,7 @@ class Detector:
             ValueError: If the checkpoint holds another architecture than ``expected``.
         """
         network = build_from_checkpoint(checkpoint, expected)
-        return cls(network, checkpoint.recipe, postprocess, device)
+        return cls(network, checkpoint.recipe, postprocess, device, tta)
 
     def predict_map(self, image: NDArray[np.uint8]) -> ProbabilityMap:
         """Probability map of one page, in its letterboxed frame.
@@ -99,11 +104,16 @@ class Detector:
             raise ValueError(f"image must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
         height, width = image.shape[:2]
         frame = fit_frame(width, height, self.frame.final_size, self.frame.shape)
-        framed = torch.from_numpy(letterbox(image, frame).transpose(2, 0, 1).copy())
-        with torch.inference_mode():
-            probability = self.network.predict(framed[None].to(self.device))[0, 0].cpu().numpy()
-        frame.blank_padding(probability)
+        probability = predict_augmented(image, frame, self.tta, self.frame, self._predict)
         return ProbabilityMap.from_probability(probability, frame.map_to_page, width, height)
+
+    def _predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        with torch.inference_mode():
+            maps: NDArray[np.float32] = (
+                self.network.predict(batch.to(self.device))[:, 0].cpu().numpy()
+            )
+        return maps
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Text polygons of one page.

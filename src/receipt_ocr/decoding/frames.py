@@ -1,0 +1,142 @@
+"""Maps of one page in different frames, brought to a common one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from receipt_ocr.decoding.maps import MapValues, ProbabilityMap, as_probability
+from receipt_ocr.geometry import Matrix
+
+__all__ = ["MapFrame", "align_map", "frame_of", "widest_frame"]
+
+
+class MapFrame:
+    """Where a map's pixels lie on the page.
+
+    Coordinates have their origin at the corner of the top-left pixel, on map and page.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], map_to_page: Matrix, width: int, height: int
+    ) -> None:
+        """A frame.
+
+        Args:
+            shape: (H, W) of the map.
+            map_to_page: 3x3 matrix from map pixels to upright page pixels, of scales and shifts.
+            width: Of the upright page, pixels.
+            height: Of the upright page, pixels.
+
+        Raises:
+            ValueError: If the matrix turns or skews.
+        """
+        self.shape = shape
+        self.map_to_page = np.asarray(map_to_page, dtype=np.float64)
+        (_, skew, _), (other_skew, _, _), _ = self.map_to_page
+        if skew or other_skew:
+            raise ValueError(
+                f"maps can be aligned where no frame is turned, got {self.map_to_page.tolist()}"
+            )
+        self.width = width
+        self.height = height
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MapFrame) and (
+            (self.shape, self.width, self.height) == (other.shape, other.width, other.height)
+            and np.array_equal(self.map_to_page, other.map_to_page)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # matrices have none
+
+    def __str__(self) -> str:
+        rows, columns = self.shape
+        return f"{columns}x{rows} of a page of {self.width}x{self.height}"
+
+    @property
+    def fineness(self) -> float:
+        """Map pixels a page pixel, by area."""
+        return float(1.0 / abs(np.linalg.det(self.map_to_page[:2, :2])))
+
+    @property
+    def holds_page(self) -> bool:
+        """Whether the map reaches to all sides of the page, but for a map pixel."""
+        rows, columns = self.shape
+        for number, (count, length) in enumerate(((columns, self.width), (rows, self.height))):
+            scale, start = self.axis(number)
+            if start > scale or start + count * scale < length - scale:
+                return False
+        return True
+
+    def axis(self, number: int) -> tuple[float, float]:
+        """Page pixels a map pixel, and where on the page the map begins, in x (0) or y (1)."""
+        return float(self.map_to_page[number, number]), float(self.map_to_page[number, 2])
+
+    def blank_outside(self, probability: NDArray[np.float32]) -> None:
+        """Set what lies outside the page to 0, in place.
+
+        Args:
+            probability: (H, W) map of this frame.
+        """
+        for number, (values, length) in enumerate(
+            ((probability.T, self.width), (probability, self.height))
+        ):
+            scale, start = self.axis(number)
+            centres = (np.arange(len(values)) + 0.5) * scale + start
+            values[(centres < 0.0) | (centres > length)] = 0.0
+
+
+def frame_of(page_map: ProbabilityMap) -> MapFrame:
+    """The frame of a stored map."""
+    rows, columns = page_map.probability.shape
+    return MapFrame((rows, columns), page_map.map_to_page, page_map.width, page_map.height)
+
+
+def widest_frame(frames: Sequence[MapFrame]) -> MapFrame:
+    """The frame with the most pixels on the page; among equals the first.
+
+    In it no other map loses anything: each is enlarged, or stays as it is.
+    """
+    return max(frames, key=lambda frame: frame.fineness)
+
+
+def align_map(values: MapValues, frame: MapFrame, target: MapFrame) -> NDArray[np.float32]:
+    """A map in another frame of the same page, by bilinear interpolation between pixel centres.
+
+    Args:
+        values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
+        frame: Of the map.
+        target: To bring it to.
+
+    Returns:
+        (H, W) of the target, values in [0, 1], 0 outside the page; in the same frame the values
+        as they are.
+
+    Raises:
+        ValueError: If the frames are of different pages, or the map is malformed.
+    """
+    probability = as_probability(values)
+    if (frame.width, frame.height) != (target.width, target.height):
+        raise ValueError(f"frames are of pages of different sizes: {frame}, {target}")
+    if frame == target:
+        return probability
+    rows = _interpolate(probability, frame.axis(1), target.axis(1), target.shape[0])
+    aligned = _interpolate(rows.T, frame.axis(0), target.axis(0), target.shape[1]).T
+    target.blank_outside(aligned)
+    return np.ascontiguousarray(aligned)
+
+
+def _interpolate(
+    values: NDArray[np.float32],
+    own: tuple[float, float],
+    wanted: tuple[float, float],
+    length: int,
+) -> NDArray[np.float32]:
+    """Rows of ``values`` at the places of another frame's rows; the outermost go on outside."""
+    centres = (np.arange(length) + 0.5) * wanted[0] + wanted[1]  # on the page
+    places = np.clip((centres - own[1]) / own[0] - 0.5, 0.0, len(values) - 1.0)
+    before = np.minimum(places.astype(np.intp), max(0, len(values) - 2))
+    after = np.minimum(before + 1, len(values) - 1)
+    share = (places - before).astype(np.float32)[:, None]
+    blended: NDArray[np.float32] = values[before] * (1 - share) + values[after] * share
+    return blended
