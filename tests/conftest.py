@@ -16,6 +16,7 @@ LONGEST_FIRST = (
     "test_end_to_end.py",
     "test_ray.py",
     "test_processes.py",
+    "test_page_workers.py",
     "test_command.py",
     "test_s3.py",
     "test_experiments.py",

@@ -10,13 +10,12 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.session import KedroSession
-from kedro.io import AbstractDataset
 
+from receipt_ocr.compare_command import compare_command
 from receipt_ocr.console import PlainCommand
 from receipt_ocr.experiments_command import experiments_command
 from receipt_ocr.fan_out.command import train_folds_command
-from receipt_ocr.hooks import open_config
-from receipt_ocr.storage import open_folder
+from receipt_ocr.stored_results import open_entry, read_catalog
 
 if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
     import pandas as pd
@@ -58,7 +57,7 @@ def check(metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]) 
 
     Example: kedro check --env=sroie --params experiment=lite0
     """
-    entries = _read_catalog(metadata.project_path, env, params)
+    entries = read_catalog(metadata.project_path, env, params)
     session = KedroSession.create(metadata.project_path, env=env, runtime_params=params)
     findings = session.run(pipeline_names=["check"])["check_findings"].load()
     click.echo("\n".join(_list_findings(findings)))
@@ -80,7 +79,7 @@ def summary(metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]
 
     Example: kedro summary --env=demo
     """
-    entries = _read_catalog(metadata.project_path, env, params)
+    entries = read_catalog(metadata.project_path, env, params)
     scores = _load_scores(entries, metadata.project_path, env)
     lines = [*_tabulate_scores(scores), "", *_list_results(entries, metadata.project_path, env), ""]
     click.echo("\n".join([*lines, *_conclude(scores)]))
@@ -94,14 +93,9 @@ run = PlainCommand(
     context_settings=kedro_run.context_settings,
 )
 cli.add_command(run)
+cli.add_command(compare_command)
 cli.add_command(experiments_command)
 cli.add_command(train_folds_command)
-
-
-def _read_catalog(project: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
-    """The catalog's entries, without a session: its hooks would open the MLflow database."""
-    entries: dict[str, Any] = open_config(project, env, params)["catalog"]
-    return entries
 
 
 def _list_findings(findings: list[dict[str, str]]) -> list[str]:
@@ -124,7 +118,7 @@ def _wrap(text: str) -> list[str]:
 
 def _load_scores(entries: Mapping[str, Any], project: Path, env: str | None) -> "pd.DataFrame":
     entry = entries["scores"]
-    dataset = _open_entry("scores", entry, project)
+    dataset = open_entry("scores", entry, project)
     if not dataset.exists():
         run = f"kedro run{_env_option(env)}"
         raise click.ClickException(
@@ -133,13 +127,6 @@ def _load_scores(entries: Mapping[str, Any], project: Path, env: str | None) -> 
         )
     scores: pd.DataFrame = dataset.load()
     return scores
-
-
-def _open_entry(name: str, entry: Mapping[str, Any], project: Path) -> AbstractDataset[Any, Any]:
-    """A dataset by its catalog entry; a local path counts from the project's folder."""
-    folder = open_folder(entry["filepath"])
-    address = str(project / folder) if isinstance(folder, Path) else entry["filepath"]
-    return AbstractDataset.from_config(name, {**entry, "filepath": address})
 
 
 def _tabulate_scores(scores: "pd.DataFrame") -> list[str]:
@@ -163,7 +150,7 @@ def _list_results(entries: Mapping[str, Any], project: Path, env: str | None) ->
         path = str(entries[name]["filepath"])
         pipeline = "reporting" if name == "report" else "submission"
         command = f"kedro run{_env_option(env)} --pipeline={pipeline}"
-        is_there = _open_entry(name, entries[name], project).exists()
+        is_there = open_entry(name, entries[name], project).exists()
         hint = "" if is_there else f"  (not there yet: {command})"
         lines.append(f"{title + ':':<12}{path}{hint}")
     return lines

@@ -38,6 +38,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "check": ingestion.create_pipeline() + check.create_pipeline(),
         "final_fit": final_fit.create_pipeline(),
         "train_fold": training.create_fold_pipeline(),
+        "predict_fold": training.create_prediction_pipeline(),
         "submission": submission.create_pipeline(),
         "profile": profile.create_pipeline(),
         "samples": samples.create_pipeline(),

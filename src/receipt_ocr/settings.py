@@ -34,10 +34,15 @@ def _environment_variable(name: str, default: str) -> str:
     return os.environ.get(name) or default
 
 
+def _unless_none(prefix: str, name: str) -> str:
+    """A part of a path or command that is there only where something is chosen."""
+    return "" if name == "none" else f"{prefix}{name}"
+
+
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     # An environment's parameter file holds only its differences.
     "merge_strategy": {"parameters": "soft"},
-    "custom_resolvers": {"variable": _environment_variable},
+    "custom_resolvers": {"variable": _environment_variable, "unless_none": _unless_none},
 }

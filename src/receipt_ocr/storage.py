@@ -45,6 +45,17 @@ class RemoteFolder:
         """The last part of the address."""
         return self.address.rpartition("/")[2]
 
+    def __truediv__(self, name: str) -> "RemoteFolder":
+        """A file or folder in this one."""
+        return RemoteFolder(f"{self.address}/{name}", self.options)
+
+    def glob(self) -> "list[RemoteFolder]":
+        """What the address matches now, if it holds ``*``."""
+        fs, root = self._open()
+        fs.invalidate_cache()
+        protocol = self.address.partition("://")[0]
+        return [RemoteFolder(f"{protocol}://{path}", self.options) for path in fs.glob(root)]
+
     @property
     def parent(self) -> "RemoteFolder":
         """The folder around this one."""

@@ -240,6 +240,10 @@ def test_other_pages_in_maps_truths_and_groups_are_refused() -> None:
         ({"workers": 0}, "greater than 0"),
         ({"min_size": ()}, "at least 1 item"),
         ({"shape": ("box",)}, "Extra inputs"),
+        ({"refine": {"trials": -1}}, "greater than or equal to 0"),
+        ({"refine": {"seed": -1}}, "greater than or equal to 0"),
+        ({"refine": {"seed": 2**32}}, "less than 4294967296"),
+        ({"refine": {"steps": 3}}, "Extra inputs"),
     ],
 )
 def test_grids_out_of_range_are_refused(values: dict[str, Any], message: str) -> None:

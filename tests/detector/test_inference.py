@@ -13,6 +13,7 @@ from receipt_ocr.detector.checkpoint import Checkpoint, write_checkpoint
 from receipt_ocr.detector.inference import Detector, predict_maps
 from receipt_ocr.detector.network import DBNet, build_network
 from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.tta_settings import TtaSettings
 from receipt_ocr.geometry import bounding_box
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.receipts.samples import LabelledPage
@@ -143,3 +144,42 @@ def test_a_text_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Total 12.50\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"notes\.txt is not a detector's checkpoint"):
         Detector.from_checkpoint(str(tmp_path / "notes.txt"), device="cpu")
+
+
+def test_a_detector_that_looks_several_times_finds_the_bars_where_they_are(
+    ink_detector: Detector,
+) -> None:
+    bars = [(40, 60, 200, 90), (100, 200, 280, 240), (20, 320, 120, 350)]
+    image = draw_bars(bars)
+    plain = ink_detector.detect(image)
+    ink_detector.tta = TtaSettings(
+        flips=("horizontal", "vertical"), turns=(90, 180, 270), scales=(0.95, 1.0, 1.05)
+    )
+    found = ink_detector.detect(image)
+    assert len(found.polygons) == len(plain.polygons) == 3
+    for one, other in zip(found.polygons, plain.polygons, strict=True):
+        np.testing.assert_allclose(bounding_box(one), bounding_box(other), atol=400 / 192)
+
+
+def test_what_maps_come_from_says_how_the_pages_were_looked_at(
+    ink_detector: Detector, recipe: Recipe
+) -> None:
+    state = build_network(recipe.network).state_dict()
+    checkpoint = Checkpoint("memory", recipe, state, 0, [])
+    plain = ink_detector.source_of(checkpoint)
+    assert plain == checkpoint.fingerprint
+    ink_detector.tta = TtaSettings(flips=("horizontal",))
+    assert ink_detector.source_of(checkpoint) == f"{plain}+horizontal,x1"
+
+
+def test_a_map_that_is_no_numbers_is_named_by_its_page(
+    ink_detector: Detector, training_pages: list[LabelledPage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blow_up(images: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(images), 1, *images.shape[2:]), float("nan"))
+
+    monkeypatch.setattr(ink_detector.network, "predict", blow_up)
+    page = training_pages[0]
+    maps = predict_maps(ink_detector, {page.name: page.path})
+    with pytest.raises(ValueError, match=rf"map of page '{page.name}': .* values from nan"):
+        maps[page.name]()

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from receipt_ocr.decoding.frames import MapFrame, align_map
 from receipt_ocr.decoding.postprocess import extract_polygons
 from receipt_ocr.decoding.settings import PostprocessSettings
-from receipt_ocr.detector.settings import TtaSettings, TtaVariants
 from receipt_ocr.detector.tta import View, list_views, predict_augmented, relative_cost
+from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.receipts.settings import FrameSettings
 

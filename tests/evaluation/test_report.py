@@ -26,7 +26,7 @@ TUNED = {
     "chosen_hmean": 0.91,
     "honest_hmean": 0.905,
     "recipe_hmean": 0.89,
-    "members": [0, 1],
+    "members": ["fold_0", "fold_1"],
     "pages": 6,
 }
 GRID = pd.DataFrame(
@@ -61,6 +61,13 @@ def history(*hmeans: float) -> pd.DataFrame:
     ).assign(loss=np.linspace(3, 1, rows), size=np.where(np.arange(rows) < 1, 640.0, 960.0))
 
 
+def chosen(source: str = "recipe", weights: tuple[float, ...] = (0.5, 0.5)) -> dict[str, Any]:
+    postprocess = POSTPROCESS if source == "recipe" else TUNED["postprocess"]
+    names = [f"fold_{fold}" for fold in range(len(weights))]
+    voting = {"names": names, "weights": list(weights), "mean": "probability"}
+    return {"source": source, "postprocess": postprocess, "members": voting}
+
+
 def make_results(page_scores: pd.DataFrame | None = None, **changes: Any) -> Results:
     page_scores = score_rows() if page_scores is None else page_scores
     pages = pd.DataFrame(
@@ -77,7 +84,7 @@ def make_results(page_scores: pd.DataFrame | None = None, **changes: Any) -> Res
         histories={"fold_0": history(0.1, 0.9, 0.9), "fold_1": history(0.2, 0.8)},
         scores=tabulate_scores(page_scores),
         page_scores=page_scores,
-        chosen_postprocess={"source": "recipe", "postprocess": POSTPROCESS},
+        chosen_postprocess=chosen(),
         pages=pages,
         rejected=pd.DataFrame(columns=["subset", "page", "word", "reason", "detail"]),
     )
@@ -196,16 +203,16 @@ class TestReport:
         assert "![Six pages](gallery.jpg)" in text
 
     def test_settings_are_flat_and_complete(self) -> None:
-        text = write_report(make_results(weights=(1.0, 2.0)))
+        text = write_report(make_results(chosen_postprocess=chosen(weights=(0.25, 0.75))))
         assert "| network.encoder | lite0 |" in text
         assert "| frame.sizes | epoch 0, size 640; epoch 4, size 960 |" in text
-        assert "| ensemble.weights | [1.0, 2.0] |" in text
+        assert "| ensemble.mean | probability |" in text
+        assert "| weight of fold_1 | 0.7500 |" in text
 
     def test_tuning_is_told_with_its_honest_score_and_its_edges(self) -> None:
-        chosen = {"source": "tuned", "postprocess": TUNED["postprocess"]}
         results = make_results(
             score_rows(holdout=False),
-            chosen_postprocess=chosen,
+            chosen_postprocess=chosen("tuned"),
             tuned_postprocess=TUNED,
             tuning_table=GRID,
         )
@@ -217,7 +224,7 @@ class TestReport:
         assert "thresh = 0.1 is the lowest tried" in text
         assert "and the thresholds, which flatters it by 0.0050" in text
         assert "run tuning again" not in text
-        assert "kedro run --pipeline=tuning --params experiment=tiny" in text
+        assert "kedro run --pipeline=tuning --params members=0+1,experiment=tiny" in text
 
     def test_a_best_point_inside_the_grid_gives_no_advice(self) -> None:
         inside = TUNED | {"postprocess": POSTPROCESS | {"thresh": 0.2}}
@@ -228,17 +235,17 @@ class TestReport:
         results = make_results(
             score_rows(members=1, holdout=False),
             histories={"fold_0": history(0.1, 0.9)},
-            chosen_postprocess={"source": "tuned", "postprocess": POSTPROCESS},
-            tuned_postprocess=TUNED | {"members": [0], "honest_hmean": None},
+            chosen_postprocess=chosen("tuned", (1.0,)),
+            tuned_postprocess=TUNED | {"members": ["fold_0"], "honest_hmean": None},
         )
         text = write_report(results)
         assert "best epoch and the thresholds; the test score is as honest" in text
         assert "(honest) | – |" in text  # noqa: RUF001
 
     def test_tuning_on_other_folds_is_said(self) -> None:
-        tuned = TUNED | {"members": [0], "honest_hmean": None}
+        tuned = TUNED | {"members": ["fold_0"], "honest_hmean": None}
         text = write_report(make_results(tuned_postprocess=tuned, tuning_table=None))
-        assert "These are not the folds that vote: run tuning again." in text
+        assert "These are not the members that vote: run tuning again." in text
         assert "An honest estimate takes two folds or more." in text
 
     def test_a_cell_cannot_break_its_table(self) -> None:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receipt_ocr.evaluation.uncertainty import PairedComparison, bootstrap_mean, compare_paired
+from receipt_ocr.evaluation.uncertainty import (
+    PairedComparison,
+    bootstrap_mean,
+    compare_paired,
+    leaderboard_interval,
+)
 
 scores = st.lists(st.floats(0, 1), min_size=2, max_size=30)
 
@@ -114,3 +119,66 @@ def test_malformed_questions_are_refused(
 def test_pairs_must_be_of_the_same_pages() -> None:
     with pytest.raises(ValueError, match="same pages, got 3, 2"):
         compare_paired([0.1, 0.2, 0.3], [0.1, 0.2])
+
+
+def test_equal_scores_cannot_be_told_apart() -> None:
+    a = np.random.default_rng(0).uniform(size=30)
+    found = compare_paired(a, a.copy())
+    assert (found.difference, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert found.verdict == "cannot be told apart"
+
+
+def test_the_rounding_of_sums_is_no_difference() -> None:
+    a = np.full(30, 0.1)
+    mean = np.stack([a, a, a]).sum(axis=0) / 3
+    assert (mean > a).all()  # by 1e-17 on every page
+    assert compare_paired(mean, a).verdict == "cannot be told apart"
+
+
+@pytest.mark.parametrize(("judged", "test_pages"), [(50, 20), (200, 400), (40, 1)])
+def test_a_leaderboard_has_the_spread_of_both_draws(judged: int, test_pages: int) -> None:
+    # Known without resampling: s^2 (1/N + (1 - 1/N) / M). The level of one standard deviation to
+    # both sides of a normal mean (68.27 %) shows it; single pages (M = 1) are uniform here.
+    values = np.linspace(0.0, 1.0, judged)
+    sd = values.std() * np.sqrt(1 / judged + (1 - 1 / judged) / test_pages)
+    found = leaderboard_interval(values, test_pages, level=0.6827, resamples=20_000)
+    half = (found.high - found.low) / 2
+    expected = sd if test_pages > 1 else 0.6827 / 2  # a uniform page's own quantiles
+    assert found.mean == pytest.approx(0.5)
+    assert half == pytest.approx(expected, rel=0.04)
+
+
+def test_more_test_pages_give_a_narrower_interval_down_to_that_of_the_mean() -> None:
+    values = np.random.default_rng(2).uniform(0.5, 1.0, 80)
+    widths = [
+        found.high - found.low
+        for found in (leaderboard_interval(values, count) for count in (5, 20, 80, 400))
+    ]
+    assert widths == sorted(widths, reverse=True)
+    mean = bootstrap_mean(values)
+    many = leaderboard_interval(values, 20_000, resamples=1000)
+    assert many.high - many.low == pytest.approx(mean.high - mean.low, rel=0.1)
+
+
+def test_a_leaderboards_draws_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(1).uniform(size=50)
+    at_once = leaderboard_interval(values, 30, resamples=501, seed=5)
+    monkeypatch.setattr("receipt_ocr.evaluation.uncertainty._DRAWS_AT_ONCE", 120)
+    assert leaderboard_interval(values, 30, resamples=501, seed=5) == at_once
+    assert leaderboard_interval(values, 30, resamples=501, seed=6) != at_once
+
+
+@pytest.mark.parametrize(
+    ("values", "test_pages", "more", "message"),
+    [
+        ([0.5, 0.6], 0, {}, "test_pages must be 1 or more, got 0"),
+        ([0.5], 10, {}, r"2 or more, got shape \(1,\)"),
+        ([0.5, np.inf], 10, {}, "must be finite, got inf"),
+        ([0.5, 0.6], 10, {"level": 0.0}, "level must lie between 0 and 1 .* got 0.0"),
+    ],
+)
+def test_malformed_leaderboards_are_refused(
+    values: list[float], test_pages: int, more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        leaderboard_interval(values, test_pages, **more)

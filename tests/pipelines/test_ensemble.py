@@ -25,7 +25,15 @@ BARS = ((20, 20, 60, 32), (20, 50, 90, 62))  # left, top, right, bottom in map p
 GRID = GridSettings(thresh=(0.2, 0.6), box_thresh=(0.3,), unclip_ratio=(1.0,))
 RECIPE = Recipe(postprocess=PostprocessSettings(thresh=0.3, box_thresh=0.3, unclip_ratio=1.0))
 ALL = range(FOLD_COUNT)
-RESULTS = ("chosen_postprocess", "page_scores", "scores", "ensemble_test_maps", "test_detections")
+RESULTS = (
+    "chosen_postprocess",
+    "page_scores",
+    "untuned_page_scores",
+    "scores",
+    "member_weights",
+    "ensemble_test_maps",
+    "test_detections",
+)
 
 
 class KeptDataset(MemoryDataset):
@@ -50,12 +58,25 @@ def maps_of(
     return LazyMaps({name: partial(draw_map, levels) for name in names}, source)
 
 
+class Others:
+    """Stands for what other experiments have stored; asked for by name."""
+
+    def __init__(self, **experiments: Mapping[str, LazyMaps]) -> None:
+        self.experiments = experiments
+
+    def maps(self, experiment: str, fold: int, kind: str) -> LazyMaps:
+        return self.experiments[experiment][f"{fold}/{kind}"]
+
+    def history(self, experiment: str, fold: int) -> None:
+        return None
+
+
 def tuned_on(folds: Sequence[int], source: str = "first", **changes: Any) -> dict[str, Any]:
     postprocess = RECIPE.postprocess.model_dump(mode="json") | {"thresh": 0.6} | changes
     return {
         "postprocess": postprocess,
-        "members": list(folds),
-        "sources": {str(fold): source for fold in folds},
+        "members": [f"fold_{fold}" for fold in folds],
+        "sources": {f"fold_{fold}": source for fold in folds},
         "pages": len(folds),
         "chosen_hmean": 1.0,
         "honest_hmean": None,
@@ -104,6 +125,8 @@ def make_catalog(
     maps: Mapping[str, Any] | None = None,
     tables: Mapping[str, pd.DataFrame] | None = None,
     tuned: dict[str, Any] | None = None,
+    holdout: dict[str, Any] | None = None,
+    others: Others | None = None,
     **settings: Any,
 ) -> DataCatalog:
     """Every fold with its maps; ``maps`` replaces some of them."""
@@ -112,6 +135,8 @@ def make_catalog(
         "params:tuning": GRID,
         "params:experiments": Experiments(selected="tiny", recipe=RECIPE, variants={"tiny": {}}),
         "tuned_postprocess": tuned,
+        "holdout_postprocess": holdout,
+        "other_experiments": others or Others(),
         **(tables or make_tables()),
     }
     for fold in ALL:
@@ -122,7 +147,8 @@ def make_catalog(
     catalog = DataCatalog(
         {name: KeptDataset(value, copy_mode="assign") for name, value in entries.items()}
     )
-    for name in ("tuning_table", "submission_json", "submission_csv", *RESULTS):
+    written = ("tuning_table", "holdout_tuning_table", "submission_json", "submission_csv")
+    for name in (*written, *RESULTS):
         catalog[name] = KeptDataset(copy_mode="assign")
     return catalog
 
@@ -191,7 +217,7 @@ def test_one_member_needs_nothing_of_the_others() -> None:
     catalog = make_catalog(0, maps=missing)
     run(catalog, with_tuning=True)
     assert set(catalog.load("page_scores")["member"]) == {"fold_0", "ensemble"}
-    assert catalog.load("tuned_postprocess")["members"] == [0]
+    assert catalog.load("tuned_postprocess")["members"] == ["fold_0"]
 
 
 def test_a_member_without_maps_is_an_error_that_names_the_command(tmp_path: Path) -> None:
@@ -242,6 +268,64 @@ def test_data_without_a_holdout_has_no_holdout_scores() -> None:
     assert set(catalog.load("scores")["subset"]) == {"out_of_fold", "test"}
 
 
+def other_folds(levels: tuple[int, int], source: str = "other") -> dict[str, LazyMaps]:
+    pages = {"holdout": ["val_0.jpg"], "test": ["test_0.jpg", "test_1.jpg"]}
+    return {
+        f"{fold}/{kind}": maps_of(names, levels, source)
+        for fold in ALL
+        for kind, names in {**pages, "out_of_fold": [f"train_{fold}.jpg"]}.items()
+    }
+
+
+class TestOtherExperiments:
+    def test_members_of_another_experiment_vote_and_are_named_after_it(self) -> None:
+        others = Others(wide=other_folds((90, 0)))
+        catalog = make_catalog(("0", "wide/0"), others=others, weights=(3.0, 1.0))
+        run(catalog, with_tuning=True)
+        names = ["fold_0", "wide/fold_0"]
+        chosen = catalog.load("chosen_postprocess")["members"]
+        assert (chosen["names"], chosen["weights"]) == (names, [0.75, 0.25])
+        assert chosen["sources"] == {"fold_0": "first", "wide/fold_0": "other"}
+        left, top = BARS[1][:2]
+        voted = catalog.load("ensemble_test_maps")["test_0.jpg"]()
+        assert voted.probability[top, left] == 150  # (3 * 200 + 1 * 0) / 4
+        assert set(catalog.load("page_scores")["member"]) == {*names, "ensemble"}
+        # Both know this page out of fold: their mean was searched, on one page.
+        tuned = catalog.load("tuned_postprocess")
+        assert (tuned["members"], tuned["pages"]) == (names, 1)
+
+    def test_a_named_set_is_a_list(self) -> None:
+        others = Others(wide=other_folds((230, 200)))
+        catalog = make_catalog("both", others=others, sets={"both": ["all", "wide/all"]})
+        run(catalog)
+        assert len(catalog.load("chosen_postprocess")["members"]["names"]) == 2 * FOLD_COUNT
+
+    def test_its_maps_are_checked_too(self) -> None:
+        others = Others(wide=other_folds((90, 0)) | {"1/test": maps_of(["test_0.jpg"])})
+        with pytest.raises(ValueError, match=r"wide/fold_1 has no map of page 'test_1.jpg'"):
+            run(make_catalog("wide/1", others=others))
+
+    def test_weights_may_follow_from_the_out_of_fold_score(self) -> None:
+        blind = {"fold_3_out_of_fold_maps": maps_of(["train_3.jpg"], (0, 0))}
+        catalog = make_catalog(maps=blind, weights="out_of_fold")
+        run(catalog)
+        assert catalog.load("member_weights") == [0.25, 0.25, 0.25, 0.0, 0.25]
+        blind = {f"fold_{k}_out_of_fold_maps": maps_of([f"train_{k}.jpg"], (0, 0)) for k in ALL}
+        with pytest.raises(ValueError, match="'out_of_fold', but no member finds a word"):
+            run(make_catalog(maps=blind, weights="out_of_fold"))
+
+    def test_logits_are_averaged_where_that_is_asked(self) -> None:
+        certain = {"fold_2_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], (255, 255))}
+        means = {}
+        for mean in ("probability", "logit"):
+            catalog = make_catalog((4, 2), maps=certain, mean=mean)
+            run(catalog)
+            left, top = BARS[1][:2]
+            means[mean] = catalog.load("ensemble_test_maps")["test_0.jpg"]().probability[top, left]
+        assert means["probability"] == 228  # (200 + 255) / 2
+        assert means["logit"] > 245  # who is certain counts more
+
+
 class TestThresholds:
     def test_tuning_finds_the_threshold_that_drops_the_smear(self) -> None:
         # At 0.2 a smear of level 120 (0.47) counts as a word, at 0.6 both bars still do.
@@ -261,7 +345,33 @@ class TestThresholds:
         assert len(catalog.load("tuning_table")) == 2
         chosen = catalog.load("chosen_postprocess")
         assert (chosen["source"], chosen["postprocess"]) == ("tuned", tuned["postprocess"])
-        assert chosen["members"]["folds"] == list(ALL)
+        assert chosen["members"]["names"] == [f"fold_{fold}" for fold in ALL]
+        # The same holds of the holdout, where both searches agree.
+        found = catalog.load("holdout_postprocess")
+        assert found["pages"] == 1
+        assert found["chosen_hmean"] == found["transferred_hmean"] == 1.0
+        untuned = catalog.load("untuned_page_scores")
+        assert set(untuned["subset"]) == {"out_of_fold", "holdout", "test"}
+        assert untuned[untuned["subset"] == "out_of_fold"]["hmean"].max() < 1.0
+
+    def test_the_ensemble_may_be_read_at_what_its_holdout_maps_say(self) -> None:
+        smeared = {
+            f"fold_{fold}_holdout_maps": LazyMaps(
+                {"val_0.jpg": partial(draw_map, (230, 200), noise=120)}, "first"
+            )
+            for fold in ALL
+        }
+        catalog = make_catalog(maps=smeared, thresholds="holdout")
+        run(catalog, with_tuning=True)
+        assert catalog.load("tuned_postprocess")["postprocess"]["thresh"] == 0.2
+        found = catalog.load("holdout_postprocess")
+        assert found["postprocess"]["thresh"] == 0.6
+        assert found["transferred_hmean"] < found["chosen_hmean"] == 1.0
+        chosen = catalog.load("chosen_postprocess")
+        assert (chosen["source"], chosen["postprocess"]["thresh"]) == ("holdout", 0.6)
+        for nothing in (None, {}):
+            with pytest.raises(ValueError, match="tuned on a holdout, but nothing is tuned yet"):
+                run(make_catalog(thresholds="holdout", holdout=nothing))
 
     def test_untuned_thresholds_that_must_be_tuned_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="nothing is tuned yet; run --pipeline=tuning first"):
@@ -279,14 +389,14 @@ class TestThresholds:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         run(make_catalog(0, tuned=tuned_on([0, 1])))
-        assert "tuned on folds [0, 1], the ensemble's are [0]: run tuning again" in caplog.text
+        assert "tuned on fold_0, fold_1, the ensemble is of fold_0: run tuning again" in caplog.text
 
     @pytest.mark.parametrize(
         ("tuned", "reason"),
         [
-            (tuned_on(ALL, source="zeroth"), "fold 0 has been trained anew since"),
-            (tuned_on([1, 2]), r"folds \[1, 2\] were tuned, not \[0\]"),
-            (tuned_on(ALL, min_size=3.0), "min_size was 3.0 then, the recipe has 5.0 now"),
+            (tuned_on(ALL, source="zeroth"), "fold_0 has been trained anew since"),
+            (tuned_on([1, 2]), "fold_1, fold_2 were tuned, not fold_0"),
+            (tuned_on(ALL, shape="box"), "shape was box then, the recipe has polygon now"),
         ],
     )
     def test_stale_thresholds_are_not_used(

@@ -37,8 +37,8 @@ def test_words_are_found_with_what_was_tuned_on_the_folds() -> None:
     recipe = EXPERIMENTS.recipe.postprocess
     tuned = {
         "postprocess": recipe.model_dump(mode="json") | {"thresh": 0.4},
-        "members": [1],
-        "sources": {"1": "of whichever detector"},
+        "members": ["fold_1"],
+        "sources": {"fold_1": "of whichever detector"},
         "pages": 9,
         "chosen_hmean": 0.9,
         "honest_hmean": None,

@@ -14,9 +14,11 @@ from kedro_datasets.pillow import ImageDataset
 from kedro_datasets.text import TextDataset
 from PIL import Image
 
+from receipt_ocr.datasets.experiments import ExperimentsDataset
 from receipt_ocr.datasets.optional import OptionalCSVDataset, OptionalJSONDataset
 from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.evaluation.cleval import PageScore
 from receipt_ocr.evaluation.scores import tabulate_pages, tabulate_scores
 from receipt_ocr.pipelines import reporting
@@ -78,11 +80,17 @@ def make_catalog(
         "words": words if test_truth else words.iloc[:0],
         "rejected": pd.DataFrame(columns=["subset", "page", "word", "reason", "detail"]),
         "page_scores": page_scores,
+        "untuned_page_scores": page_scores.iloc[:0],
         "scores": tabulate_scores(page_scores),
+        "params:test_time": TtaVariants(selected="none", variants={"none": TtaSettings()}),
+        "other_experiments": ExperimentsDataset(
+            maps={"filepath": str(folder)}, models={"filepath": str(folder)}, command="kedro run"
+        ).load(),
         "chosen_postprocess": {
             "source": "recipe",
             "postprocess": postprocess,
-            "members": {"folds": members},
+            "recipe": postprocess,
+            "members": voting([f"fold_{fold}" for fold in members]),
         },
         "test_detections": {name: [BAR] for name in TEST_PAGES},
     }
@@ -95,6 +103,7 @@ def make_catalog(
             history.save(make_history())
         catalog[f"fold_{fold}_history"] = history
     catalog["tuned_postprocess"] = OptionalJSONDataset(filepath=str(folder / "tuned.json"))
+    catalog["holdout_postprocess"] = OptionalJSONDataset(filepath=str(folder / "holdout.json"))
     catalog["tuning_table"] = OptionalCSVDataset(filepath=str(folder / "tuning.csv"))
     catalog["report"] = TextDataset(filepath=str(folder / "report.md"))
     catalog["history_plot"] = MatplotlibDataset(filepath=str(folder / "history.png"))
@@ -103,6 +112,12 @@ def make_catalog(
         filepath=str(folder / "gallery.jpg"), save_args={"quality": 80}
     )
     return catalog
+
+
+def voting(names: list[str]) -> dict[str, Any]:
+    weights = [1 / len(names)] * len(names)
+    sources = dict.fromkeys(names, "first")
+    return {"names": names, "weights": weights, "sources": sources, "mean": "probability"}
 
 
 def run(catalog: DataCatalog) -> None:
@@ -146,7 +161,7 @@ def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
         "chosen_hmean": 0.82,
         "honest_hmean": 0.81,
         "recipe_hmean": 0.8,
-        "members": [0, 1],
+        "members": ["fold_0", "fold_1"],
         "pages": 2,
     }
     catalog.save("tuned_postprocess", tuned)
@@ -161,7 +176,7 @@ def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
 def test_scores_of_other_members_make_no_report(tmp_path: Path) -> None:
     catalog = make_catalog(tmp_path, [0, 1])
     catalog["params:ensemble"] = MemoryDataset(EnsembleSettings(members=0))
-    with pytest.raises(ValueError, match=r"scores are of folds \[0, 1\], .* folds \[0\]; run"):
+    with pytest.raises(ValueError, match=r"scores are of fold_0, fold_1, .* asks for fold_0; run"):
         run(catalog)
     assert not (tmp_path / "report.md").exists()
 

@@ -6,12 +6,17 @@ import pandas as pd
 import pytest
 
 from receipt_ocr.pipeline_registry import register_pipelines
-from receipt_ocr.pipelines.training import create_fold_pipeline, create_pipeline
+from receipt_ocr.pipelines.training import (
+    create_fold_pipeline,
+    create_pipeline,
+    create_prediction_pipeline,
+)
 from receipt_ocr.pipelines.training.nodes import fold_selector, select_fold
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 RESULTS = {"checkpoint", "history", "out_of_fold_maps", "holdout_maps", "test_maps"}
 TABLES = {"folds", "pages", "words", "raw_receipts"}
+SETTINGS = {"params:experiments", "params:test_time", "params:fold"}
 
 
 @pytest.fixture
@@ -40,14 +45,20 @@ def test_the_folds_are_namespaces_of_one_graph() -> None:
     per_fold = len(create_fold_pipeline().nodes)
     assert len(pipeline.nodes) == 5 * per_fold
     work_folders = {f"fold_{fold}.work_folder" for fold in range(5)}
-    assert pipeline.inputs() == TABLES | work_folders | {"params:experiments"}
+    assert pipeline.inputs() == TABLES | work_folders | {"params:experiments", "params:test_time"}
     assert pipeline.outputs() <= {f"fold_{fold}_{name}" for fold in range(5) for name in RESULTS}
 
 
 def test_one_fold_makes_what_all_folds_make_for_each() -> None:
     pipeline = create_fold_pipeline()
-    assert pipeline.inputs() == TABLES | {"work_folder", "params:experiments", "params:fold"}
+    assert pipeline.inputs() == TABLES | SETTINGS | {"work_folder"}
     assert pipeline.all_outputs() == RESULTS | {"split"}
+
+
+def test_maps_are_predicted_again_without_training() -> None:
+    pipeline = create_prediction_pipeline()
+    assert pipeline.inputs() == TABLES - {"words"} | SETTINGS | {"checkpoint"}
+    assert pipeline.all_outputs() == RESULTS - {"checkpoint", "history"} | {"split"}
 
 
 def test_every_node_of_the_stage_has_hints_that_kedro_can_read() -> None:

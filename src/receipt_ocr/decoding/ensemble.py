@@ -1,6 +1,6 @@
 """Soft voting: several detectors' maps of one page become one."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from receipt_ocr.decoding.averaging import MeanOfMaps
 from receipt_ocr.decoding.frames import align_map, frame_of, widest_frame
-from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap, as_probability
+from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap, as_probability
 from receipt_ocr.decoding.settings import MeanKind
 
-__all__ = ["average_maps", "check_member", "vote", "vote_where_known"]
+__all__ = ["average_maps", "vote", "vote_where_known"]
 
 
 def average_maps(
@@ -54,39 +54,6 @@ def average_maps(
     if weights is not None and len(weights) != count:
         raise ValueError(f"weights must be one a map, got {len(weights)} for {count} maps")
     return total.conclude()
-
-
-def check_member(
-    name: str, maps: Mapping[str, LazyMaps], pages: Mapping[str, Collection[str]]
-) -> str:
-    """Check that a member's maps are of today's pages, and all of one detector.
-
-    Args:
-        name: Of the member, for the messages.
-        maps: Subset -> the member's maps.
-        pages: Subset -> the pages that the maps must be of, no more and no fewer.
-
-    Returns:
-        Fingerprint of the member's detector.
-
-    Raises:
-        ValueError: If pages differ, as after new data or folds, or the subsets' maps are of
-            different detectors, as after an interrupted training; member, subset and page are
-            named.
-        FileNotFoundError: If maps were never written.
-    """
-    again = f"train and predict {name} again (--pipeline=train_fold)"
-    for subset, known in pages.items():
-        if differing := sorted(set(known) ^ set(maps[subset])):
-            has = "has a" if differing[0] in maps[subset] else "has no"
-            raise ValueError(
-                f"{name} {has} map of page {differing[0]!r} among its {subset} pages "
-                f"({len(differing)} such pages): the data or the folds have changed; {again}"
-            )
-    sources = {subset: maps[subset].source for subset in pages}
-    if len(set(sources.values())) > 1:
-        raise ValueError(f"the maps of {name} are of different detectors, {sources}; {again}")
-    return next(iter(sources.values()))
 
 
 def vote(

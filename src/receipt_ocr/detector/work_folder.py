@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ class WorkFolder(os.PathLike[str]):
             address: A path, any address that fsspec knows, or a folder there.
             options: For the file system's constructor, such as an endpoint or keys; not with a
                 folder, which has its own.
-            results: Files and folders elsewhere that are made from the finished training.
+            results: Files and folders elsewhere that are made from the finished training; ``*``
+                stands for any part of a name.
         """
         self._results = tuple(results)
         folder = address if isinstance(address, RemoteFolder) else open_folder(address, options)
@@ -78,7 +80,7 @@ class WorkFolder(os.PathLike[str]):
 
     def discard_results(self) -> None:
         """Remove what an earlier training led to: it does not belong to one that starts over."""
-        for result in self._results:
+        for result in chain.from_iterable(map(_matches, self._results)):
             if isinstance(result, RemoteFolder):
                 result.remove()
             elif result.is_dir():
@@ -129,3 +131,11 @@ class WorkFolder(os.PathLike[str]):
         """
         if self._mirror is not None:
             self._mirror.discard(names)
+
+
+def _matches(result: Path | RemoteFolder) -> Iterable[Path | RemoteFolder]:
+    if "*" not in str(result):
+        return [result]
+    if isinstance(result, RemoteFolder):
+        return result.glob()
+    return Path(result.anchor).glob(str(result.relative_to(result.anchor)))

@@ -49,3 +49,9 @@ def join_words(words: Sequence[str]) -> str:
 
 def _escape(cell: Any) -> str:
     return str(cell).replace("|", "\\|").replace("\n", " ")
+
+
+def name_sources(*entries: str) -> str:
+    """The line below a table that says where its numbers come from."""
+    named = ", ".join(f"`{entry}`" for entry in entries)
+    return f"*Source: {named} (entries of the data catalog).*"

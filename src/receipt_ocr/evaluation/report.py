@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from receipt_ocr.evaluation.comparisons import list_intervals
 from receipt_ocr.evaluation.markdown import (
     NOTHING,
     format_count,
@@ -10,11 +11,12 @@ from receipt_ocr.evaluation.markdown import (
     format_signed,
     format_table,
     join_words,
+    name_sources,
 )
+from receipt_ocr.evaluation.report_search import write_search
 from receipt_ocr.evaluation.report_summary import summarise
 from receipt_ocr.evaluation.report_tables import (
     compare_members,
-    find_grid_edges,
     judging_subset,
     list_worst_pages,
     tabulate_errors,
@@ -40,8 +42,9 @@ def write_report(results: Results, pictures: Mapping[str, str] | None = None) ->
         " ".join(summarise(results)),
         _write_folds(results),
         _write_comparison(results),
+        _write_intervals(results),
         *(f"![{caption}]({path})\n\n*{caption}*" for caption, path in (pictures or {}).items()),
-        _write_postprocess(results),
+        write_search(results),
         _write_errors(results),
         _write_worst_pages(results),
         _write_data(results),
@@ -85,7 +88,7 @@ def _write_folds(results: Results) -> str:
             "page means, as on the leaderboard; epochs count from 0.",
             format_table(header, rows),
             *lacks,
-            _name_sources("scores", *sources),
+            name_sources("scores", *sources),
         ]
     )
 
@@ -116,62 +119,41 @@ def _write_comparison(results: Results) -> str:
             format_table(
                 ["ensemble against", "difference", "95 % interval", "the ensemble is"], rows
             ),
-            _name_sources("page_scores"),
+            name_sources("page_scores"),
         ]
     )
 
 
-def _write_postprocess(results: Results) -> str:
-    chosen = results.chosen_postprocess
-    origin = "found by tuning" if chosen["source"] == "tuned" else "the recipe's"
-    parts = [
-        "## Post-processing",
-        f"The settings that every score here is made with are {origin}.",
-        format_table(["setting", "value"], chosen["postprocess"].items(), left=2),
-        _name_sources("chosen_postprocess"),
-        *_write_tuning(results),
-    ]
-    return "\n\n".join(parts)
-
-
-def _write_tuning(results: Results) -> Iterator[str]:
-    tuned = results.tuned_postprocess
-    if tuned is None:
-        yield "Tuning has not run, so nothing is known about better thresholds."
-        return
-    honest = tuned.get("honest_hmean")
-    yield format_table(
-        ["H-mean on the out-of-fold pages", ""],
-        [
-            ("at the recipe's settings", format_score(tuned["recipe_hmean"])),
-            ("at the best point of the grid", format_score(tuned["chosen_hmean"])),
-            (
-                "each fold at the point chosen on the others (honest)",
-                NOTHING if honest is None else format_score(honest),
-            ),
-        ],
-    )
-    yield (
-        f"Tuned on {tuned['pages']} pages of folds "
-        f"{join_words([str(fold) for fold in tuned['members']])}."
-        + ("" if honest is not None else " An honest estimate takes two folds or more.")
-    )
-    if set(tuned["members"]) != set(results.folds):
-        yield "**These are not the folds that vote: run tuning again.**"
-    yield from _write_edges(results)
-    yield _name_sources("tuned_postprocess", "tuning_table")
-
-
-def _write_edges(results: Results) -> Iterator[str]:
-    if results.tuning_table is None or results.tuned_postprocess is None:
-        return
-    best = results.tuned_postprocess["postprocess"]
-    edges = find_grid_edges(results.tuning_table, best)
-    if edges:
-        named = join_words(
-            [f"{axis} = {best[axis]:g} is the {end} tried" for axis, end in edges.items()]
+def _write_intervals(results: Results) -> str:
+    """How sure every score is, and what a leaderboard would say."""
+    test_pages = int((results.pages["subset"] == "test").sum())
+    table = list_intervals(results.page_scores, test_pages or None)
+    if table.empty:
+        return ""
+    rows = [
+        (
+            str(row.subset).replace("_", "-"),
+            row.member,
+            row.pages,
+            format_score(row.hmean),
+            f"{format_score(row.low)} to {format_score(row.high)}",
         )
-        yield f"**The best point lies on the edge of the grid: {named}; widen `tuning` there.**"
+        for row in table.itertuples()
+    ]
+    parts = [
+        "## How sure the scores are",
+        "Bootstrap over pages: where a score would lie had other pages of the same kind been "
+        "judged.",
+        format_table(["pages of", "member", "pages", "H-mean", "95 % interval"], rows, left=2),
+    ]
+    told = table[table["leaderboard_low"].notna()]
+    parts += [
+        f"A leaderboard of {test_pages} pages of the same kind would show a single fold "
+        f"{format_score(row.leaderboard_low)} to {format_score(row.leaderboard_high)} (95 %), "
+        "by its out-of-fold pages."
+        for row in told.itertuples()
+    ]
+    return "\n\n".join([*parts, name_sources("page_scores")])
 
 
 def _write_errors(results: Results) -> str:
@@ -181,7 +163,7 @@ def _write_errors(results: Results) -> str:
             "## Errors",
             "Missed and split count true words; merged and false count detections.",
             format_table(list(table.columns), table.itertuples(index=False), left=2),
-            _name_sources("page_scores"),
+            name_sources("page_scores"),
         ]
     )
 
@@ -207,7 +189,7 @@ def _write_worst_pages(results: Results) -> str:
             format_table(header, rows),
             f"Pages without any true word count 0 in the page mean, whatever is found on them; "
             f"they are not listed above. Of the {subset} pages {blank} are such.",
-            _name_sources("page_scores"),
+            name_sources("page_scores"),
         ]
     )
 
@@ -237,32 +219,39 @@ def _write_data(results: Results) -> str:
         parts.append(f"Rejected for: {join_words(reasons)}.")
     if ((rejected["subset"] == "test") & (rejected["word"] == "")).any():
         parts.append("A rejected test page is in no score here; on the leaderboard it counts 0.")
-    return "\n\n".join([*parts, _name_sources("pages", "rejected")])
+    return "\n\n".join([*parts, name_sources("pages", "rejected")])
 
 
 def _write_settings(results: Results) -> str:
     rows = list(_flatten(results.recipe))
-    if results.weights is not None:
-        rows.append(("ensemble.weights", list(results.weights)))
+    voting = results.chosen_postprocess["members"]
+    rows.append(("ensemble.mean", voting["mean"]))
+    shares = zip(voting["names"], voting["weights"], strict=True)
+    rows += [(f"weight of {name}", f"{weight:.4f}") for name, weight in shares]
     return "\n\n".join(
         [
             "## Settings",
             format_table(["setting", "value"], rows, left=2),
-            _name_sources("params:experiments", "params:ensemble"),
+            name_sources("params:experiments", "params:ensemble"),
         ]
     )
 
 
 def _write_commands(results: Results) -> str:
-    experiment = f"experiment={results.experiment}"
+    experiment = _name_variant(results.experiment)
     trainings = [
         f"kedro run --pipeline=train_fold --params fold={fold},{experiment}"
         for fold in results.folds
     ]
+    trainings += [
+        f"kedro run --pipeline=train_fold --params fold={fold},{_name_variant(other)}"
+        for other, fold in results.guests
+    ]
     voting = experiment
-    if len(results.folds) == 1:
-        voting = f"members={results.folds[0]},{experiment}"
-    stages = ["tuning"] if results.chosen_postprocess["source"] == "tuned" else []
+    if results.guests or results.absent_folds:
+        names = [member.removeprefix("fold_") for member in results.members]
+        voting = f"members={'+'.join(names)},{experiment}"
+    stages = [] if results.chosen_postprocess["source"] == "recipe" else ["tuning"]
     stages += ["ensemble", "reporting"]
     commands = [
         "kedro run --pipeline=ingestion",
@@ -273,11 +262,15 @@ def _write_commands(results: Results) -> str:
     note = (
         "Add `--env=<name>` to each where the settings are those of another environment than base"
     )
-    if len(results.folds) > 1 and results.absent_folds:
-        note += f", and set `ensemble.members: {results.folds}` in its parameters"
     return "\n\n".join(
         ["## How to repeat it", "```bash\n" + "\n".join(commands) + "\n```", f"{note}."]
     )
+
+
+def _name_variant(name: str) -> str:
+    """The parameters that choose an experiment and how its detectors look at the pages."""
+    experiment, _, tta = name.partition("@")
+    return f"experiment={experiment}" + (f",tta={tta}" if tta else "")
 
 
 def _flatten(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -289,8 +282,3 @@ def _flatten(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", "; ".join(stages)
         else:
             yield f"{prefix}{key}", value
-
-
-def _name_sources(*entries: str) -> str:
-    named = ", ".join(f"`{entry}`" for entry in entries)
-    return f"*Source: {named} (entries of the data catalog).*"

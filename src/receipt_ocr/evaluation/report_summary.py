@@ -20,10 +20,12 @@ def summarise(results: Results) -> list[str]:
 
 def name_ensemble(results: Results) -> str:
     """The ensemble with its members, as the subject of a sentence."""
-    folds = [str(fold) for fold in results.folds]
-    if len(folds) == 1:
-        return f"The ensemble, which is fold {folds[0]} alone,"
-    return f"The ensemble of folds {join_words(folds)}"
+    if len(results.members) == 1:
+        alone = f"fold {results.folds[0]}" if results.folds else results.members[0]
+        return f"The ensemble, which is {alone} alone,"
+    if results.guests:
+        return f"The ensemble of {join_words(results.members)}"
+    return f"The ensemble of folds {join_words([str(fold) for fold in results.folds])}"
 
 
 def _state_score(results: Results) -> str:

@@ -22,7 +22,7 @@ __all__ = [
 ENSEMBLE = "ensemble"
 """Name of the ensemble among the members of the score tables."""
 
-_GRID_AXES = ("thresh", "box_thresh", "unclip_ratio", "max_candidates")
+_GRID_AXES = ("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
 
 
 def judging_subset(page_scores: pd.DataFrame) -> str | None:
@@ -31,12 +31,14 @@ def judging_subset(page_scores: pd.DataFrame) -> str | None:
     return next((s for s in ("test", "holdout") if (own["subset"] == s).any()), None)
 
 
-def tabulate_folds(scores: pd.DataFrame, histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def tabulate_folds(
+    scores: pd.DataFrame, histories: Mapping[str, pd.DataFrame | None]
+) -> pd.DataFrame:
     """The folds, their mean and standard deviation, and the ensemble.
 
     Args:
         scores: Rows of ``tabulate_scores``.
-        histories: Member -> a row an epoch with ``epoch`` and ``hmean``.
+        histories: Member -> a row an epoch with ``epoch`` and ``hmean``; None where unknown.
 
     Returns:
         Index: the members, ``mean of folds``, ``standard deviation`` (of a sample), ``ensemble``.
@@ -151,12 +153,16 @@ def find_grid_edges(tuning_table: pd.DataFrame, best: Mapping[str, float]) -> di
     """
     edges = {}
     for axis in _GRID_AXES:
+        if axis not in tuning_table:  # a table of an earlier version
+            continue
         tried = tuning_table[axis]
         if tried.nunique() > 1 and np.isclose(best[axis], [tried.min(), tried.max()]).any():
             edges[axis] = "lowest" if np.isclose(best[axis], tried.min()) else "highest"
     return edges
 
 
-def _describe_training(history: pd.DataFrame) -> dict[str, float]:
+def _describe_training(history: pd.DataFrame | None) -> dict[str, float]:
+    if history is None:
+        return {"best_epoch": np.nan, "epochs": np.nan}
     best = int(history["hmean"].to_numpy(float).argmax())  # the first of equals, as training has it
     return {"best_epoch": float(history["epoch"].iloc[best]), "epochs": float(len(history))}

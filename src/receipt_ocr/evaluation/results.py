@@ -22,39 +22,49 @@ class Results:
     """Where the receipts lie, as a reader knows it."""
     recipe: Mapping[str, Any]
     """Every setting that decides what a detector is, nested."""
-    histories: Mapping[str, pd.DataFrame]
-    """Member -> its training, a row an epoch."""
+    histories: Mapping[str, pd.DataFrame | None]
+    """Member -> its training, a row an epoch; None where that is not known."""
     scores: pd.DataFrame
     """A row a member and subset."""
     page_scores: pd.DataFrame
     """A row a member, subset and page."""
     chosen_postprocess: Mapping[str, Any]
-    """``source`` (recipe or tuned) and ``postprocess``, the settings that all scores are of."""
+    """``source`` (recipe, tuned or holdout), ``postprocess``, the settings that all scores are of,
+    and ``members`` with their weights."""
     pages: pd.DataFrame
     """Every page that was used."""
     rejected: pd.DataFrame
     """Everything that was not, with its reason."""
-    weights: tuple[float, ...] | None = None
-    """One a member in the order of ``histories``; None weighs all the same."""
+    untuned_page_scores: pd.DataFrame | None = None
+    """As ``page_scores``, at the recipe's post-processing; None or no rows where that is chosen."""
     tuned_postprocess: Mapping[str, Any] | None = None
-    """What tuning found; None where it has not run."""
+    """What tuning found out of fold; None where it has not run."""
+    holdout_postprocess: Mapping[str, Any] | None = None
+    """What tuning the ensemble on the holdout found; None or empty where there is nothing."""
     tuning_table: pd.DataFrame | None = None
     """A row a point of the grid; None where tuning has not run."""
 
     @property
     def members(self) -> list[str]:
-        """Names of the folds that vote."""
+        """Names of all who vote."""
         return list(self.histories)
 
     @property
     def folds(self) -> list[int]:
-        """Numbers of the folds that vote."""
-        return [int(member.removeprefix("fold_")) for member in self.members]
+        """Numbers of the experiment's own folds that vote."""
+        own = [member for member in self.members if "/" not in member]
+        return [int(member.removeprefix("fold_")) for member in own]
+
+    @property
+    def guests(self) -> list[tuple[str, int]]:
+        """Members of other experiments: name of the experiment, number of the fold."""
+        named = [member.rpartition("/") for member in self.members if "/" in member]
+        return [(experiment, int(fold.removeprefix("fold_"))) for experiment, _, fold in named]
 
     @property
     def absent_folds(self) -> list[int]:
-        """Numbers of the folds that do not vote."""
-        return sorted(set(range(FOLD_COUNT)) - set(self.folds))
+        """Numbers of the experiment's own folds that do not vote, if some do."""
+        return sorted(set(range(FOLD_COUNT)) - set(self.folds)) if self.folds else []
 
     def has_truth(self, subset: str) -> bool:
         """Whether the ensemble was scored on a subset."""

@@ -7,9 +7,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Interval", "PairedComparison", "bootstrap_mean", "compare_paired"]
+__all__ = [
+    "Interval",
+    "PairedComparison",
+    "Verdict",
+    "bootstrap_mean",
+    "compare_paired",
+    "leaderboard_interval",
+]
 
 _DRAWS_AT_ONCE = 1_000_000  # page indices in memory: 8 MB
+_ROUNDING = 1e-12  # equal scores that were summed in another order differ by less
 
 Verdict = Literal["better", "worse", "cannot be told apart"]
 
@@ -56,15 +64,60 @@ def bootstrap_mean(
             ``resamples`` are out of range.
     """
     pages = _as_values(values, "values")
-    if not 0.0 < level < 1.0 or resamples < 1:
-        raise ValueError(
-            f"level must lie between 0 and 1 and resamples be 1 or more, got {level}, {resamples}"
-        )
-    draws = _draw(len(pages), resamples, np.random.default_rng(seed))
+    _check_draws(level, resamples)
+    count = len(pages)
+    blocks = _split(resamples, per_resample=count)
+    draws = _draw(count, count, blocks, np.random.default_rng(seed))
     means = np.concatenate([pages[chosen].mean(axis=1) for chosen in draws])
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return Interval(mean=float(pages.mean()), low=float(low), high=float(high))
+    return _as_interval(pages, means, level)
+
+
+def leaderboard_interval(
+    values: ArrayLike,
+    test_pages: int,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """Where the page mean of another set of pages would lie, such as that of a leaderboard.
+
+    A bootstrap in two stages: N pages are drawn with replacement from the N judged ones, because
+    the judged pages are a sample themselves, and then ``test_pages`` pages from that draw. With M
+    test pages and the variance s^2 of the scores (of N, not N - 1), the resampled means have the
+    variance s^2 (1/N + (1 - 1/N) / M), about s^2 (1/N + 1/M): with many test pages the interval
+    becomes that of :func:`bootstrap_mean`, with one it is as wide as single pages differ.
+
+    It holds for pages of the same kind only, and for the very detector or detectors that were
+    judged: what the interval of out-of-fold scores foretells is a single fold's score.
+
+    Args:
+        values: (N,) one number a judged page, two pages or more.
+        test_pages: M, how many pages the other set has, 1 or more.
+        level: Share of the resampled means inside the interval, between 0 and 1.
+        resamples: How often both stages are drawn.
+        seed: Of the draws.
+
+    Returns:
+        The interval around the mean of ``values``.
+
+    Raises:
+        ValueError: If ``test_pages`` is below 1, or as :func:`bootstrap_mean`.
+    """
+    pages = _as_values(values, "values")
+    _check_draws(level, resamples)
+    if test_pages < 1:
+        raise ValueError(f"test_pages must be 1 or more, got {test_pages}")
+    count = len(pages)
+    of_judged, of_test = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    blocks = _split(resamples, per_resample=max(count, test_pages))
+    drawn = zip(
+        _draw(count, count, blocks, of_judged),
+        _draw(count, test_pages, blocks, of_test),
+        strict=True,
+    )
+    means = [np.take_along_axis(pages[judged], test, axis=1).mean(axis=1) for judged, test in drawn]
+    return _as_interval(pages, np.concatenate(means), level)
 
 
 def compare_paired(
@@ -77,7 +130,8 @@ def compare_paired(
 ) -> PairedComparison:
     """Whether ``a`` scores higher than ``b``, both judged on the same pages in the same order.
 
-    Pages are resampled as pairs, so that what makes a page hard for both cancels out.
+    Pages are resampled as pairs, so that what makes a page hard for both cancels out. Where both
+    have the same score on every page, they cannot be told apart.
 
     Args:
         a: (N,) one score a page.
@@ -94,7 +148,9 @@ def compare_paired(
         raise ValueError(
             f"paired scores must be of the same pages, got {len(first)}, {len(second)}"
         )
-    found = bootstrap_mean(first - second, level=level, resamples=resamples, seed=seed)
+    differences = first - second
+    differences[np.abs(differences) < _ROUNDING] = 0.0
+    found = bootstrap_mean(differences, level=level, resamples=resamples, seed=seed)
     return PairedComparison(found.mean, found.low, found.high, len(first))
 
 
@@ -107,8 +163,28 @@ def _as_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
-def _draw(pages: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Blocks of resamples, (n, pages) page indices each."""
-    block = max(1, _DRAWS_AT_ONCE // pages)
-    for start in range(0, resamples, block):
-        yield rng.integers(0, pages, size=(min(block, resamples - start), pages))
+def _check_draws(level: float, resamples: int) -> None:
+    if not 0.0 < level < 1.0 or resamples < 1:
+        raise ValueError(
+            f"level must lie between 0 and 1 and resamples be 1 or more, got {level}, {resamples}"
+        )
+
+
+def _as_interval(pages: NDArray[np.float64], means: NDArray[np.float64], level: float) -> Interval:
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return Interval(mean=float(pages.mean()), low=float(low), high=float(high))
+
+
+def _split(resamples: int, per_resample: int) -> list[int]:
+    """Resamples a block, so that no block has more draws than fit into memory."""
+    block = max(1, _DRAWS_AT_ONCE // per_resample)
+    return [min(block, resamples - start) for start in range(0, resamples, block)]
+
+
+def _draw(
+    pages: int, count: int, blocks: Sequence[int], rng: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """For each block of n resamples the indices of pages, (n, count) of them."""
+    for resamples in blocks:
+        yield rng.integers(0, pages, size=(resamples, count))

@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from receipt_ocr.detector.settings import DetectionSettings
+from receipt_ocr.detector.tta_settings import TtaVariants
 
 if TYPE_CHECKING:
     from receipt_ocr.detector.checkpoint import Checkpoint
@@ -20,7 +21,11 @@ TILE_HEIGHT = 700
 
 
 def detect_folder(
-    detection: DetectionSettings, fold: int, checkpoint: Checkpoint, tuned: dict[str, Any] | None
+    detection: DetectionSettings,
+    tta: TtaVariants,
+    fold: int,
+    checkpoint: Checkpoint,
+    tuned: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The words of every image in a folder, in the competition's JSON."""
     from receipt_ocr.decoding.submission import build_submission
@@ -28,10 +33,11 @@ def detect_folder(
     from receipt_ocr.detector.inference import Detector, detect_images
     from receipt_ocr.receipts.images import list_images
 
-    recipe, sources = checkpoint.recipe.postprocess, {fold: checkpoint.fingerprint}
-    source, settings = choose_postprocess("auto", recipe, tuned, sources)
+    detector = Detector.restore(checkpoint, tta=tta.chosen)
+    sources = {f"fold_{fold}": detector.source_of(checkpoint)}
+    source, settings = choose_postprocess("auto", detector.postprocess, tuned, sources)
     log.info("Post-processing (%s): %s", source, settings)
-    detector = Detector.restore(checkpoint, postprocess=settings)
+    detector.postprocess = settings
     polygons, sizes = detect_images(detector, list_images(detection.images_folder))
     words = sum(len(found) for found in polygons.values())
     log.info("Found %d words on %d images of %s", words, len(sizes), detection.images)

@@ -11,11 +11,12 @@ __all__ = ["create_pipeline"]
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Find the words on images that nobody has annotated, with the detector of one fold."""
+    settings = ["params:detection", "params:test_time"]
     return Pipeline(
         [
             Node(
                 detect_folder,
-                ["params:detection", "params:fold", "checkpoint", "tuned_postprocess"],
+                [*settings, "params:fold", "checkpoint", "tuned_postprocess"],
                 "detected_words",
                 name="detect_folder",
             ),

@@ -6,69 +6,116 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
+from receipt_ocr.decoding.settings import EnsembleSettings, Member, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
-    from receipt_ocr.decoding.maps import LazyMaps
+    from receipt_ocr.datasets.experiments import StoredExperiments
+    from receipt_ocr.decoding.maps import LazyMaps, LoadMap
+    from receipt_ocr.decoding.members import MemberMaps
 else:  # Kedro reads the signatures to check parameters: names must exist, OpenCV need not
-    LazyMaps = Any
+    LazyMaps = LoadMap = MemberMaps = StoredExperiments = Any
 
 __all__ = [
-    "check_members",
     "choose_postprocess",
     "detect_words",
+    "gather_members",
     "join_tables",
     "score_members",
     "score_out_of_fold",
+    "score_untuned",
     "vote",
+    "weigh_members",
 ]
 
 log = logging.getLogger(__name__)
 
 
-def check_members(
-    ensemble: EnsembleSettings, folds: pd.DataFrame, pages: pd.DataFrame, *fold_maps: LazyMaps
-) -> dict[str, Any]:
-    """Who votes; fails where a member's maps are missing or not of today's pages and folds.
+def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
+    """A node that finds the maps of all who vote, and checks that they are of today's pages.
 
-    The maps come fold by fold: out of fold first, then of the holdout, then of the test pages.
+    Its maps of the selected experiment come kind by kind, each fold by fold.
     """
-    from receipt_ocr.decoding.ensemble import check_member
 
-    kinds = {"out_of_fold": fold_maps[:FOLD_COUNT], "holdout": fold_maps[FOLD_COUNT:-FOLD_COUNT]}
-    kinds["test"] = fold_maps[-FOLD_COUNT:]
-    known = {kind: pages.loc[pages["subset"] == kind, "page"].tolist() for kind in kinds}
-    sources = {}
-    for fold in ensemble.folds:
-        own = folds.loc[folds["fold"] == fold, "page"].tolist()
-        maps = {kind: of_folds[fold] for kind, of_folds in kinds.items()}
-        sources[fold] = check_member(f"fold_{fold}", maps, {**known, "out_of_fold": own})
-    return {"folds": list(ensemble.folds), "weights": ensemble.weights, "sources": sources}
+    def gather(
+        ensemble: EnsembleSettings,
+        folds: pd.DataFrame,
+        pages: pd.DataFrame,
+        others: StoredExperiments,
+        *fold_maps: LazyMaps,
+    ) -> MemberMaps:
+        from receipt_ocr.decoding.members import gather_members as find_all
+
+        def find(member: Member, kind: str) -> LazyMaps:
+            if member.experiment:
+                return others.maps(member.experiment, member.fold, kind)
+            return fold_maps[kinds.index(kind) * FOLD_COUNT + member.fold]
+
+        known = {kind: pages.loc[pages["subset"] == kind, "page"].tolist() for kind in kinds}
+        fold_of = dict(zip(folds["page"].astype(str), folds["fold"].astype(int), strict=True))
+        return find_all(ensemble, find, known, fold_of, kinds)
+
+    return gather
 
 
-def choose_postprocess(
+def weigh_members(
     ensemble: EnsembleSettings,
     experiments: Experiments,
-    members: dict[str, Any],
+    members: MemberMaps,
+    pages: pd.DataFrame,
+    words: pd.DataFrame,
+) -> list[float]:
+    """How much each member counts, a share of 1."""
+    from receipt_ocr.decoding.members import weigh_members as weigh
+    from receipt_ocr.evaluation.scores import prepare_truths
+
+    decides = ensemble.weights == "out_of_fold"
+    truths = prepare_truths(pages, words, "train") if decides else {}
+    weights = weigh(ensemble, members, truths, experiments.chosen.postprocess)
+    shares = zip(members.names, weights, strict=True)
+    log.info("Voting: %s", ", ".join(f"{name} {share:.3f}" for name, share in shares))
+    return weights
+
+
+def choose_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    ensemble: EnsembleSettings,
+    experiments: Experiments,
+    members: MemberMaps,
+    weights: list[float],
     tuned: dict[str, Any] | None,
+    holdout: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """The post-processing that maps are read with, where it comes from, and who votes."""
+    """The post-processing that maps are read with, where it comes from, and who votes how."""
     from receipt_ocr.decoding.tuned import choose_postprocess as choose
 
     recipe = experiments.chosen.postprocess
-    source, settings = choose(ensemble.thresholds, recipe, tuned, members["sources"])
+    source, settings = choose(ensemble.thresholds, recipe, tuned, members.sources, holdout)
     log.info("Post-processing (%s): %s", source, settings)
-    return {"source": source, "postprocess": settings.model_dump(mode="json"), "members": members}
+    return {
+        "source": source,
+        "postprocess": settings.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
+        "members": {
+            "names": members.names,
+            "weights": weights,
+            "sources": dict(members.sources),
+            "mean": ensemble.mean,
+        },
+    }
 
 
-def vote(ensemble: EnsembleSettings, members: dict[str, Any], *fold_maps: LazyMaps) -> object:
-    """Mean map of the members (checked before), page by page when it is saved."""
-    from receipt_ocr.decoding.ensemble import vote as average
+def vote(kind: str) -> Callable[..., Mapping[str, LoadMap]]:
+    """A node that averages the members' maps of a kind, page by page when it is saved."""
 
-    voters = {f"fold_{fold}": fold_maps[fold] for fold in members["folds"]}
-    return average(voters, ensemble.weights)
+    def average(
+        ensemble: EnsembleSettings, members: MemberMaps, weights: list[float]
+    ) -> Mapping[str, LoadMap]:
+        from receipt_ocr.decoding.ensemble import vote as mean_of
+
+        return mean_of(members.maps[kind], weights, ensemble.mean)
+
+    return average
 
 
 def detect_words(maps: LazyMaps, chosen: dict[str, Any]) -> dict[str, list[list[float]]]:
@@ -82,34 +129,63 @@ def detect_words(maps: LazyMaps, chosen: dict[str, Any]) -> dict[str, list[list[
     }
 
 
-def score_out_of_fold(
-    ensemble: EnsembleSettings,
-    chosen: dict[str, Any],
-    pages: pd.DataFrame,
-    words: pd.DataFrame,
-    *fold_maps: LazyMaps,
-) -> pd.DataFrame:
-    """Every member on its own validation pages, a row a page."""
-    members = {f"fold_{fold}": fold_maps[fold] for fold in ensemble.folds}
-    return _score("out_of_fold", "train", members, chosen, (pages, words))
+def score_out_of_fold(settings: str) -> Callable[..., pd.DataFrame]:
+    """A node that scores every member on its own validation pages, a row a page.
+
+    Args:
+        settings: Which post-processing of the chosen: ``postprocess`` or ``recipe``.
+    """
+
+    def score(
+        chosen: dict[str, Any], members: MemberMaps, pages: pd.DataFrame, words: pd.DataFrame
+    ) -> pd.DataFrame:
+        maps = members.maps["out_of_fold"]
+        return _score(("out_of_fold", "train"), maps, chosen[settings], (pages, words))
+
+    return score
 
 
-def score_members(subset: str) -> Callable[..., pd.DataFrame]:
+def score_members(kind: str) -> Callable[..., pd.DataFrame]:
     """A node that scores every member and the ensemble on one subset, a row a page."""
 
     def score(
-        ensemble: EnsembleSettings,
         chosen: dict[str, Any],
+        members: MemberMaps,
+        ensemble_maps: LazyMaps,
         pages: pd.DataFrame,
         words: pd.DataFrame,
-        ensemble_maps: LazyMaps,
-        *fold_maps: LazyMaps,
     ) -> pd.DataFrame:
-        members = {f"fold_{fold}": fold_maps[fold] for fold in ensemble.folds}
-        members["ensemble"] = ensemble_maps
-        return _score(subset, subset, members, chosen, (pages, words))
+        maps = {**members.maps[kind], "ensemble": ensemble_maps}
+        return _score((kind, kind), maps, chosen["postprocess"], (pages, words))
 
     return score
+
+
+def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    chosen: dict[str, Any],
+    members: MemberMaps,
+    holdout_maps: LazyMaps,
+    test_maps: LazyMaps,
+    pages: pd.DataFrame,
+    words: pd.DataFrame,
+) -> pd.DataFrame:
+    """The same at the recipe's post-processing, to see what tuning gains; a row a page.
+
+    Members out of fold, and the ensemble on the other pages; no rows where nothing is tuned.
+    """
+    from receipt_ocr.evaluation.scores import tabulate_pages
+
+    if chosen["source"] == "recipe":
+        return tabulate_pages("", "", {})
+    tables, settings = (pages, words), chosen["recipe"]
+    return pd.concat(
+        [
+            _score(("out_of_fold", "train"), members.maps["out_of_fold"], settings, tables),
+            _score(("holdout", "holdout"), {"ensemble": holdout_maps}, settings, tables),
+            _score(("test", "test"), {"ensemble": test_maps}, settings, tables),
+        ],
+        ignore_index=True,
+    )
 
 
 def join_tables(*page_scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -123,19 +199,19 @@ def join_tables(*page_scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _score(
-    subset: str,
-    truth_subset: str,
+    subsets: tuple[str, str],
     members: Mapping[str, LazyMaps],
-    chosen: dict[str, Any],
+    postprocess: dict[str, Any],
     tables: tuple[pd.DataFrame, pd.DataFrame],
 ) -> pd.DataFrame:
+    """Args: the subset's name in the tables of scores, and in those of pages and words."""
     from receipt_ocr.decoding.decode import score_maps
     from receipt_ocr.evaluation.scores import prepare_truths, tabulate_pages
 
-    settings = PostprocessSettings.model_validate(chosen["postprocess"])
-    truths = prepare_truths(*tables, truth_subset)
+    settings = PostprocessSettings.model_validate(postprocess)
+    truths = prepare_truths(*tables, subsets[1])
     rows = [
-        tabulate_pages(member, subset, score_maps(maps, truths, settings))
+        tabulate_pages(member, subsets[0], score_maps(maps, truths, settings))
         for member, maps in members.items()
     ]
     return pd.concat(rows, ignore_index=True)

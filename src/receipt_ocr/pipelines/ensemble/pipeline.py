@@ -5,77 +5,74 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.ensemble.nodes import (
-    check_members,
     choose_postprocess,
     detect_words,
+    gather_members,
     join_tables,
     score_members,
     score_out_of_fold,
+    score_untuned,
     vote,
+    weigh_members,
 )
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["create_pipeline"]
+__all__ = ["create_pipeline", "inputs_of_members"]
 
-MEMBERS = "params:ensemble"
-POSTPROCESS = "chosen_postprocess"
+SETTINGS, RECIPE = "params:ensemble", "params:experiments"
+CHOSEN, TABLES = "chosen_postprocess", ["pages", "words"]
+KINDS = ("out_of_fold", "holdout", "test")
+
+
+def inputs_of_members(*kinds: str) -> list[str]:
+    """What :func:`gather_members` takes for these kinds of maps."""
+    maps = [f"fold_{fold}_{kind}_maps" for kind in kinds for fold in range(FOLD_COUNT)]
+    return [SETTINGS, "folds", "pages", "other_experiments", *maps]
 
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Average the members' maps, find the words in the mean, score it beside each member."""
-    out_of_fold = _of_folds("out_of_fold_maps")
-    holdout = _of_folds("holdout_maps")
-    test = _of_folds("test_maps")
-    tables = [MEMBERS, POSTPROCESS, "pages", "words"]
+    gathering = inputs_of_members(*KINDS)
+    weighing = [SETTINGS, RECIPE, "members", *TABLES]
+    choosing = [SETTINGS, RECIPE, "members", "member_weights"]
+    voting = [SETTINGS, "members", "member_weights"]
+    holdout, test = "ensemble_holdout_maps", "ensemble_test_maps"
     return Pipeline(
         [
-            Node(
-                check_members,
-                [MEMBERS, "folds", "pages", *out_of_fold, *holdout, *test],
-                "members",
-                name="check_members",
-            ),
+            Node(gather_members(*KINDS), gathering, "members", name="gather_members"),
+            Node(weigh_members, weighing, "member_weights", name="weigh_members"),
             Node(
                 choose_postprocess,
-                [MEMBERS, "params:experiments", "members", "tuned_postprocess"],
-                POSTPROCESS,
+                [*choosing, "tuned_postprocess", "holdout_postprocess"],
+                CHOSEN,
                 name="choose_postprocess",
             ),
+            Node(vote("holdout"), voting, holdout, name="vote_on_holdout"),
+            Node(vote("test"), voting, test, name="vote_on_test"),
+            Node(detect_words, [test, CHOSEN], "test_detections", name="detect_words"),
             Node(
-                vote,
-                [MEMBERS, "members", *holdout],
-                "ensemble_holdout_maps",
-                name="vote_on_holdout",
-            ),
-            Node(
-                vote,
-                [MEMBERS, "members", *test],
-                "ensemble_test_maps",
-                name="vote_on_test",
-            ),
-            Node(
-                detect_words,
-                ["ensemble_test_maps", POSTPROCESS],
-                "test_detections",
-                name="detect_words",
-            ),
-            Node(
-                score_out_of_fold,
-                [*tables, *out_of_fold],
+                score_out_of_fold("postprocess"),
+                [CHOSEN, "members", *TABLES],
                 "out_of_fold_page_scores",
                 name="score_out_of_fold",
             ),
             Node(
                 score_members("holdout"),
-                [*tables, "ensemble_holdout_maps", *holdout],
+                [CHOSEN, "members", holdout, *TABLES],
                 "holdout_page_scores",
                 name="score_holdout",
             ),
             Node(
                 score_members("test"),
-                [*tables, "ensemble_test_maps", *test],
+                [CHOSEN, "members", test, *TABLES],
                 "test_page_scores",
                 name="score_test",
+            ),
+            Node(
+                score_untuned,
+                [CHOSEN, "members", holdout, test, *TABLES],
+                "untuned_page_scores",
+                name="score_untuned",
             ),
             Node(
                 join_tables,
@@ -85,7 +82,3 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
         ]
     )
-
-
-def _of_folds(name: str) -> list[str]:
-    return [f"fold_{fold}_{name}" for fold in range(FOLD_COUNT)]

@@ -7,7 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from receipt_ocr.pipelines.ensemble.nodes import detect_words
 from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess, train_final
 from receipt_ocr.pipelines.submission.nodes import format_submission
-from receipt_ocr.pipelines.training.nodes import predict_test
+from receipt_ocr.pipelines.training.nodes import predict_subset
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 __all__ = ["create_pipeline"]
@@ -36,8 +36,8 @@ def create_pipeline(**_: Any) -> Pipeline:
                 name="train_final",
             ),
             Node(
-                predict_test,
-                ["final_checkpoint", recipe, "pages", "raw_receipts"],
+                predict_subset("test"),
+                ["final_checkpoint", recipe, "params:test_time", "pages", "raw_receipts"],
                 "final_test_maps",
                 name="predict_final_test",
             ),

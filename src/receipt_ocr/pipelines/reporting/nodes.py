@@ -1,14 +1,28 @@
 """Nodes of the reporting stage."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.detector.tta_settings import TtaVariants
 
-__all__ = ["PICTURES", "draw_gallery", "draw_histories", "draw_scores", "write_report"]
+if TYPE_CHECKING:
+    from receipt_ocr.datasets.experiments import StoredExperiments
+else:  # Kedro reads the signatures to check parameters
+    StoredExperiments = Any
+
+__all__ = [
+    "PICTURES",
+    "SEARCH_PICTURES",
+    "draw_gallery",
+    "draw_histories",
+    "draw_scores",
+    "gather_histories",
+    "write_report",
+]
 
 PICTURES = {
     "How the folds learnt (the axes of the scores are stretched towards 1)": "history.png",
@@ -17,55 +31,86 @@ PICTURES = {
 }
 """Caption -> file beside the report, as the catalog names it."""
 
+SEARCH_PICTURES = {
+    "H-mean out of fold over the post-processing settings that were tried": "search.png",
+    "Precision and recall out of fold, as box_thresh moves": "precision_recall.png",
+}
+"""The same, made by tuning."""
+
 TILE_HEIGHT = 700
 COLUMNS = 3
 
 
-def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def gather_histories(
     experiments: Experiments,
     ensemble: EnsembleSettings,
+    others: StoredExperiments,
+    *histories: pd.DataFrame | None,
+) -> dict[str, pd.DataFrame | None]:
+    """Member -> history of its training, of all who vote."""
+    members: dict[str, pd.DataFrame | None] = {}
+    for member in ensemble.voters:
+        if member.experiment:
+            members[member.name] = others.history(member.experiment, member.fold)
+            continue
+        history = histories[member.fold]
+        if history is None:
+            raise FileNotFoundError(
+                f"fold {member.fold} votes, but there is no history of its training; train it "
+                f"with --pipeline=train_fold --params "
+                f"fold={member.fold},experiment={experiments.selected}"
+            )
+        members[member.name] = history
+    return members
+
+
+def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    experiments: Experiments,
+    tta: TtaVariants,
+    histories: dict[str, pd.DataFrame | None],
     raw_receipts: Path,
     pages: pd.DataFrame,
     rejected: pd.DataFrame,
     scores: pd.DataFrame,
     page_scores: pd.DataFrame,
+    untuned_page_scores: pd.DataFrame,
     chosen: dict[str, Any],
     tuned: dict[str, Any] | None,
     tuning_table: pd.DataFrame | None,
-    *histories: pd.DataFrame | None,
+    holdout: dict[str, Any] | None,
 ) -> str:
     """The report as Markdown."""
     from receipt_ocr.evaluation.report import Results, write_report
 
-    if (scored := chosen["members"]["folds"]) != list(ensemble.folds):
+    if (scored := chosen["members"]["names"]) != list(histories):
         raise ValueError(
-            f"the stored scores are of folds {scored}, ensemble.members asks for folds "
-            f"{list(ensemble.folds)}; run --pipeline=ensemble with these members first"
+            f"the stored scores are of {', '.join(scored)}, ensemble.members asks for "
+            f"{', '.join(histories)}; run --pipeline=ensemble with these members first"
         )
     results = Results(
-        experiment=experiments.selected,
+        experiment=tta.name_variant(experiments.selected),
         dataset="/".join(raw_receipts.parts[-2:]),
         recipe=experiments.chosen.model_dump(mode="json"),
-        histories=_of_members(ensemble, experiments, histories),
+        histories=histories,
         scores=scores,
         page_scores=page_scores,
         chosen_postprocess=chosen,
         pages=pages,
         rejected=rejected,
-        weights=ensemble.weights,
+        untuned_page_scores=untuned_page_scores,
         tuned_postprocess=tuned,
         tuning_table=tuning_table,
+        holdout_postprocess=holdout,
     )
-    return write_report(results, PICTURES)
+    pictures = SEARCH_PICTURES if tuned else {}
+    return write_report(results, {**PICTURES, **pictures})
 
 
-def draw_histories(
-    experiments: Experiments, ensemble: EnsembleSettings, *histories: pd.DataFrame | None
-) -> object:
+def draw_histories(histories: dict[str, pd.DataFrame | None]) -> object:
     """The members' scores and losses by epoch (a Matplotlib figure)."""
     from receipt_ocr.evaluation.plots import plot_histories
 
-    return plot_histories(_of_members(ensemble, experiments, histories))
+    return plot_histories({name: one for name, one in histories.items() if one is not None})
 
 
 def draw_scores(page_scores: pd.DataFrame) -> object:
@@ -115,22 +160,3 @@ def _draw_tile(path: Path, words: pd.DataFrame | None, detections: list[list[flo
     truth = [as_polygon(flat) for flat in words["polygon"]]
     score = score_page(truth, found, ignored=words["ignored"].astype(bool).tolist())
     return draw_page(read_upright(path), truth, found, score, height=TILE_HEIGHT)
-
-
-def _of_members(
-    ensemble: EnsembleSettings,
-    experiments: Experiments,
-    histories: tuple[pd.DataFrame | None, ...],
-) -> dict[str, pd.DataFrame]:
-    """Member -> history, of the folds that vote."""
-    members = {}
-    for fold in ensemble.folds:
-        history = histories[fold]
-        if history is None:
-            raise FileNotFoundError(
-                f"fold {fold} votes, but there is no history of its training; train it with "
-                f"--pipeline=train_fold --params "
-                f"fold={fold},experiment={experiments.selected}"
-            )
-        members[f"fold_{fold}"] = history
-    return members

@@ -8,6 +8,7 @@ from receipt_ocr.pipelines.reporting.nodes import (
     draw_gallery,
     draw_histories,
     draw_scores,
+    gather_histories,
     write_report,
 )
 from receipt_ocr.receipts.settings import FOLD_COUNT
@@ -18,12 +19,18 @@ __all__ = ["create_pipeline"]
 def create_pipeline(**_: Any) -> Pipeline:
     """Say in words, tables and pictures what the experiment reached."""
     histories = [f"fold_{fold}_history" for fold in range(FOLD_COUNT)]
-    settings = ["params:experiments", "params:ensemble"]
-    tables = ["pages", "rejected", "scores", "page_scores"]
-    postprocess = ["chosen_postprocess", "tuned_postprocess", "tuning_table"]
+    settings, histories_of_members = ["params:experiments", "params:test_time"], "member_histories"
+    tables = ["pages", "rejected", "scores", "page_scores", "untuned_page_scores"]
+    postprocess = ["chosen_postprocess", "tuned_postprocess", "tuning_table", "holdout_postprocess"]
     return Pipeline(
         [
-            Node(draw_histories, [*settings, *histories], "history_plot", name="draw_histories"),
+            Node(
+                gather_histories,
+                ["params:experiments", "params:ensemble", "other_experiments", *histories],
+                histories_of_members,
+                name="gather_histories",
+            ),
+            Node(draw_histories, histories_of_members, "history_plot", name="draw_histories"),
             Node(draw_scores, "page_scores", "score_plot", name="draw_scores"),
             Node(
                 draw_gallery,
@@ -33,7 +40,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 write_report,
-                [*settings, "raw_receipts", *tables, *postprocess, *histories],
+                [*settings, histories_of_members, "raw_receipts", *tables, *postprocess],
                 "report",
                 name="write_report",
             ),

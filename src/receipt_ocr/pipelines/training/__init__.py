@@ -1,5 +1,9 @@
 """Training: pages and folds -> detectors, histories and probability maps."""
 
-from receipt_ocr.pipelines.training.pipeline import create_fold_pipeline, create_pipeline
+from receipt_ocr.pipelines.training.pipeline import (
+    create_fold_pipeline,
+    create_pipeline,
+    create_prediction_pipeline,
+)
 
-__all__ = ["create_fold_pipeline", "create_pipeline"]
+__all__ = ["create_fold_pipeline", "create_pipeline", "create_prediction_pipeline"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ else:  # Kedro reads the signatures to check parameters: names must exist, torch
 
 __all__ = [
     "fold_selector",
-    "predict_holdout",
     "predict_out_of_fold",
-    "predict_test",
+    "predict_subset",
     "select_fold",
     "train_detector",
 ]
@@ -69,38 +69,45 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     return best, pd.DataFrame(result.history)
 
 
-def predict_out_of_fold(
+def predict_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     checkpoint: Checkpoint,
     experiments: Experiments,
+    tta: TtaVariants,
     split: dict[str, list[str]],
     pages: pd.DataFrame,
     raw_receipts: Path,
 ) -> LazyMaps:
     """Maps of the fold's validation pages, which its detector has not trained on."""
     own = pages[(pages["subset"] == "train") & pages["page"].isin(split["validation"])]
-    return _predict(checkpoint, experiments, own, raw_receipts)
+    return _predict(checkpoint, experiments, tta, own, raw_receipts)
 
 
-def predict_holdout(
-    checkpoint: Checkpoint, experiments: Experiments, pages: pd.DataFrame, raw_receipts: Path
-) -> LazyMaps:
-    """Maps of the holdout pages; none where the data has no holdout."""
-    return _predict(checkpoint, experiments, pages[pages["subset"] == "holdout"], raw_receipts)
+def predict_subset(subset: str) -> Callable[..., LazyMaps]:
+    """A node that predicts the maps of a subset's pages; none where there are no such pages."""
 
+    def predict(
+        checkpoint: Checkpoint,
+        experiments: Experiments,
+        tta: TtaVariants,
+        pages: pd.DataFrame,
+        raw_receipts: Path,
+    ) -> LazyMaps:
+        own = pages[pages["subset"] == subset]
+        return _predict(checkpoint, experiments, tta, own, raw_receipts)
 
-def predict_test(
-    checkpoint: Checkpoint, experiments: Experiments, pages: pd.DataFrame, raw_receipts: Path
-) -> LazyMaps:
-    """Maps of the test pages."""
-    return _predict(checkpoint, experiments, pages[pages["subset"] == "test"], raw_receipts)
+    return predict
 
 
 def _predict(
-    checkpoint: Checkpoint, experiments: Experiments, pages: pd.DataFrame, folder: Path
+    checkpoint: Checkpoint,
+    experiments: Experiments,
+    tta: TtaVariants,
+    pages: pd.DataFrame,
+    folder: Path,
 ) -> LazyMaps:
     from receipt_ocr.decoding.maps import LazyMaps
     from receipt_ocr.detector.inference import Detector, predict_maps
 
-    detector = Detector.restore(checkpoint, expected=experiments.chosen)
+    detector = Detector.restore(checkpoint, expected=experiments.chosen, tta=tta.chosen)
     paths = {str(row.page): folder / str(row.path) for row in pages.itertuples()}
-    return LazyMaps(predict_maps(detector, paths), checkpoint.fingerprint)
+    return LazyMaps(predict_maps(detector, paths), detector.source_of(checkpoint))

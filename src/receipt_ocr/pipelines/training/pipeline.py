@@ -6,24 +6,28 @@ from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.training.nodes import (
     fold_selector,
-    predict_holdout,
     predict_out_of_fold,
-    predict_test,
+    predict_subset,
     select_fold,
     train_detector,
 )
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["create_fold_pipeline", "create_pipeline"]
+__all__ = ["create_fold_pipeline", "create_pipeline", "create_prediction_pipeline"]
 
+RECIPE, TTA = "params:experiments", "params:test_time"
 SHARED_INPUTS = {"pages", "words", "folds", "raw_receipts"}
 RESULTS = ("checkpoint", "history", "out_of_fold_maps", "holdout_maps", "test_maps")
 
 
 def create_fold_pipeline(**_: Any) -> Pipeline:
     """The fold that the parameter ``fold`` names."""
-    select = Node(select_fold, ["folds", "params:fold"], "split", name="select_fold")
-    return Pipeline([select, *_nodes()])
+    return Pipeline([_select(), _train(), *_predict()])
+
+
+def create_prediction_pipeline(**_: Any) -> Pipeline:
+    """The maps alone of the fold that ``fold`` names, which was trained before."""
+    return Pipeline([_select(), *_predict()])
 
 
 def create_pipeline(**_: Any) -> Pipeline:
@@ -34,39 +38,41 @@ def create_pipeline(**_: Any) -> Pipeline:
 def _one_fold(fold: int) -> Pipeline:
     select = Node(fold_selector(fold), "folds", "split", name="select_fold")
     return Pipeline(
-        [select, *_nodes()],
+        [select, _train(), *_predict()],
         namespace=f"fold_{fold}",
         inputs=SHARED_INPUTS,
         outputs={name: f"fold_{fold}_{name}" for name in RESULTS},
-        parameters={"params:experiments"},
+        parameters={RECIPE, TTA},
     )
 
 
-def _nodes() -> list[Node]:
-    recipe, pages, images = "params:experiments", "pages", "raw_receipts"
+def _select() -> Node:
+    return Node(select_fold, ["folds", "params:fold"], "split", name="select_fold")
+
+
+def _train() -> Node:
+    return Node(
+        train_detector,
+        [RECIPE, "split", "pages", "words", "raw_receipts", "work_folder"],
+        ["checkpoint", "history"],
+        name="train_detector",
+    )
+
+
+def _predict() -> list[Node]:
+    detector, images = ["checkpoint", RECIPE, TTA], ["pages", "raw_receipts"]
     return [
         Node(
-            train_detector,
-            [recipe, "split", pages, "words", images, "work_folder"],
-            ["checkpoint", "history"],
-            name="train_detector",
-        ),
-        Node(
             predict_out_of_fold,
-            ["checkpoint", recipe, "split", pages, images],
+            [*detector, "split", *images],
             "out_of_fold_maps",
             name="predict_out_of_fold",
         ),
         Node(
-            predict_holdout,
-            ["checkpoint", recipe, pages, images],
+            predict_subset("holdout"),
+            [*detector, *images],
             "holdout_maps",
             name="predict_holdout",
         ),
-        Node(
-            predict_test,
-            ["checkpoint", recipe, pages, images],
-            "test_maps",
-            name="predict_test",
-        ),
+        Node(predict_subset("test"), [*detector, *images], "test_maps", name="predict_test"),
     ]

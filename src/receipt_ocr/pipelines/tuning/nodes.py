@@ -9,35 +9,69 @@ from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings
 from receipt_ocr.detector.settings import Experiments
 
 if TYPE_CHECKING:
-    from receipt_ocr.decoding.maps import LazyMaps
+    from receipt_ocr.decoding.members import MemberMaps
 else:  # Kedro reads the signatures to check parameters: names must exist, OpenCV need not
-    LazyMaps = Any
+    MemberMaps = Any
 
-__all__ = ["tune_postprocess"]
+__all__ = ["draw_search", "tune_on_holdout", "tune_out_of_fold"]
 
 log = logging.getLogger(__name__)
 
 
-def tune_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     tuning: GridSettings,
     ensemble: EnsembleSettings,
     experiments: Experiments,
-    folds: pd.DataFrame,
+    members: MemberMaps,
     pages: pd.DataFrame,
     words: pd.DataFrame,
-    *fold_maps: LazyMaps,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Search the grid on the members' out-of-fold maps: the best settings, and every point."""
-    from receipt_ocr.decoding.ensemble import check_member
-    from receipt_ocr.decoding.tuned import tune_postprocess as tune
+    """Search on the members' out-of-fold maps: the best settings, and every point tried."""
+    from receipt_ocr.decoding.tuned import tune_out_of_fold as tune
     from receipt_ocr.evaluation.scores import prepare_truths
 
-    members = {fold: fold_maps[fold] for fold in ensemble.folds}
-    for fold, maps in members.items():
-        own = {"out_of_fold": folds.loc[folds["fold"] == fold, "page"].tolist()}
-        check_member(f"fold_{fold}", {"out_of_fold": maps}, own)
-    judged = [page for maps in members.values() for page in maps]
+    judged = [page for maps in members.maps["out_of_fold"].values() for page in maps]
     truths = prepare_truths(pages, words, "train", judged)
-    tuned, result = tune(members, truths, tuning, experiments.chosen.postprocess)
+    tuned, rows = tune(members, truths, tuning, ensemble, experiments.chosen.postprocess)
     log.info("Tuned on %d out-of-fold pages: %s", tuned.pages, tuned)
-    return tuned.model_dump(mode="json"), pd.DataFrame(list(result.rows))
+    return tuned.model_dump(mode="json"), pd.DataFrame(rows)
+
+
+def tune_on_holdout(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    tuning: GridSettings,
+    ensemble: EnsembleSettings,
+    experiments: Experiments,
+    members: MemberMaps,
+    weights: list[float],
+    tuned: dict[str, Any],
+    pages: pd.DataFrame,
+    words: pd.DataFrame,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The same search on the ensemble's maps of the holdout pages; empty where there is none."""
+    from receipt_ocr.decoding.settings import PostprocessSettings
+    from receipt_ocr.decoding.tuned import tune_on_holdout as tune
+    from receipt_ocr.evaluation.scores import prepare_truths
+
+    truths = prepare_truths(pages, words, "holdout")
+    if not truths:
+        return {}, pd.DataFrame(columns=["hmean"])
+    recipe = experiments.chosen.postprocess
+    transferred = PostprocessSettings.model_validate(tuned["postprocess"])
+    found, rows = tune(members, truths, tuning, ensemble, recipe, weights, transferred)
+    log.info("Tuned the ensemble on %d holdout pages: %s", found.pages, found)
+    return found.model_dump(mode="json"), pd.DataFrame(rows)
+
+
+def draw_search(
+    tuned: dict[str, Any], table: pd.DataFrame
+) -> tuple[object, object, object, object]:
+    """Heat maps and precision/recall of all points, as Matplotlib figures and as Plotly's."""
+    from receipt_ocr.evaluation import search_plotly, search_plots
+
+    best, plateau = tuned["postprocess"], tuned["plateau"]
+    return (
+        search_plots.plot_search(table, best, plateau),
+        search_plots.plot_precision_recall(table, best),
+        search_plotly.plot_search(table, best, plateau),
+        search_plotly.plot_precision_recall(table, best),
+    )

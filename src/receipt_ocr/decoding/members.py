@@ -1,0 +1,133 @@
+"""The members of an ensemble with their stored maps, checked before anything is averaged."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from receipt_ocr.decoding.decode import score_maps
+from receipt_ocr.decoding.maps import LazyMaps
+from receipt_ocr.decoding.settings import EnsembleSettings, Member, PostprocessSettings
+from receipt_ocr.evaluation.cleval import TruthWords
+
+__all__ = ["KINDS", "MemberMaps", "gather_members", "weigh_members"]
+
+KINDS = ("out_of_fold", "holdout", "test")
+"""Sets of pages that a fold's detector predicts maps of."""
+
+FindMaps = Callable[[Member, str], LazyMaps]
+"""Member and kind -> its maps."""
+
+
+@dataclass(frozen=True)
+class MemberMaps:
+    """Who votes, and where the maps are.
+
+    Attributes:
+        maps: Kind -> name of a member -> its maps, in the order of the settings.
+        sources: Name of a member -> fingerprint of its detector and how it looked at the pages.
+        folds: Name of a member -> number of its fold.
+    """
+
+    maps: Mapping[str, Mapping[str, LazyMaps]]
+    sources: Mapping[str, str]
+    folds: Mapping[str, int]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the members."""
+        return list(self.sources)
+
+
+def gather_members(
+    settings: EnsembleSettings,
+    find: FindMaps,
+    pages: Mapping[str, Collection[str]],
+    folds: Mapping[str, int],
+    kinds: Collection[str] = KINDS,
+) -> MemberMaps:
+    """Find the maps of all members and check that they are of today's pages.
+
+    Args:
+        settings: Who votes.
+        find: Gives a member's maps of a kind; they may turn out not to exist when looked at.
+        pages: ``holdout`` and ``test`` -> the pages that maps must be of.
+        folds: Training page -> the fold that it is judged in.
+        kinds: Which maps are wanted.
+
+    Raises:
+        ValueError: If a member's maps are of other pages, or of different detectors; member,
+            kind and page are named.
+        FileNotFoundError: If maps were never written; the message says which command makes them.
+    """
+    maps: dict[str, dict[str, LazyMaps]] = {kind: {} for kind in kinds}
+    sources: dict[str, str] = {}
+    for member in settings.voters:
+        own = [page for page, fold in folds.items() if fold == member.fold]
+        known = {**pages, "out_of_fold": own}
+        found = {kind: find(member, kind) for kind in kinds}
+        sources[member.name] = _check_member(member.name, found, known)
+        for kind, one in found.items():
+            maps[kind][member.name] = one
+    return MemberMaps(maps, sources, {member.name: member.fold for member in settings.voters})
+
+
+def weigh_members(
+    settings: EnsembleSettings,
+    members: MemberMaps,
+    truths: Mapping[str, TruthWords],
+    postprocess: PostprocessSettings,
+) -> list[float]:
+    """How much each member counts: a share of 1.
+
+    Args:
+        settings: ``weights``: equal, given, or by the page-mean H-mean out of fold.
+        members: With their out-of-fold maps where these decide.
+        truths: Training page -> its words, prepared; looked at where they decide.
+        postprocess: To read the out-of-fold maps with.
+
+    Raises:
+        ValueError: If no member finds anything out of fold, so that all would weigh 0.
+    """
+    names = members.names
+    if settings.weights == "equal":
+        weights = np.ones(len(names))
+    elif settings.weights == "out_of_fold":
+        scores = [
+            score_maps(members.maps["out_of_fold"][name], truths, postprocess) for name in names
+        ]
+        weights = np.array(
+            [np.mean([page.hmean for page in pages.values()] or [0.0]) for pages in scores]
+        )
+        if not weights.sum() > 0.0:
+            raise ValueError(
+                "ensemble.weights is 'out_of_fold', but no member finds a word out of fold: "
+                f"{', '.join(names)}; set it to equal"
+            )
+    else:
+        weights = np.array(settings.weights, dtype=np.float64)
+    return [float(weight) for weight in weights / weights.sum()]
+
+
+def _check_member(
+    name: str, maps: Mapping[str, LazyMaps], pages: Mapping[str, Collection[str]]
+) -> str:
+    """Fingerprint of the member's detector, once its maps are seen to be of these pages."""
+    for kind, own in maps.items():
+        known = pages[kind]
+        if differing := sorted(set(known) ^ set(own)):
+            has = "has a" if differing[0] in own else "has no"
+            raise ValueError(
+                f"{name} {has} map of page {differing[0]!r} among its {kind} pages "
+                f"({len(differing)} such pages): the data or the folds have changed; {_again(name)}"
+            )
+    sources = {kind: own.source for kind, own in maps.items()}
+    if len(set(sources.values())) > 1:
+        raise ValueError(
+            f"the maps of {name} are of different detectors, {sources}; {_again(name)}"
+        )
+    return next(iter(sources.values()))
+
+
+def _again(name: str) -> str:
+    return f"train and predict {name} again (--pipeline=train_fold)"

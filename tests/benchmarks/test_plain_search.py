@@ -1,0 +1,57 @@
+"""A search by plain code, box by box and point by point: it chooses what the package chooses."""
+
+import json
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import plain_cleval, plain_postprocess
+from receipt_ocr.decoding.grid_search import search_grid
+from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap
+from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
+from receipt_ocr.evaluation.cleval import prepare_truth
+from tests.golden import as_polygons
+
+PAGES = {"005", "135"}
+GRID = GridSettings(
+    thresh=(0.2, 0.4), box_thresh=(0.5, 0.8), unclip_ratio=(1.5, 2.2), min_size=(3.0, 12.0)
+)
+BASE = PostprocessSettings(candidate_order="contour")
+
+
+def test_plain_code_finds_the_same_best_settings(shared: Path) -> None:
+    golden = json.loads((shared / "golden" / "postprocess_cleval.json").read_text())
+    recorded = [page for page in golden["pages"] if page["page"] in PAGES]
+    assert len(recorded) == len(PAGES)
+    maps: dict[str, LoadMap] = {}
+    words = {page["page"]: as_polygons(page["gt"]) for page in recorded}
+    for page in recorded:
+        stored = cv2.imread(str(shared / "golden" / page["map"]), cv2.IMREAD_GRAYSCALE)
+        assert stored is not None
+        own = ProbabilityMap(
+            stored.astype(np.uint8), np.array(page["map_to_page"]), page["width"], page["height"]
+        )
+        maps[page["page"]] = partial(lambda own: own, own)
+    truths = {name: prepare_truth(polygons) for name, polygons in words.items()}
+    result = search_grid(maps, truths, GRID, BASE)
+
+    names = ("thresh", "box_thresh", "unclip_ratio", "min_size")
+    means = {}
+    for point in product(*(getattr(GRID, name) for name in names)):
+        settings = dict(zip(names, point, strict=True))
+        hmeans = []
+        for name, load in maps.items():
+            found, _ = plain_postprocess.extract_polygons(
+                load().values, load().map_to_page, max_candidates=BASE.max_candidates, **settings
+            )
+            hmeans.append(plain_cleval.hmean(plain_cleval.score_page(words[name], found)))
+        means[point] = float(np.mean(hmeans))
+    rows = [row["hmean"] for row in result.rows]
+    assert rows == pytest.approx(list(means.values()), rel=0, abs=1e-12)
+    first, second = sorted(means.values(), reverse=True)[:2]
+    assert first > second + 1e-6  # no tie
+    assert means[tuple(getattr(result.best, name) for name in names)] == first
