@@ -98,14 +98,14 @@ def test_maps_with_and_without_augmentation_are_compared(
 
     def read_catalog(project: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
         asked.append((project, env, params))
-        path = tmp_path / f"{params.get('tta', 'plain')}.parquet"
-        draw(0.01 if "tta" in params else 0.0).to_parquet(path)
+        path = tmp_path / f"{params['tta']}.parquet"
+        draw(0.0 if params["tta"] == "none" else 0.01).to_parquet(path)
         return {"page_scores": {"type": "pandas.ParquetDataset", "filepath": str(path)}}
 
     monkeypatch.setattr(compare_command, "read_catalog", read_catalog)
     result = invoke("--env=demo", "lite0@flips", "lite0", "--params", "ensemble.thresholds=recipe")
     given = {"ensemble": {"thresholds": "recipe"}, "experiment": "lite0"}
-    assert asked == [(PROJECT, "demo", {**given, "tta": "flips"}), (PROJECT, "demo", given)]
+    assert asked == [(PROJECT, "demo", {**given, "tta": tta}) for tta in ("flips", "none")]
     assert lines_of(result.output, "  ->")[0] == "-> lite0@flips is better than lite0"
 
 

@@ -1,12 +1,10 @@
 """Trainings in processes of their own: killed ones, and several that train together."""
 
+import json
 import os
-import pickle
-import signal
 import socket
-import subprocess
-import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +17,14 @@ from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.detector.inference import Detector
 from receipt_ocr.detector.judge import Judge
 from receipt_ocr.detector.loading import FramedPages
+from receipt_ocr.detector.module import DetectorModule
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.detector.training import train_detector
 from receipt_ocr.receipts.samples import LabelledPage
 
 Pages = list[LabelledPage]
 PATIENCE_S = 120  # of the test, on a slow machine
-
-SCRIPT = """
-import pickle, sys
-from pathlib import Path
-from receipt_ocr.detector.training import train_detector
-arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
-train_detector(*arguments, Path(sys.argv[2]))
-"""
+FORKED = get_context("fork")  # what is imported already need not be imported once more
 
 
 def changed(recipe: Recipe, **training: Any) -> Recipe:
@@ -46,20 +38,16 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
     # Decoded pages on disk, and epochs enough to be killed in the middle of.
     recipe = changed(recipe, epochs=6, patience=6, learning_rate=0.01)
     arguments = (recipe, training_pages, validation_pages)
-    (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
     folder = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, tmp_path / "arguments", folder],
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = FORKED.Process(target=train_detector, args=(*arguments, folder))
+    process.start()
     end = time.monotonic() + PATIENCE_S
     while not (folder / "last.ckpt").exists():
-        assert process.poll() is None, process.communicate()[1].decode()
+        assert process.is_alive()
         assert time.monotonic() < end
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.kill()  # as kill -9 does
+    process.join()
     assert not (folder / "finished.json").exists()
     assert (folder / "decoded_pages").is_dir()
     epochs_before = len(read_checkpoint(folder / "last.ckpt").history)
@@ -75,63 +63,45 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
     assert not list(folder.rglob("*.partial"))
 
 
-LAUNCHED = """
-import os, pickle, sys
-from pathlib import Path
-import torch
-from receipt_ocr.detector.module import DetectorModule
-from receipt_ocr.detector.training import train_detector
+def join_training(rank: int, port: int, arguments: tuple[Any, ...], folder: Path) -> None:
+    """What one of two processes does that torchrun has started; the second meets a bad batch."""
+    launched = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    launched |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
+    os.environ.update({**launched, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+    step = DetectorModule.training_step
 
-step = DetectorModule.training_step
-def poisoned(self, batch, number):  # once, and on the second process alone
-    if os.environ["RANK"] == "1" and self.global_step == 0:
-        batch["image"] = batch["image"].float() * float("nan")
-    return step(self, batch, number)
-DetectorModule.training_step = poisoned
+    def poisoned(self: DetectorModule, batch: dict[str, Any], number: int) -> torch.Tensor:
+        if rank == 1 and self.global_step == 0:
+            batch["image"] = batch["image"].float() * float("nan")
+        return step(self, batch, number)
 
-arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
-result = train_detector(*arguments, Path(sys.argv[2]))
-print(os.environ["RANK"], [row["skipped_steps"] for row in result.history])
-"""
+    DetectorModule.training_step = poisoned  # type: ignore[method-assign]
+    result = train_detector(*arguments, folder)
+    skipped = [row["skipped_steps"] for row in result.history]
+    (folder.parent / f"went_on_{rank}").write_text(json.dumps(skipped))
 
 
-def launch(arguments: Path, folder: Path, port: int) -> list[tuple[int, str, str]]:
-    """Two processes as torchrun starts them: exit code, output and messages of each."""
-    common = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", LAUNCHED, arguments, folder],
-            env={**os.environ, **common, "RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in "01"
-    ]
-    try:
-        outputs = [process.communicate(timeout=PATIENCE_S) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    return [(p.returncode, *output) for p, output in zip(processes, outputs, strict=True)]
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
 ) -> None:
     recipe = changed(recipe, devices=2, batch_size=1)
     arguments = (recipe, training_pages[:4], validation_pages)
-    (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     folder = tmp_path / "together"
-    first, second = launch(tmp_path / "arguments", folder, port)
-    assert (first[0], second[0]) == (0, 0), (first, second)
+    processes = [
+        FORKED.Process(target=join_training, args=(rank, port, arguments, folder))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE_S)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
     # The loss of one process was no number: both passed over that batch.
-    assert (first[1], second[1]) == ("0 [1.0, 0.0]\n", "")
-    assert "batch skipped" in first[2]
+    assert json.loads((tmp_path / "went_on_0").read_text()) == [1.0, 0.0]
+    assert not (tmp_path / "went_on_1").exists()
     assert (folder / "finished.json").is_file()
     for weight in read_checkpoint(folder / "last.ckpt").state.values():
         assert not weight.is_floating_point() or bool(torch.isfinite(weight).all())
@@ -157,15 +127,15 @@ def test_two_processes_train_together_and_judge_each_page_once(
     logger = MLFlowLogger(run_id=run_id, tracking_uri=tracking_uri, prefix="fold_0")
     # Two batches a process; an odd page to judge; so long that words are found.
     judged = [*validation_pages, training_pages[4]]
-    recipe = changed(recipe, devices=2, batch_size=1, epochs=18, patience=18, learning_rate=0.01)
+    recipe = changed(recipe, devices=2, batch_size=1, epochs=12, patience=12, learning_rate=0.01)
     folder = tmp_path / "together"
     result = train_detector(recipe, training_pages[:4], judged, folder, logger)
-    assert len(result.history) == 18
+    assert len(result.history) == 12
     assert sorted(file.name for file in folder.iterdir() if file.suffix != ".ckpt") == [
         "finished.json",
         "settings.json",
     ]
-    assert read_checkpoint(folder / "last.ckpt").epoch == 17
+    assert read_checkpoint(folder / "last.ckpt").epoch == 11
     # The kept checkpoint scores in one process exactly what two processes found together.
     detector = Detector.from_checkpoint(result.checkpoint, device="cpu")
     judge = Judge(judged, recipe.postprocess)

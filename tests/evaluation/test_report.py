@@ -194,7 +194,7 @@ class TestReport:
     def test_every_table_names_its_source(self) -> None:
         results = make_results(tuned_postprocess=TUNED, tuning_table=GRID)
         sections = write_report(results).split("\n## ")[1:]
-        assert len(sections) == 8
+        assert len(sections) == 9
         for section in sections[:-1]:  # the last one holds the commands
             assert section.count("*Source: `") >= 1, section
 
