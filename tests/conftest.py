@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,9 +63,13 @@ def tracking_uri(empty_tables: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_mlflow_run_left_open() -> Iterator[None]:
-    """End what a session has left open: the next one in this process would log into it."""
-    yield
+def no_mlflow_run_left_open() -> Iterator[Callable[[], None]]:
+    """Ends what a session has left open: the next one in this process would log into it."""
+    yield _end_mlflow_runs
+    _end_mlflow_runs()
+
+
+def _end_mlflow_runs() -> None:
     if mlflow := sys.modules.get("mlflow"):
         while mlflow.active_run():
             mlflow.end_run()

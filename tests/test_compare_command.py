@@ -23,8 +23,27 @@ PAGES = 30
 Invoke = Callable[..., Result]
 
 
+CATALOGS: dict[str, dict[str, Any]] = {}
+
+
+def catalog_of(env: str | None, params: dict[str, Any]) -> dict[str, Any]:
+    """The project's own catalog, read once: that takes most of a test's time."""
+    key = f"{env} {sorted(params.items())}"
+    if key not in CATALOGS:
+        CATALOGS[key] = open_config(PROJECT, env, params)["catalog"]
+    return CATALOGS[key]
+
+
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def read_catalog(_: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
+        with monkeypatch.context() as patch:
+            patch.setenv("RECEIPT_OCR_WORKSPACE", "/workspace")
+            entry = catalog_of(env, params)["page_scores"]
+        path = entry["filepath"].replace("/workspace", str(tmp_path / "work"))
+        return {"page_scores": {**entry, "filepath": path}}
+
+    monkeypatch.setattr(compare_command, "read_catalog", read_catalog)
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / "work"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/untouched.db")
     bootstrap_project(PROJECT)
@@ -42,7 +61,7 @@ def invoke() -> Invoke:
 
 def store(scores: pd.DataFrame, **params: str) -> Path:
     """Write page scores where the catalog has them."""
-    entry = open_config(PROJECT, "demo", params)["catalog"]["page_scores"]
+    entry = compare_command.read_catalog(PROJECT, "demo", {"tta": "none", **params})["page_scores"]
     path = PROJECT / entry["filepath"]
     path.parent.mkdir(parents=True)
     scores.to_parquet(path)

@@ -1,7 +1,7 @@
 """From drawn receipts to the report, at a size that takes seconds."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,39 +28,56 @@ SMALL = {
 }
 
 
-def run(pipeline: str, **more: Any) -> None:
-    bootstrap_project(PROJECT)
-    with KedroSession.create(PROJECT, env="demo", runtime_params={**SMALL, **more}) as session:
-        session.run(pipeline_names=[pipeline])
+@pytest.fixture
+def run(no_mlflow_run_left_open: Callable[[], None]) -> Callable[..., None]:
+    """Runs a pipeline in a session and an MLflow run of its own."""
+
+    def start(pipeline: str, **more: Any) -> None:
+        bootstrap_project(PROJECT)
+        with KedroSession.create(PROJECT, env="demo", runtime_params={**SMALL, **more}) as session:
+            session.run(pipeline_names=[pipeline])
+        no_mlflow_run_left_open()
+
+    return start
 
 
 @pytest.fixture
-def workspaces(
+def enter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracking_uri: str
-) -> Iterator[Path]:
-    """One folder after the other for a whole run each."""
-
-    def enter() -> Iterator[Path]:
-        for name in ("first", "second"):
-            monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / name))
-            yield tmp_path / name / "demo"
-
+) -> Callable[[str], Path]:
+    """Makes a workspace the current one."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
-    return enter()
+
+    def choose(name: str) -> Path:
+        monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / name))
+        return tmp_path / name / "demo"
+
+    return choose
 
 
-def test_the_whole_way_twice_leaves_the_same_checked_submission(workspaces: Iterator[Path]) -> None:
-    results = []
-    for workspace in workspaces:
-        run("synthesis")
-        run("__default__")
-        folds = pd.read_parquet(workspace / "03_primary/folds.parquet")
-        submission = (workspace / REPORTING / "submission.csv").read_text()
-        scores = (workspace / REPORTING / "scores.csv").read_text()
-        maps = workspace / "07_model_output/lite0/ensemble/test_maps"
-        pixels = [file.read_bytes() for file in sorted(maps.glob("*.png"))]
-        results.append((folds.to_dict(), submission, scores, pixels))
-    assert results[1] == results[0]
+def read_fold(workspace: Path) -> tuple[Any, ...]:
+    """What a split and a training have led to."""
+    folds = pd.read_parquet(workspace / "03_primary/folds.parquet")
+    history = (workspace / "06_models/lite0/fold_1_history.csv").read_text()
+    maps = sorted((workspace / "07_model_output/lite0/fold_1").rglob("*.png"))
+    return folds.to_dict(), history, [file.read_bytes() for file in maps]
+
+
+def read_results(workspace: Path) -> list[str]:
+    folder = workspace / REPORTING
+    return [(folder / name).read_text() for name in ("submission.csv", "scores.csv", "report.md")]
+
+
+def test_the_whole_way_leaves_a_checked_submission_and_the_same_again(
+    enter: Callable[[str], Path], run: Callable[..., None]
+) -> None:
+    workspace = enter("first")
+    run("synthesis")
+    run("__default__")
+    before = read_results(workspace)
+    for pipeline in ("ensemble", "reporting"):
+        run(pipeline)
+    assert read_results(workspace) == before
 
     names = [f"synthetic_test_{n:04d}.jpg" for n in (1, 2, 3)]
     rows = pd.read_csv(workspace / REPORTING / "submission.csv")
@@ -87,3 +104,16 @@ def test_the_whole_way_twice_leaves_the_same_checked_submission(workspaces: Iter
     assert (models / "final.ckpt").is_file()
     maps = workspace / "07_model_output/lite0/final/test_maps"
     assert len(list(maps.glob("*.png"))) == len(names)
+    assert (workspace / REPORTING / "final_submission.csv").is_file()
+
+    # A fold that looks at each page three times has maps and results of its own beside the others.
+    run("predict_fold", fold=1, tta="flips")
+    run("ensemble", members="1+lite0@flips/1")
+    scores = pd.read_csv(workspace / REPORTING / "scores.csv")
+    assert set(scores["member"]) == {"fold_1", "lite0@flips/fold_1", "ensemble"}
+
+    # Elsewhere the same data, split and fold come out the same.
+    first, workspace = workspace, enter("second")
+    for pipeline in ("synthesis", "ingestion", "splitting", "train_fold"):
+        run(pipeline, fold=1)
+    assert read_fold(workspace) == read_fold(first)

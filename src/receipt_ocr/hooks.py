@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from receipt_ocr.detector.launch import read_launch
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.detector.tta_settings import TtaVariants
 
 __all__ = [
     "MissingInputs",
@@ -112,6 +113,9 @@ class ParameterLog:
             if isinstance(value, Experiments):  # only the recipe that this run follows
                 mlflow.log_param("experiment", value.selected)
                 mlflow.log_params(flatten_settings(value.chosen.model_dump(mode="json"), "recipe"))
+            elif isinstance(value, TtaVariants):
+                mlflow.log_param("tta", value.selected)
+                mlflow.log_params(flatten_settings(value.chosen.model_dump(mode="json"), "tta"))
             elif isinstance(value, BaseModel):
                 block = name.removeprefix("params:")
                 mlflow.log_params(flatten_settings(value.model_dump(mode="json"), block))
