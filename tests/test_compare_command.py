@@ -1,5 +1,6 @@
 """``kedro compare`` as users call it."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,7 +42,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             patch.setenv("RECEIPT_OCR_WORKSPACE", "/workspace")
             entry = catalog_of(env, params)["page_scores"]
         path = entry["filepath"].replace("/workspace", str(tmp_path / "work"))
-        return {"page_scores": {**entry, "filepath": path}}
+        chosen = {"type": "json.JSONDataset", "filepath": path.replace(".parquet", ".json")}
+        return {"page_scores": {**entry, "filepath": path}, "chosen_postprocess": chosen}
 
     monkeypatch.setattr(compare_command, "read_catalog", read_catalog)
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / "work"))
@@ -124,7 +126,7 @@ def test_maps_with_and_without_augmentation_are_compared(
     monkeypatch.setattr(compare_command, "read_catalog", read_catalog)
     result = invoke("--env=demo", "lite0@flips", "lite0", "--params", "ensemble.thresholds=recipe")
     given = {"ensemble": {"thresholds": "recipe"}, "experiment": "lite0"}
-    assert asked == [(PROJECT, "demo", {**given, "tta": tta}) for tta in ("flips", "none")]
+    assert asked[:2] == [(PROJECT, "demo", {**given, "tta": tta}) for tta in ("flips", "none")]
     assert lines_of(result.output, "  ->")[0] == "-> lite0@flips is better than lite0"
 
 
@@ -138,6 +140,20 @@ def test_pages_that_one_lacks_are_counted_and_equal_scores_decide_nothing(invoke
     assert lines_of(result.output, "conclusion") == [
         "conclusion: lite0 and lite0@flips cannot be told apart, whatever is compared"
     ]
+
+
+def test_other_thresholds_and_members_are_warned_of(invoke: Invoke) -> None:
+    for params, names, source in (
+        ({"experiment": "lite0", "tta": "flips"}, ["fold_0", "fold_1"], "recipe"),
+        ({"experiment": "lite0"}, ["fold_0"], "tuned"),
+    ):
+        path = store(draw(), **params)
+        chosen = {"source": source, "members": {"names": names, "mean": "probability"}}
+        path.with_suffix(".json").write_text(json.dumps(chosen))
+    output = invoke("--env=demo", "lite0", "lite0@flips").output
+    assert "lite0: members 1, mean of probability, thresholds tuned\n" in output
+    assert "lite0@flips: members 2, mean of probability, thresholds recipe\n" in output
+    assert "warning: they differ in members, thresholds as well" in output
 
 
 def test_a_leaderboard_of_so_many_pages_is_foretold(invoke: Invoke) -> None:

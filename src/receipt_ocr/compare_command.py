@@ -108,8 +108,9 @@ def compare_command(  # noqa: PLR0913, PLR0917 (click passes every option by its
     """  # noqa: D301 (the backspace is click's mark of lines that stay as they are)
     names = (first, second)
     variants = _read_names(names, params)
-    tables = _load_tables(variants, Place(metadata.project_path, env, params))
-    lines = _compare(tables, names)
+    place = Place(metadata.project_path, env, params)
+    tables = _load_tables(variants, place)
+    lines = [*_compare(tables, names), *_describe_voting(variants, place)]
     if test_pages is not None:
         lines += ["", *_foretell(dict(zip(names, tables, strict=True)), test_pages)]
     click.echo("\n".join([*lines, "", HOW_TO_READ]))
@@ -153,6 +154,31 @@ def _load(variant: Variant, entry: dict[str, Any], place: Place) -> "pd.DataFram
         )
     table: pd.DataFrame = dataset.load()
     return table
+
+
+def _describe_voting(variants: tuple[Variant, Variant], place: Place) -> list[str]:
+    """How the scores of each came about, and a warning where that differs too."""
+    lines, ways = [""], []
+    for variant in variants:
+        params = {**place.params, **variant.params}
+        entry = read_catalog(place.project, place.env, params).get("chosen_postprocess")
+        dataset = None if entry is None else open_entry("chosen_postprocess", entry, place.project)
+        if dataset is None or not dataset.exists():
+            return []
+        chosen: dict[str, Any] = dataset.load()
+        voting = chosen["members"]
+        way = {
+            "members": len(voting["names"]),
+            "mean of": voting["mean"],
+            "thresholds": chosen["source"],
+        }
+        lines.append(f"{variant.name}: " + ", ".join(f"{key} {way[key]}" for key in way))
+        ways.append(way)
+    if differing := [key for key in ways[0] if ways[0][key] != ways[1][key]]:
+        lines.append(
+            f"warning: they differ in {', '.join(differing)} as well, which may be the difference"
+        )
+    return lines
 
 
 def _say_what_to_do(variant: Variant, place: Place) -> str:

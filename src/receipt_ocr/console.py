@@ -76,7 +76,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _describe(error: Exception) -> str:
-    lines = [str(error)]
+    lines = [str(error), *getattr(error, "__notes__", [])]
     if isinstance(error, _CONFIGURATION_ERRORS):
         if isinstance(error, YAMLError) and error.__cause__ is not None:
             lines.append(str(error.__cause__))  # names what is wrong with the line

@@ -39,10 +39,19 @@ def _unless_none(prefix: str, name: str) -> str:
     return "" if name == "none" else f"{prefix}{name}"
 
 
+def _maps_pipeline(tta: str) -> str:
+    """The pipeline that makes a fold's maps: with augmentation its detector is there already."""
+    return "train_fold" if tta == "none" else "predict_fold"
+
+
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     # An environment's parameter file holds only its differences.
     "merge_strategy": {"parameters": "soft"},
-    "custom_resolvers": {"variable": _environment_variable, "unless_none": _unless_none},
+    "custom_resolvers": {
+        "variable": _environment_variable,
+        "unless_none": _unless_none,
+        "maps_pipeline": _maps_pipeline,
+    },
 }

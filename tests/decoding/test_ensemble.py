@@ -228,6 +228,10 @@ def test_out_of_fold_the_members_vote_that_know_a_page() -> None:
     assert list(voted) == ["p0", "p1"]
     assert int(voted["p0"]().probability[0, 0]) == 50
     assert voted["p1"] is second["p1"]
+    counted = vote_where_known({"a": first, "b": second}, weights={"a": 0.0, "b": 1.0})
+    assert counted["p0"] is second["p0"]
+    counted = vote_where_known({"a": first, "b": second}, weights={"a": 0.75, "b": 0.25})
+    assert int(counted["p0"]().probability[0, 0]) == 25
 
 
 def test_the_weights_must_fit_the_members() -> None:

@@ -305,6 +305,27 @@ class TestOtherExperiments:
         with pytest.raises(ValueError, match=r"wide/fold_1 has no map of page 'test_1.jpg'"):
             run(make_catalog("wide/1", others=others))
 
+    def test_a_detector_votes_once_and_looks_in_one_way(self) -> None:
+        twice = Others(tiny=other_folds((90, 0), source="first"))
+        with pytest.raises(ValueError, match="fold_1 and tiny/fold_1 are the same detector"):
+            run(make_catalog(("all", "tiny/1"), others=twice))
+        mixed = {
+            f"fold_2_{kind}_maps": maps_of(names, source="first+vertical,x1")
+            for kind, names in (
+                ("out_of_fold", ["train_2.jpg"]),
+                ("holdout", ["val_0.jpg"]),
+                ("test", ["test_0.jpg", "test_1.jpg"]),
+            )
+        }
+        with pytest.raises(ValueError, match=r"\(one plain look\) than fold_2 \(vertical,x1\)"):
+            run(make_catalog(maps=mixed))
+
+    def test_who_does_not_count_is_not_searched_on(self) -> None:
+        others = Others(wide=other_folds((0, 0)))
+        catalog = make_catalog(("0", "wide/0"), others=others, weights=(1.0, 0.0))
+        run(catalog, with_tuning=True)
+        assert catalog.load("tuned_postprocess")["chosen_hmean"] == 1.0
+
     def test_weights_may_follow_from_the_out_of_fold_score(self) -> None:
         blind = {"fold_3_out_of_fold_maps": maps_of(["train_3.jpg"], (0, 0))}
         catalog = make_catalog(maps=blind, weights="out_of_fold")
@@ -369,9 +390,14 @@ class TestThresholds:
         assert found["transferred_hmean"] < found["chosen_hmean"] == 1.0
         chosen = catalog.load("chosen_postprocess")
         assert (chosen["source"], chosen["postprocess"]["thresh"]) == ("holdout", 0.6)
-        for nothing in (None, {}):
-            with pytest.raises(ValueError, match="tuned on a holdout, but nothing is tuned yet"):
+        for nothing, reason in ((None, "nothing is tuned yet"), ({}, "the data has no holdout")):
+            with pytest.raises(ValueError, match=f"tuned on a holdout, but {reason}"):
                 run(make_catalog(thresholds="holdout", holdout=nothing))
+        # What was found on one mean does not hold for another.
+        for other in ({"members": (0, 1)}, {"mean": "logit"}):
+            catalog = make_catalog(thresholds="holdout", holdout=found, **other)
+            with pytest.raises(ValueError, match=r"(averaged then|probability then).*; run"):
+                run(catalog)
 
     def test_untuned_thresholds_that_must_be_tuned_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="nothing is tuned yet; run --pipeline=tuning first"):

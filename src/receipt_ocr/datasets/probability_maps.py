@@ -218,10 +218,9 @@ def _read_map(folder: Path | RemoteFolder, page: str, entry: Mapping[str, Any]) 
     try:
         with Image.open(BytesIO(_read(folder, entry["file"]))) as image:
             probability = np.asarray(image, dtype=np.uint8)
-    except OSError as error:
+        matrix = np.array(entry["map_to_page"])
+        return ProbabilityMap(probability, matrix, entry["width"], entry["height"])
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"the map of page {page!r} cannot be read from {folder}/{entry['file']}: {error}"
         ) from error
-    return ProbabilityMap(
-        probability, np.array(entry["map_to_page"]), entry["width"], entry["height"]
-    )

@@ -72,7 +72,7 @@ def vote(
         mean: Of the probabilities or of their logits; see :class:`MeanOfMaps`.
 
     Returns:
-        Page -> what computes its mean map; with members of one frame, one map in memory at a time.
+        Page -> what computes its mean map; the members' 8-bit maps of one page are in memory.
 
     Raises:
         ValueError: If there are no members, they hold different pages or the weights do not fit;
@@ -95,27 +95,36 @@ def vote(
 
 
 def vote_where_known(
-    members: Mapping[str, Mapping[str, LoadMap]], mean: MeanKind = "probability"
+    members: Mapping[str, Mapping[str, LoadMap]],
+    mean: MeanKind = "probability",
+    weights: Mapping[str, float] | None = None,
 ) -> dict[str, LoadMap]:
     """The mean over whichever members have a map of a page: out of fold, those that never saw it.
 
     Args:
         members: Name of a member -> page -> what loads its map.
         mean: As for :func:`vote`.
+        weights: Member -> how much it counts; a member of weight 0 knows no page.
 
     Returns:
         Page -> what computes its mean map; a member's own map where it is the only one.
     """
     knowing: dict[str, dict[str, Mapping[str, LoadMap]]] = {}
     for name, maps in members.items():
+        if weights is not None and not weights[name] > 0.0:
+            continue
         for page in maps:
             knowing.setdefault(page, {})[name] = maps
     return {
         page: next(iter(maps.values()))[page]
         if len(maps) == 1
-        else partial(_vote_page, page, maps, None, mean)
+        else partial(_vote_page, page, maps, _shares(maps, weights), mean)
         for page, maps in knowing.items()
     }
+
+
+def _shares(names: Iterable[str], weights: Mapping[str, float] | None) -> list[float] | None:
+    return None if weights is None else [weights[name] for name in names]
 
 
 def _vote_page(
@@ -125,7 +134,12 @@ def _vote_page(
     mean: MeanKind,
 ) -> ProbabilityMap:
     loaded = {name: maps[page]() for name, maps in members.items()}
-    frames = {name: frame_of(page_map) for name, page_map in loaded.items()}
+    frames = {}
+    for name, page_map in loaded.items():
+        try:
+            frames[name] = frame_of(page_map)
+        except ValueError as error:
+            raise ValueError(f"page {page!r}: the map of {name}: {error}") from error
     target = widest_frame(list(frames.values()))
     for name, frame in frames.items():
         if not frame.holds_page:

@@ -120,8 +120,9 @@ def align_map(values: MapValues, frame: MapFrame, target: MapFrame) -> NDArray[n
         raise ValueError(f"frames are of pages of different sizes: {frame}, {target}")
     if frame == target:
         return probability
-    rows = _interpolate(probability, frame.axis(1), target.axis(1), target.shape[0])
-    aligned = _interpolate(rows.T, frame.axis(0), target.axis(0), target.shape[1]).T
+    height, width = float(frame.height), float(frame.width)
+    rows = _interpolate(probability, frame.axis(1), target.axis(1), target.shape[0], height)
+    aligned = _interpolate(rows.T, frame.axis(0), target.axis(0), target.shape[1], width).T
     target.blank_outside(aligned)
     return np.ascontiguousarray(aligned)
 
@@ -131,10 +132,16 @@ def _interpolate(
     own: tuple[float, float],
     wanted: tuple[float, float],
     length: int,
+    page: float,
 ) -> NDArray[np.float32]:
-    """Rows of ``values`` at the places of another frame's rows; the outermost go on outside."""
+    """Rows of ``values`` at the places of another frame's rows.
+
+    The outermost row on the page goes on outside: padding must not bleed into the page.
+    """
+    first = np.clip(np.ceil(-own[1] / own[0] - 0.5), 0.0, len(values) - 1.0)
+    last = np.clip(np.floor((page - own[1]) / own[0] - 0.5), first, len(values) - 1.0)
     centres = (np.arange(length) + 0.5) * wanted[0] + wanted[1]  # on the page
-    places = np.clip((centres - own[1]) / own[0] - 0.5, 0.0, len(values) - 1.0)
+    places = np.clip((centres - own[1]) / own[0] - 0.5, first, last)
     before = np.minimum(places.astype(np.intp), max(0, len(values) - 2))
     after = np.minimum(before + 1, len(values) - 1)
     share = (places - before).astype(np.float32)[:, None]

@@ -67,6 +67,7 @@ def gather_members(
         known = {**pages, "out_of_fold": own}
         found = {kind: find(member, kind) for kind in kinds}
         sources[member.name] = _check_member(member.name, found, known)
+        _compare_with_others(member, sources)
         for kind, one in found.items():
             maps[kind][member.name] = one
     return MemberMaps(maps, sources, {member.name: member.fold for member in settings.voters})
@@ -109,6 +110,26 @@ def weigh_members(
     return [float(weight) for weight in weights / weights.sum()]
 
 
+def _compare_with_others(member: Member, sources: Mapping[str, str]) -> None:
+    """A detector votes once, and the folds of an experiment have looked at pages in one way."""
+    own = sources[member.name]
+    for name, source in sources.items():
+        if name == member.name:
+            continue
+        experiment, _, fold = name.rpartition("/")
+        if source == own and fold == f"fold_{member.fold}":
+            raise ValueError(
+                f"ensemble.members: {name} and {member.name} are the same detector, which would "
+                "vote twice"
+            )
+        looks = [text.partition("+")[2] or "one plain look" for text in (source, own)]
+        if experiment == member.experiment and looks[0] != looks[1]:
+            raise ValueError(
+                f"{name} has looked at the pages in another way ({looks[0]}) than {member.name} "
+                f"({looks[1]}); predict both again (--pipeline=predict_fold)"
+            )
+
+
 def _check_member(
     name: str, maps: Mapping[str, LazyMaps], pages: Mapping[str, Collection[str]]
 ) -> str:
@@ -119,15 +140,18 @@ def _check_member(
             has = "has a" if differing[0] in own else "has no"
             raise ValueError(
                 f"{name} {has} map of page {differing[0]!r} among its {kind} pages "
-                f"({len(differing)} such pages): the data or the folds have changed; {_again(name)}"
+                f"({len(differing)} such pages): the data or the folds have changed; "
+                f"{_again(name, own)}"
             )
     sources = {kind: own.source for kind, own in maps.items()}
     if len(set(sources.values())) > 1:
         raise ValueError(
-            f"the maps of {name} are of different detectors, {sources}; {_again(name)}"
+            f"the maps of {name} are of different detectors, {sources}; "
+            f"{_again(name, next(iter(maps.values())))}"
         )
     return next(iter(sources.values()))
 
 
-def _again(name: str) -> str:
-    return f"train and predict {name} again (--pipeline=train_fold)"
+def _again(name: str, maps: LazyMaps) -> str:
+    command = getattr(maps, "made_by", "") or "--pipeline=train_fold"
+    return f"train and predict {name} again ({command})"

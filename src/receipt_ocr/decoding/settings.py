@@ -156,6 +156,8 @@ class EnsembleSettings(Config):
         if last == "all":
             return tuple(Member(experiment, fold) for fold in range(FOLD_COUNT))
         fold = _fold_of(last)
+        if experiment.endswith("@none"):
+            raise ValueError(f"{key}: {word!r} has no augmentation; leave @none out")
         if fold is None:
             known = "".join(f", {name}" for name in self.sets)
             raise ValueError(

@@ -2,27 +2,18 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from receipt_ocr.config import Config
-from receipt_ocr.decoding.decode import score_maps
-from receipt_ocr.decoding.ensemble import vote, vote_where_known
-from receipt_ocr.decoding.grid_search import GridResult, search_grid
-from receipt_ocr.decoding.maps import LoadMap
-from receipt_ocr.decoding.members import MemberMaps
-from receipt_ocr.decoding.plateau import Plateau, find_plateau
-from receipt_ocr.decoding.refine import refine_settings
-from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, PostprocessSettings
-from receipt_ocr.evaluation.cleval import TruthWords, score_pages
+from receipt_ocr.decoding.settings import MeanKind, PostprocessSettings
 
 __all__ = [
-    "Search",
+    "PlateauSettings",
     "TunedPostprocess",
+    "Voting",
     "choose_postprocess",
-    "tune_on_holdout",
-    "tune_out_of_fold",
 ]
 
 log = logging.getLogger(__name__)
@@ -48,6 +39,10 @@ class TunedPostprocess(Config):
     """Whose maps were searched on."""
     sources: dict[str, str]
     """Member -> fingerprint of the detector that predicted those maps."""
+    mean: MeanKind = "probability"
+    """How the members' maps were averaged."""
+    weights: tuple[float, ...] = ()
+    """One a member."""
     pages: int
     chosen_hmean: float
     """On the pages that chose the settings."""
@@ -83,133 +78,32 @@ class TunedPostprocess(Config):
                 return f"{name} was {old} then, the recipe has {new} now"
         return None
 
-
-Search = tuple[TunedPostprocess, list[dict[str, float]]]
-"""What was found, and every point that was tried."""
-
-
-def tune_out_of_fold(
-    members: MemberMaps,
-    truths: Mapping[str, TruthWords],
-    grid: GridSettings,
-    ensemble: EnsembleSettings,
-    recipe: PostprocessSettings,
-) -> Search:
-    """Search on maps of pages that their detectors have not trained on.
-
-    Where members of several experiments know a page out of fold, the mean of their maps is
-    searched.
-
-    Args:
-        members: With their out-of-fold maps.
-        truths: Page -> its words.
-        grid: Settings to try.
-        ensemble: How maps are averaged.
-        recipe: What is not tried, and the settings that win ties.
-
-    Raises:
-        ValueError: If maps and truths are of different pages, or there are none.
-    """
-    own = members.maps["out_of_fold"]
-    fold_of = {page: members.folds[name] for name, maps in own.items() for page in maps}
-    maps = vote_where_known(own, ensemble.mean)
-    return _search(members, maps, truths, grid, recipe, fold_of)
+    def other_mean(self, voting: "Voting | None") -> str | None:
+        """Why these settings, found on a mean of maps, do not hold for another mean."""
+        if voting is None:
+            return None
+        if dict(zip(self.members, self.weights, strict=False)) != dict(voting.weights):
+            return "other members or weights were averaged then"
+        if self.mean != voting.mean:
+            return f"the mean was of {self.mean} then, it is of {voting.mean} now"
+        return None
 
 
-def tune_on_holdout(  # noqa: PLR0913, PLR0917  # what a search rests on
-    members: MemberMaps,
-    truths: Mapping[str, TruthWords],
-    grid: GridSettings,
-    ensemble: EnsembleSettings,
-    recipe: PostprocessSettings,
-    weights: list[float],
-    tuned: PostprocessSettings,
-) -> Search:
-    """Search on the ensemble's own maps of the holdout pages.
+class Voting(NamedTuple):
+    """How members are averaged."""
 
-    Maps of one detector are sharper than a mean of several: thresholds tuned out of fold may not
-    be the ensemble's best.
-
-    Args:
-        members: With their holdout maps.
-        truths: Holdout page -> its words.
-        grid: Settings to try.
-        ensemble: How maps are averaged.
-        recipe: What is not tried, and the settings that win ties.
-        weights: One a member.
-        tuned: Found out of fold; their score on the same pages is noted.
-
-    Raises:
-        ValueError: If maps and truths are of different pages, or there are none.
-    """
-    maps = vote(members.maps["holdout"], weights, ensemble.mean)
-    found, rows = _search(members, maps, truths, grid, recipe, None)
-    return found.model_copy(update={"transferred_hmean": _score(maps, truths, tuned)}), rows
+    mean: MeanKind
+    weights: Mapping[str, float]
+    """Member -> its share."""
 
 
-def _search(  # noqa: PLR0913, PLR0917  # what a search rests on
-    members: MemberMaps,
-    maps: Mapping[str, LoadMap],
-    truths: Mapping[str, TruthWords],
-    grid: GridSettings,
-    recipe: PostprocessSettings,
-    folds: Mapping[str, int] | None,
-) -> Search:
-    result = search_grid(maps, truths, grid, recipe, folds)
-    best, chosen, honest, rows = _refine(result, maps, truths, grid, folds)
-    plateau = find_plateau(maps, truths, best, grid)
-    found = TunedPostprocess(
-        postprocess=best,
-        members=tuple(members.names),
-        sources=dict(members.sources),
-        pages=len(maps),
-        chosen_hmean=chosen,
-        honest_hmean=honest,
-        recipe_hmean=_score(maps, truths, recipe),
-        grid_hmean=result.chosen_hmean if grid.refine.trials else None,
-        plateau={name: _note(one) for name, one in plateau.items()},
-    )
-    return found, rows
-
-
-def _refine(
-    result: GridResult,
-    maps: Mapping[str, LoadMap],
-    truths: Mapping[str, TruthWords],
-    grid: GridSettings,
-    folds: Mapping[str, int] | None,
-) -> tuple[PostprocessSettings, float, float | None, list[dict[str, float]]]:
-    rows = list(result.rows)
-    if not grid.refine.trials:
-        return result.best, result.chosen_hmean, result.honest_hmean, rows
-    starts = result.fold_choices
-    refined = refine_settings(maps, truths, result.best, grid, folds, starts)
-    rows += [dict(row) for row in refined.rows]
-    return refined.best, refined.chosen_hmean, refined.honest_hmean, rows
-
-
-def _score(
-    maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
-) -> float:
-    return score_pages(list(score_maps(maps, truths, settings).values())).hmean
-
-
-def _note(plateau: Plateau) -> PlateauSettings:
-    return PlateauSettings(
-        lowest=plateau.lowest,
-        highest=plateau.highest,
-        is_open_below=plateau.is_open_below,
-        is_open_above=plateau.is_open_above,
-        hmean=plateau.hmean,
-    )
-
-
-def choose_postprocess(
+def choose_postprocess(  # noqa: PLR0913, PLR0917  # all that a choice rests on
     thresholds: Literal["auto", "tuned", "holdout", "recipe"],
     recipe: PostprocessSettings,
     tuned: Mapping[str, Any] | None,
     sources: Mapping[str, str] | None,
     holdout: Mapping[str, Any] | None = None,
+    voting: Voting | None = None,
 ) -> tuple[str, PostprocessSettings]:
     """The settings to read maps with, and where they come from.
 
@@ -221,6 +115,7 @@ def choose_postprocess(
             a detector that is no member, such as the final fit's.
         holdout: What tuning the ensemble on the holdout has written; None or empty where it never
             ran, or there is no holdout.
+        voting: How the members are averaged: what was tuned on a mean holds for that mean only.
 
     Returns:
         ``tuned``, ``holdout`` or ``recipe``, and the settings.
@@ -232,7 +127,11 @@ def choose_postprocess(
         return "recipe", recipe
     searched = holdout if thresholds == "holdout" else tuned
     found = TunedPostprocess.model_validate(searched) if searched else None
-    reason = "nothing is tuned yet" if found is None else found.staleness(sources, recipe)
+    if found is not None:
+        reason = found.staleness(sources, recipe)
+        reason = reason or (found.other_mean(voting) if thresholds == "holdout" else None)
+    else:
+        reason = "nothing is tuned yet" if searched is None else "the data has no holdout"
     if found is None or reason is not None:
         if thresholds != "auto":
             where = " on a holdout" if thresholds == "holdout" else ""

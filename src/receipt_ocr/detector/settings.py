@@ -12,6 +12,7 @@ from receipt_ocr.config import (
     NonNegativeInt,
     Positive,
     PositiveInt,
+    check_name,
 )
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
@@ -169,6 +170,7 @@ class Experiments(Config):
                 " (add a block with its differences under experiments.variants)"
             )
         for name in self.variants:
+            check_name(name, "experiments.variants")
             self.named(name)
         return self
 

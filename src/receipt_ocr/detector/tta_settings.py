@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from receipt_ocr.config import Config
+from receipt_ocr.config import Config, check_name
 from receipt_ocr.decoding.settings import MeanKind
 
 __all__ = ["TtaSettings", "TtaVariants"]
@@ -50,6 +50,8 @@ class TtaVariants(Config):
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
+        for name in self.variants:
+            check_name(name, "test_time.variants")
         if self.selected not in self.variants:
             known = ", ".join(sorted(self.variants))
             raise ValueError(

@@ -1,5 +1,6 @@
 """The folder that a training works in: always local, and published where its address is not."""
 
+import glob
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -138,4 +139,5 @@ def _matches(result: Path | RemoteFolder) -> Iterable[Path | RemoteFolder]:
         return [result]
     if isinstance(result, RemoteFolder):
         return result.glob()
-    return Path(result.anchor).glob(str(result.relative_to(result.anchor)))
+    fixed = glob.escape(str(result.relative_to(result.anchor))).replace("[*]", "*")
+    return Path(result.anchor).glob(fixed)

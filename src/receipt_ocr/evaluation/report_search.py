@@ -67,6 +67,11 @@ def _write_tuning(results: Results) -> Iterator[str]:
             else f" Choosing on the pages that are scored flatters the score by {optimism:.4f}."
         )
     )
+    if results.chosen_postprocess["source"] == "recipe":
+        yield (
+            "**It is not used:** `ensemble.thresholds` is `recipe`, or folds have been trained "
+            "anew since (the log of the ensemble says so); run tuning again."
+        )
     if set(tuned["members"]) != set(results.members):
         yield "**These are not the members that vote: run tuning again.**"
     yield from _write_edges(results)

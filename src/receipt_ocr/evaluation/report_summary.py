@@ -68,6 +68,12 @@ def _say(verdict: str) -> str:
 
 
 def _state_trust(results: Results) -> str:
+    if results.chosen_postprocess["source"] == "holdout":
+        return (
+            "The holdout pages chose the thresholds, so their scores are too good, and so is every "
+            "comparison on them; trust the out-of-fold scores, whose pages chose the epochs only, "
+            "or a leaderboard."
+        )
     if results.has_truth("holdout"):
         hmean = format_score(results.hmeans("holdout").mean())
         return (

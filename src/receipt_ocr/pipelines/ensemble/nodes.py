@@ -87,10 +87,12 @@ def choose_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entr
     holdout: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The post-processing that maps are read with, where it comes from, and who votes how."""
+    from receipt_ocr.decoding.tuned import Voting
     from receipt_ocr.decoding.tuned import choose_postprocess as choose
 
     recipe = experiments.chosen.postprocess
-    source, settings = choose(ensemble.thresholds, recipe, tuned, members.sources, holdout)
+    voting = Voting(ensemble.mean, dict(zip(members.names, weights, strict=True)))
+    source, settings = choose(ensemble.thresholds, recipe, tuned, members.sources, holdout, voting)
     log.info("Post-processing (%s): %s", source, settings)
     return {
         "source": source,

@@ -23,16 +23,18 @@ def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     ensemble: EnsembleSettings,
     experiments: Experiments,
     members: MemberMaps,
+    weights: list[float],
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Search on the members' out-of-fold maps: the best settings, and every point tried."""
-    from receipt_ocr.decoding.tuned import tune_out_of_fold as tune
+    from receipt_ocr.decoding.tuning import tune_out_of_fold as tune
     from receipt_ocr.evaluation.scores import prepare_truths
 
     judged = [page for maps in members.maps["out_of_fold"].values() for page in maps]
     truths = prepare_truths(pages, words, "train", judged)
-    tuned, rows = tune(members, truths, tuning, ensemble, experiments.chosen.postprocess)
+    recipe = experiments.chosen.postprocess
+    tuned, rows = tune(members, truths, tuning, ensemble, recipe, weights)
     log.info("Tuned on %d out-of-fold pages: %s", tuned.pages, tuned)
     return tuned.model_dump(mode="json"), pd.DataFrame(rows)
 
@@ -49,7 +51,7 @@ def tune_on_holdout(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The same search on the ensemble's maps of the holdout pages; empty where there is none."""
     from receipt_ocr.decoding.settings import PostprocessSettings
-    from receipt_ocr.decoding.tuned import tune_on_holdout as tune
+    from receipt_ocr.decoding.tuning import tune_on_holdout as tune
     from receipt_ocr.evaluation.scores import prepare_truths
 
     truths = prepare_truths(pages, words, "holdout")

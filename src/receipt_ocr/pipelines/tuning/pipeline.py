@@ -32,7 +32,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 tune_out_of_fold,
-                [*SETTINGS, members, *TABLES],
+                [*SETTINGS, members, weights, *TABLES],
                 ["tuned_postprocess", "tuning_table"],
                 name="tune_out_of_fold",
             ),
