@@ -16,6 +16,7 @@ from receipt_ocr.datasets.probability_maps import StoredMaps
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
 from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.pipelines import ensemble, submission, tuning
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
@@ -133,6 +134,7 @@ def make_catalog(
     entries: dict[str, Any] = {
         "params:ensemble": EnsembleSettings(members=members, **settings),
         "params:tuning": GRID,
+        "params:test_time": TtaVariants(selected="none", variants={"none": TtaSettings()}),
         "params:experiments": Experiments(selected="tiny", recipe=RECIPE, variants={"tiny": {}}),
         "tuned_postprocess": tuned,
         "holdout_postprocess": holdout,
@@ -319,6 +321,15 @@ class TestOtherExperiments:
         }
         with pytest.raises(ValueError, match=r"\(one plain look\) than fold_2 \(vertical,x1\)"):
             run(make_catalog(maps=mixed))
+
+    def test_maps_of_another_look_than_todays_are_refused(self) -> None:
+        catalog = make_catalog()
+        flips = TtaSettings(flips=("horizontal",))
+        catalog["params:test_time"] = MemoryDataset(
+            TtaVariants(selected="flips", variants={"flips": flips})
+        )
+        with pytest.raises(ValueError, match=r"fold_0 .*plain look\) than .*\(horizontal,x1\)"):
+            run(catalog)
 
     def test_who_does_not_count_is_not_searched_on(self) -> None:
         others = Others(wide=other_folds((0, 0)))

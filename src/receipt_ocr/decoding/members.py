@@ -15,6 +15,8 @@ __all__ = ["KINDS", "MemberMaps", "gather_members", "weigh_members"]
 KINDS = ("out_of_fold", "holdout", "test")
 """Sets of pages that a fold's detector predicts maps of."""
 
+PLAIN = "one plain look"
+
 FindMaps = Callable[[Member, str], LazyMaps]
 """Member and kind -> its maps."""
 
@@ -39,12 +41,13 @@ class MemberMaps:
         return list(self.sources)
 
 
-def gather_members(
+def gather_members(  # noqa: PLR0913, PLR0917  # all that maps are checked against
     settings: EnsembleSettings,
     find: FindMaps,
     pages: Mapping[str, Collection[str]],
     folds: Mapping[str, int],
     kinds: Collection[str] = KINDS,
+    look: str | None = None,
 ) -> MemberMaps:
     """Find the maps of all members and check that they are of today's pages.
 
@@ -54,6 +57,8 @@ def gather_members(
         pages: ``holdout`` and ``test`` -> the pages that maps must be of.
         folds: Training page -> the fold that it is judged in.
         kinds: Which maps are wanted.
+        look: How the selected experiment's folds must have looked at the pages, as maps note it
+            behind their detector; None takes any way.
 
     Raises:
         ValueError: If a member's maps are of other pages, or of different detectors; member,
@@ -68,6 +73,8 @@ def gather_members(
         found = {kind: find(member, kind) for kind in kinds}
         sources[member.name] = _check_member(member.name, found, known)
         _compare_with_others(member, sources)
+        if look is not None and not member.experiment:
+            _check_look(member.name, sources[member.name], look)
         for kind, one in found.items():
             maps[kind][member.name] = one
     return MemberMaps(maps, sources, {member.name: member.fold for member in settings.voters})
@@ -122,12 +129,25 @@ def _compare_with_others(member: Member, sources: Mapping[str, str]) -> None:
                 f"ensemble.members: {name} and {member.name} are the same detector, which would "
                 "vote twice"
             )
-        looks = [text.partition("+")[2] or "one plain look" for text in (source, own)]
+        looks = [_look_of(text) for text in (source, own)]
         if experiment == member.experiment and looks[0] != looks[1]:
             raise ValueError(
                 f"{name} has looked at the pages in another way ({looks[0]}) than {member.name} "
                 f"({looks[1]}); predict both again (--pipeline=predict_fold)"
             )
+
+
+def _check_look(name: str, source: str, look: str) -> None:
+    if source.partition("+")[2] != look:
+        raise ValueError(
+            f"{name} has looked at the pages in another way ({_look_of(source)}) than "
+            f"test_time.variants says now ({look or PLAIN}); predict it again "
+            "(--pipeline=predict_fold)"
+        )
+
+
+def _look_of(source: str) -> str:
+    return source.partition("+")[2] or PLAIN
 
 
 def _check_member(

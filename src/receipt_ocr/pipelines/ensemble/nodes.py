@@ -8,6 +8,7 @@ import pandas as pd
 
 from receipt_ocr.decoding.settings import EnsembleSettings, Member, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
 
     def gather(
         ensemble: EnsembleSettings,
+        tta: TtaVariants,
         folds: pd.DataFrame,
         pages: pd.DataFrame,
         others: StoredExperiments,
@@ -54,7 +56,7 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
 
         known = {kind: pages.loc[pages["subset"] == kind, "page"].tolist() for kind in kinds}
         fold_of = dict(zip(folds["page"].astype(str), folds["fold"].astype(int), strict=True))
-        return find_all(ensemble, find, known, fold_of, kinds)
+        return find_all(ensemble, find, known, fold_of, kinds, tta.chosen.label)
 
     return gather
 

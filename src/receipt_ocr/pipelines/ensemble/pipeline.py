@@ -27,7 +27,7 @@ KINDS = ("out_of_fold", "holdout", "test")
 def inputs_of_members(*kinds: str) -> list[str]:
     """What :func:`gather_members` takes for these kinds of maps."""
     maps = [f"fold_{fold}_{kind}_maps" for kind in kinds for fold in range(FOLD_COUNT)]
-    return [SETTINGS, "folds", "pages", "other_experiments", *maps]
+    return [SETTINGS, "params:test_time", "folds", "pages", "other_experiments", *maps]
 
 
 def create_pipeline(**_: Any) -> Pipeline:
