@@ -132,6 +132,7 @@ def test_report_and_pictures_are_written_and_belong_together(tmp_path: Path) -> 
     assert "H-mean of 0.6750 on the 8 test pages" in report
     assert "it cannot be told apart from the best fold" in report
     assert "Tuning has not run" in report
+    assert "| test_time.scales | [1.0] |" in report
     for file in PICTURES.values():
         assert f"]({file})" in report
         with Image.open(tmp_path / file) as picture:

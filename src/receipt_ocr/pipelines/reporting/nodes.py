@@ -90,7 +90,10 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     results = Results(
         experiment=tta.name_variant(experiments.selected),
         dataset="/".join(raw_receipts.parts[-2:]),
-        recipe=experiments.chosen.model_dump(mode="json"),
+        recipe={
+            **experiments.chosen.model_dump(mode="json"),
+            "test_time": tta.chosen.model_dump(mode="json"),
+        },
         histories=histories,
         scores=scores,
         page_scores=page_scores,
