@@ -336,6 +336,9 @@ class TestOtherExperiments:
         catalog = make_catalog(("0", "wide/0"), others=others, weights=(1.0, 0.0))
         run(catalog, with_tuning=True)
         assert catalog.load("tuned_postprocess")["chosen_hmean"] == 1.0
+        catalog = make_catalog((0, 1), weights=(1.0, 0.0))  # nor its pages
+        run(catalog, with_tuning=True)
+        assert catalog.load("tuned_postprocess")["pages"] == 1
 
     def test_weights_may_follow_from_the_out_of_fold_score(self) -> None:
         blind = {"fold_3_out_of_fold_maps": maps_of(["train_3.jpg"], (0, 0))}

@@ -1,14 +1,14 @@
 """Tuning the post-processing of an ensemble: out of fold, and on its own maps of the holdout."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from receipt_ocr.decoding.decode import score_maps
 from receipt_ocr.decoding.ensemble import vote, vote_where_known
 from receipt_ocr.decoding.grid_search import GridResult, search_grid
 from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.members import MemberMaps
-from receipt_ocr.decoding.plateau import Plateau, find_plateau
-from receipt_ocr.decoding.refine import refine_settings
+from receipt_ocr.decoding.plateau import find_plateau
 from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, PostprocessSettings
 from receipt_ocr.decoding.tuned import PlateauSettings, TunedPostprocess
 from receipt_ocr.evaluation.cleval import TruthWords, score_pages
@@ -75,7 +75,7 @@ def tune_on_holdout(  # noqa: PLR0913, PLR0917  # what a search rests on
         tuned: Found out of fold; their score on the same pages is noted.
 
     Raises:
-        ValueError: If maps and truths are of different pages, or there are none.
+        ValueError: If there are no pages with a truth.
     """
     maps = vote(members.maps["holdout"], weights, ensemble.mean)
     found, rows = _search(members, maps, truths, grid, recipe, None)
@@ -97,7 +97,9 @@ def _search(  # noqa: PLR0913, PLR0917  # what a search rests on
     recipe: PostprocessSettings,
     folds: Mapping[str, int] | None,
 ) -> Search:
+    # Pages without a truth, and those that only members of weight 0 know, take no part.
     maps = {page: load for page, load in maps.items() if page in truths}
+    truths = {page: truths[page] for page in maps}
     folds = None if folds is None else {page: folds[page] for page in maps}
     result = search_grid(maps, truths, grid, recipe, folds)
     best, chosen, honest, rows = _refine(result, maps, truths, grid, folds)
@@ -111,7 +113,7 @@ def _search(  # noqa: PLR0913, PLR0917  # what a search rests on
         honest_hmean=honest,
         recipe_hmean=_score(maps, truths, recipe),
         grid_hmean=result.chosen_hmean if grid.refine.trials else None,
-        plateau={name: _note(one) for name, one in plateau.items()},
+        plateau={name: PlateauSettings(**asdict(one)) for name, one in plateau.items()},
     )
     return found, rows
 
@@ -126,8 +128,9 @@ def _refine(
     rows = list(result.rows)
     if not grid.refine.trials:
         return result.best, result.chosen_hmean, result.honest_hmean, rows
-    starts = result.fold_choices
-    refined = refine_settings(maps, truths, result.best, grid, folds, starts)
+    from receipt_ocr.decoding.refine import refine_settings  # noqa: PLC0415 (Optuna, when asked)
+
+    refined = refine_settings(maps, truths, result.best, grid, folds, result.fold_choices)
     rows += [dict(row) for row in refined.rows]
     return refined.best, refined.chosen_hmean, refined.honest_hmean, rows
 
@@ -136,13 +139,3 @@ def _score(
     maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
 ) -> float:
     return score_pages(list(score_maps(maps, truths, settings).values())).hmean
-
-
-def _note(plateau: Plateau) -> PlateauSettings:
-    return PlateauSettings(
-        lowest=plateau.lowest,
-        highest=plateau.highest,
-        is_open_below=plateau.is_open_below,
-        is_open_above=plateau.is_open_above,
-        hmean=plateau.hmean,
-    )

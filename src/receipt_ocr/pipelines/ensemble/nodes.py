@@ -133,20 +133,12 @@ def detect_words(maps: LazyMaps, chosen: dict[str, Any]) -> dict[str, list[list[
     }
 
 
-def score_out_of_fold(settings: str) -> Callable[..., pd.DataFrame]:
-    """A node that scores every member on its own validation pages, a row a page.
-
-    Args:
-        settings: Which post-processing of the chosen: ``postprocess`` or ``recipe``.
-    """
-
-    def score(
-        chosen: dict[str, Any], members: MemberMaps, pages: pd.DataFrame, words: pd.DataFrame
-    ) -> pd.DataFrame:
-        maps = members.maps["out_of_fold"]
-        return _score(("out_of_fold", "train"), maps, chosen[settings], (pages, words))
-
-    return score
+def score_out_of_fold(
+    chosen: dict[str, Any], members: MemberMaps, pages: pd.DataFrame, words: pd.DataFrame
+) -> pd.DataFrame:
+    """Every member on its own validation pages, a row a page."""
+    maps = members.maps["out_of_fold"]
+    return _score(("out_of_fold", "train"), maps, chosen["postprocess"], (pages, words))
 
 
 def score_members(kind: str) -> Callable[..., pd.DataFrame]:

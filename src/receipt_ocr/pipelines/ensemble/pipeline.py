@@ -51,7 +51,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(vote("test"), voting, test, name="vote_on_test"),
             Node(detect_words, [test, CHOSEN], "test_detections", name="detect_words"),
             Node(
-                score_out_of_fold("postprocess"),
+                score_out_of_fold,
                 [CHOSEN, "members", *TABLES],
                 "out_of_fold_page_scores",
                 name="score_out_of_fold",
