@@ -1,21 +1,29 @@
 """Pages in processes of this machine and on Ray."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from receipt_ocr.decoding import page_workers
+from receipt_ocr import ray_connection
 from receipt_ocr.decoding.grid_search import search_grid
 from receipt_ocr.decoding.maps import ProbabilityMap
-from receipt_ocr.decoding.page_workers import PageWorkers, map_pages
+from receipt_ocr.decoding.page_workers import PageWorkers, Tasks
 from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth
 
 # What is called is found by name in other processes: functions of libraries, none of this file.
+
+
+def map_pages(
+    function: Callable[..., Any], tasks: Tasks, *, workers: int, ray: str | None, title: str | None
+) -> Iterator[tuple[str, Any]]:
+    """One round."""
+    with PageWorkers(workers, ray) as crew:
+        yield from crew.map(function, tasks, title)
 
 
 def tasks_of(count: int, loaded: list[int] | None = None) -> dict[str, Callable[[], Any]]:
@@ -75,7 +83,7 @@ def test_without_ray_an_error_names_what_to_install(monkeypatch: pytest.MonkeyPa
     def refuse(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(page_workers, "import_module", refuse)
+    monkeypatch.setattr(ray_connection, "import_module", refuse)
     with pytest.raises(ValueError, match=r'ray: local needs Ray.*"receipt_ocr\[ray\]"'):
         list(map_pages(pow, tasks_of(1), workers=1, ray="local", title=None))
 

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from receipt_ocr.decoding import refine
-from receipt_ocr.decoding.grid_search import search_grid
+from receipt_ocr.decoding.grid_search import GridResult, search_grid
 from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap
 from receipt_ocr.decoding.postprocess import extract_polygons
-from receipt_ocr.decoding.refine import RefineResult, refine_settings
+from receipt_ocr.decoding.refine import refine_settings
 from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings, RefineSettings
 from receipt_ocr.evaluation.cleval import TruthWords, prepare_truth, score_page
 
@@ -47,7 +47,7 @@ def refine_pages(
     settings: GridSettings = GRID,
     groups: dict[str, int] | None = None,
     fold_starts: dict[int, PostprocessSettings] | None = None,
-) -> RefineResult:
+) -> GridResult:
     maps: dict[str, LoadMap] = {name: partial(lambda m: m, m) for name, (m, _) in pages.items()}
     truths = {name: truth for name, (_, truth) in pages.items()}
     return refine_settings(maps, truths, start, settings, groups, fold_starts)
@@ -93,7 +93,7 @@ def test_a_point_between_those_of_the_grid_is_found(between: dict[str, Page]) ->
 
 
 def test_the_same_seed_tries_the_same_points(between: dict[str, Page]) -> None:
-    def trials(seed: int, workers: int = 1) -> RefineResult:
+    def trials(seed: int, workers: int = 1) -> GridResult:
         own = {"refine": RefineSettings(trials=12, seed=seed), "workers": workers}
         return refine_pages(between, settings=GRID.model_copy(update=own))
 

@@ -84,7 +84,7 @@ def check_pages(
 
 
 def list_tasks(maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords]) -> Tasks:
-    """The pages in the order of their names, for `score_page` by `page_workers.map_pages`."""
+    """The pages in the order of their names, for `score_page` by `page_workers.PageWorkers`."""
 
     def load(page: str) -> tuple[ProbabilityMap, TruthWords]:
         return maps[page](), truths[page]

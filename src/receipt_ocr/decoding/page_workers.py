@@ -4,7 +4,6 @@ What a page needs is loaded in the calling process and sent, only a few pages ah
 a loader need not be picklable, and memory does not grow with the number of pages.
 """
 
-import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
@@ -22,11 +20,11 @@ import cv2
 from tqdm import tqdm
 
 import receipt_ocr
+from receipt_ocr.ray_connection import connect_ray, import_ray
 
-__all__ = ["LOCAL", "PageWorkers", "Tasks", "map_pages"]
+__all__ = ["PageWorkers", "Tasks"]
 
-LOCAL = "local"
-"""Address that starts a Ray of its own on this machine."""
+_INSTEAD = "leave ray empty and give the number of workers"
 
 _AHEAD = 2  # pages under way for each process: one in work, one that waits
 _STORE_BYTES = 256_000_000  # of a local Ray's object store; a page's map takes about 1 MB
@@ -125,19 +123,6 @@ class PageWorkers:
                 bar.update()
 
 
-def map_pages(
-    function: Callable[..., Result],
-    tasks: Tasks,
-    *,
-    workers: int,
-    ray: str | None,
-    title: str | None,
-) -> Iterator[tuple[str, Result]]:
-    """One round of `PageWorkers.map`, whose arguments and errors these are."""
-    with PageWorkers(workers, ray) as crew:
-        yield from crew.map(function, tasks, title)
-
-
 @contextmanager
 def _naming(page: str) -> Iterator[None]:
     """Errors inside say which page they are about."""
@@ -212,10 +197,10 @@ class _RayCrew:
     """The CPUs of a Ray, one for each page."""
 
     def __init__(self, address: str) -> None:
-        self._ray = _import_ray(address)
+        self._ray = import_ray(f"ray: {address}", _INSTEAD)
         self._is_own = not self._ray.is_initialized()
         if self._is_own:
-            _connect(self._ray, address)
+            connect_ray(self._ray, address, _STORE_BYTES, f"ray: {address}", _INSTEAD)
         cpus = int(self._ray.cluster_resources().get("CPU", 1.0))
         self.room = _AHEAD * max(cpus, 1)
         self._call = _make_call(self._ray)
@@ -268,32 +253,3 @@ def _death(error: Exception) -> RuntimeError:
         f"a process that works on pages has died ({error}); if the machine is short of memory, try "
         "fewer workers; a script must start the search under `if __name__ == '__main__':`"
     )
-
-
-def _import_ray(address: str) -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns at every task
-    try:
-        return import_module("ray")
-    except ImportError as error:
-        raise ValueError(
-            f'ray: {address} needs Ray, which is not installed: pip install "receipt_ocr[ray]"; '
-            "without it, leave ray empty and give the number of workers"
-        ) from error
-
-
-def _connect(ray: Any, address: str) -> None:
-    more = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
-    try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="ERROR",
-            **(more if address == LOCAL else {}),
-        )
-    except (ConnectionError, RuntimeError, TimeoutError) as error:
-        raise ValueError(
-            f"ray: {address}: no Ray could be reached or started there ({error}); start one with "
-            "`ray start --head`, or leave ray empty"
-        ) from error

@@ -5,7 +5,6 @@ page's map is loaded once for all of them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from tqdm import tqdm
 
+from receipt_ocr.decoding.grid_search import GridResult
 from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.page_scoring import (
     MEASURES,
@@ -29,7 +29,7 @@ from receipt_ocr.decoding.page_workers import PageWorkers
 from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords
 
-__all__ = ["RefineResult", "refine_settings"]
+__all__ = ["refine_settings"]
 
 _LEVELS = 255  # of a map above 0
 _DIGITS = {"box_thresh": 4, "unclip_ratio": 3, "min_size": 2}
@@ -43,30 +43,6 @@ _RANGES = {
 }
 
 
-@dataclass(frozen=True)
-class RefineResult:
-    """What a search between the values of a grid found."""
-
-    rows: tuple[dict[str, float], ...]
-    """For every point tried on all pages its number, ``trial`` (0 is the start), the settings, and
-    the page means ``recall, precision, hmean``."""
-    best: PostprocessSettings
-    """The settings with the highest page-mean H-mean over all pages; the start unless another is
-    really better."""
-    chosen_hmean: float
-    """Their H-mean on the pages they were chosen on: too good by ``optimism``."""
-    honest_hmean: float | None
-    """Page mean when each fold is scored with the settings refined on the other folds; None where
-    there are not two folds."""
-    fold_choices: dict[int, PostprocessSettings]
-    """Held-out fold -> the settings refined on the others."""
-
-    @property
-    def optimism(self) -> float | None:
-        """How much choosing on the scored pages flatters the score."""
-        return None if self.honest_hmean is None else self.chosen_hmean - self.honest_hmean
-
-
 def refine_settings(  # noqa: PLR0913, PLR0917 - what a grid search takes, and where it ended
     maps: Mapping[str, LoadMap],
     truths: Mapping[str, TruthWords],
@@ -74,7 +50,7 @@ def refine_settings(  # noqa: PLR0913, PLR0917 - what a grid search takes, and w
     settings: GridSettings,
     groups: Mapping[str, int] | None = None,
     fold_starts: Mapping[int, PostprocessSettings] | None = None,
-) -> RefineResult:
+) -> GridResult:
     """Try ``settings.refine.trials`` points within one grid step of the start.
 
     Tree-structured Parzen estimator (Bergstra et al., "Algorithms for Hyper-Parameter
@@ -90,6 +66,10 @@ def refine_settings(  # noqa: PLR0913, PLR0917 - what a grid search takes, and w
         groups: Page -> its fold, for the honest estimate.
         fold_starts: Held-out fold -> the grid's choice on the other folds. Needed where there are
             two folds or more.
+
+    Returns:
+        The rows also have the number of their ``trial`` (0 is the start); the best is the start
+        unless another point is really better.
 
     Raises:
         ValueError: If there are no pages, the three name different pages, a fold has no start, or
@@ -110,7 +90,7 @@ def refine_settings(  # noqa: PLR0913, PLR0917 - what a grid search takes, and w
     held_out = np.empty(len(folds))
     for fold, search in leaving_out.items():
         held_out[folds == fold] = table[search.best][folds == fold, 2]
-    return RefineResult(
+    return GridResult(
         rows=tuple(
             {"trial": number, **tabulate_point(point, table[point].mean(axis=0))}
             for number, point in enumerate(whole.points)

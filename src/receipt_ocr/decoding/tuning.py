@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from receipt_ocr.decoding.decode import score_maps
 from receipt_ocr.decoding.ensemble import vote, vote_where_known
-from receipt_ocr.decoding.grid_search import GridResult, search_grid
+from receipt_ocr.decoding.grid_search import search_grid
 from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.members import MemberMaps
 from receipt_ocr.decoding.plateau import find_plateau
@@ -101,38 +101,26 @@ def _search(  # noqa: PLR0913, PLR0917  # what a search rests on
     maps = {page: load for page, load in maps.items() if page in truths}
     truths = {page: truths[page] for page in maps}
     folds = None if folds is None else {page: folds[page] for page in maps}
-    result = search_grid(maps, truths, grid, recipe, folds)
-    best, chosen, honest, rows = _refine(result, maps, truths, grid, folds)
-    plateau = find_plateau(maps, truths, best, grid)
+    on_grid = result = search_grid(maps, truths, grid, recipe, folds)
+    rows = list(result.rows)
+    if grid.refine.trials:
+        from receipt_ocr.decoding.refine import refine_settings  # noqa: PLC0415 (loads Optuna)
+
+        result = refine_settings(maps, truths, result.best, grid, folds, result.fold_choices)
+        rows += result.rows
+    plateau = find_plateau(maps, truths, result.best, grid)
     found = TunedPostprocess(
-        postprocess=best,
+        postprocess=result.best,
         members=tuple(members.names),
         sources=dict(members.sources),
         pages=len(maps),
-        chosen_hmean=chosen,
-        honest_hmean=honest,
+        chosen_hmean=result.chosen_hmean,
+        honest_hmean=result.honest_hmean,
         recipe_hmean=_score(maps, truths, recipe),
-        grid_hmean=result.chosen_hmean if grid.refine.trials else None,
+        grid_hmean=on_grid.chosen_hmean if grid.refine.trials else None,
         plateau={name: PlateauSettings(**asdict(one)) for name, one in plateau.items()},
     )
     return found, rows
-
-
-def _refine(
-    result: GridResult,
-    maps: Mapping[str, LoadMap],
-    truths: Mapping[str, TruthWords],
-    grid: GridSettings,
-    folds: Mapping[str, int] | None,
-) -> tuple[PostprocessSettings, float, float | None, list[dict[str, float]]]:
-    rows = list(result.rows)
-    if not grid.refine.trials:
-        return result.best, result.chosen_hmean, result.honest_hmean, rows
-    from receipt_ocr.decoding.refine import refine_settings  # noqa: PLC0415 (Optuna, when asked)
-
-    refined = refine_settings(maps, truths, result.best, grid, folds, result.fold_choices)
-    rows += [dict(row) for row in refined.rows]
-    return refined.best, refined.chosen_hmean, refined.honest_hmean, rows
 
 
 def _score(

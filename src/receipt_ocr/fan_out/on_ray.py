@@ -8,11 +8,9 @@ from typing import Any
 
 import receipt_ocr
 from receipt_ocr.fan_out.process import Ending, Order
+from receipt_ocr.ray_connection import LOCAL, connect_ray, import_ray
 
 __all__ = ["LOCAL", "RayCrew"]
-
-LOCAL = "local"
-"""Address that starts a Ray of its own on this machine."""
 
 MOST_CPUS = 4
 """CPUs of a fold where nothing is said, as far as a machine has them."""
@@ -32,6 +30,8 @@ HANDED_OVER = (
 
 STORE_BYTES = 80_000_000
 """Of the local object store: next to nothing is passed through it."""
+
+INSTEAD = "leave --ray out: folds are trained on this machine then (see --devices)"
 
 PATIENCE = 10.0
 """Seconds that cancelled tasks get to end."""
@@ -57,8 +57,8 @@ class RayCrew:
             ValueError: If Ray is not installed, nobody answers at the address, or no machine is
                 large enough for one fold.
         """
-        self._ray = _import_ray()
-        _connect(self._ray, address)
+        self._ray = import_ray(f"--ray {address}", INSTEAD)
+        connect_ray(self._ray, address, STORE_BYTES, f"--ray {address}", INSTEAD)
         try:
             self._cpus, self._gpus = _demand(self._ray.nodes(), cpus, gpus)
         except ValueError:
@@ -117,37 +117,6 @@ class RayCrew:
             lines = [line for line in str(error).splitlines() if line.strip()]
             message = f"{type(error).__name__}: {' '.join(lines[:2])}"
             return Ending(message, 0.0, "a machine of the cluster")
-
-
-def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns at every task
-    try:
-        import ray
-    except ImportError as error:
-        raise ValueError(
-            '--ray needs Ray, which is not installed: pip install "receipt_ocr[ray]"; without it, '
-            "folds are trained on this machine (see --devices)"
-        ) from error
-    return ray
-
-
-def _connect(ray: Any, address: str) -> None:
-    # Neither the working directory nor packages are sent: a task finds both at the same paths.
-    more = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
-    try:
-        ray.init(
-            address=address,
-            log_to_driver=False,  # each fold has a log of its own
-            logging_level="ERROR",
-            **(more if address == LOCAL else {}),
-        )
-    except (ConnectionError, RuntimeError, TimeoutError) as error:
-        raise ValueError(
-            f"--ray {address}: no Ray could be reached or started there ({error}); start one with "
-            "`ray start --head`, or leave the address out"
-        ) from error
 
 
 def _demand(
