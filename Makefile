@@ -6,7 +6,7 @@ READY := .venv/.ready
 KEDRO := $(BIN)/kedro
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage quality bench style viz mlflow clean
+.PHONY: help install demo test coverage quality bench style viz mlflow clean docs
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ viz: $(READY)  ## The graph of the demo in a browser
 
 mlflow: $(READY)  ## Recorded runs in a browser, http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+# SERVE=1 shows the pages while they are edited.
+docs: $(READY)  ## The documentation site into site/, or in a browser: make docs SERVE=1
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(if $(SERVE),serve,build --strict)
 
 clean:  ## Remove the demo's data and results
 	rm -rf data/demo

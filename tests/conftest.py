@@ -14,6 +14,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 LONGEST_FIRST = (
     "test_end_to_end.py",
+    "test_notebooks.py",
     "test_ray.py",
     "test_processes.py",
     "test_page_workers.py",

@@ -58,26 +58,54 @@ def enter(
 def read_fold(workspace: Path) -> tuple[Any, ...]:
     """What a split and a training have led to."""
     folds = pd.read_parquet(workspace / "03_primary/folds.parquet")
-    history = (workspace / "06_models/lite0/fold_1_history.csv").read_text()
+    history = pd.read_csv(workspace / "06_models/lite0/fold_1_history.csv")
     maps = sorted((workspace / "07_model_output/lite0/fold_1").rglob("*.png"))
-    return folds.to_dict(), history, [file.read_bytes() for file in maps]
+    learnt = history.drop(columns="seconds").to_dict()
+    return folds.to_dict(), learnt, [file.read_bytes() for file in maps]
 
 
 def read_results(workspace: Path) -> list[str]:
     folder = workspace / REPORTING
-    return [(folder / name).read_text() for name in ("submission.csv", "scores.csv", "report.md")]
+    return [(folder / name).read_text() for name in ("submission.csv", "scores.csv")]
+
+
+def check_mlflow(uri: str, submission: str) -> None:
+    """Every run lies below its experiment's, and folds show what there is to compare."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("demo")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (top,) = [run for run in runs if run.data.tags.get("role") == "experiment"]
+    below = {run.data.tags["mlflow.parentRunId"] for run in runs if run is not top}
+    assert below == {top.info.run_id}
+    folds = [run for run in runs if run.data.tags["role"] == "fold"]
+    assert sorted(run.data.tags["fold"] for run in folds) == list("01234")
+    for run in folds:
+        values = run.data.metrics
+        assert values["leaderboard_hmean"] == pytest.approx(0.5)
+        assert values["gap"] == pytest.approx(0.5 - values["out_of_fold_hmean"])
+        assert values["holdout_gap"] == pytest.approx(0.5 - values["holdout_hmean"])
+        assert values["parameters"] > 1e6
+        assert run.data.tags["checkpoint"].endswith(f"fold_{run.data.tags['fold']}.ckpt")
+    (whole,) = [run for run in runs if run.data.tags["role"] == "whole way"]
+    assert len(whole.data.tags["data.words"]) == 12
+    assert len(whole.data.tags["mlflow.source.git.commit"]) == 40
+    assert whole.data.params["recipe.frame.crop"] == "[96, 96]"
+    assert "experiments" not in whole.data.params | whole.data.tags  # no block as one long text
+    copied = {file.path for file in client.list_artifacts(whole.info.run_id)}
+    assert {"report.html", "history.png", "submission.csv"} <= copied
+    assert submission in (Path(whole.info.artifact_uri) / "report.md").read_text()
 
 
 def test_the_whole_way_leaves_a_checked_submission_and_the_same_again(
-    enter: Callable[[str], Path], run: Callable[..., None]
+    enter: Callable[[str], Path], run: Callable[..., None], tracking_uri: str
 ) -> None:
     workspace = enter("first")
     run("synthesis")
     run("__default__")
     before = read_results(workspace)
-    for pipeline in ("ensemble", "reporting"):
-        run(pipeline)
-    assert read_results(workspace) == before
 
     names = [f"synthetic_test_{n:04d}.jpg" for n in (1, 2, 3)]
     rows = pd.read_csv(workspace / REPORTING / "submission.csv")
@@ -89,7 +117,27 @@ def test_the_whole_way_leaves_a_checked_submission_and_the_same_again(
     members = [f"fold_{fold}" for fold in range(5)]
     assert sorted(scores[scores["subset"] == "test"]["member"]) == sorted([*members, "ensemble"])
     assert sorted(scores[scores["subset"] == "out_of_fold"]["member"]) == members
-    assert (workspace / REPORTING / "report.md").read_text().startswith("# ")
+    report = (workspace / REPORTING / "report.md").read_text()
+    assert report.startswith("# lite0 on demo")
+    assert (workspace / REPORTING / "report.html").read_text().count("data:image/") == 6
+
+    # A leaderboard's score reaches every fold that voted, and the report.
+    (record,) = (workspace / "08_reporting/submissions").glob("*.json")
+    assert record.stem in report
+    copy = workspace / f"08_reporting/submissions/submission_{record.stem}.csv"
+    assert copy.read_bytes() == (workspace / REPORTING / "submission.csv").read_bytes()
+    run("leaderboard", submission=str(copy), hmean=50, precision=60, recall=70, percent=True)
+    run("score_submission", submission=record.stem)
+    told = json.loads(
+        (workspace / f"08_reporting/leaderboard/{record.stem}_truth.json").read_text()
+    )
+    own = scores[(scores["member"] == "ensemble") & (scores["subset"] == "test")]
+    assert told["hmean"] == pytest.approx(own["hmean"].iloc[0], abs=1e-9)
+    for pipeline in ("ensemble", "reporting"):
+        run(pipeline)
+    assert read_results(workspace) == before
+    assert "| leaderboard H | 0.5000 |" in (workspace / REPORTING / "report.md").read_text()
+    check_mlflow(tracking_uri, record.stem)
 
     # A trained fold looks at images that nobody has annotated.
     run("detection", fold=1, images=str(workspace / "01_raw/images/val"))

@@ -12,6 +12,7 @@ from receipt_ocr.geometry import (
     as_polygon,
     bounding_box,
     clip_to_page,
+    measure_line,
     minimum_area_box,
     next_vertices,
     offset_path,
@@ -246,3 +247,44 @@ class TestOffset:
         grown = max((polygon_area(p) for p in offset(polygon, distance)), default=0.0)
         assert shrunk <= area
         assert grown >= area
+
+
+def turned(length: float, height: float, degrees: float) -> Polygon:
+    """A rectangle turned around (500, 300)."""
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (length / 2, height / 2)
+    turn = np.radians(degrees)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return corners @ matrix + (500, 300)
+
+
+class TestMeasureLine:
+    @pytest.mark.parametrize(
+        ("degrees", "tilt"),
+        [(0, 0), (12, 12), (-12, 12), (60, 60), (90, 90), (135, 45), (168, 12), (180, 0)],
+    )
+    def test_the_tilt_is_that_of_the_longer_side(self, degrees: float, tilt: float) -> None:
+        measured = measure_line(turned(80, 20, degrees))
+        assert measured == pytest.approx((80, 20, tilt), abs=1e-3)
+
+    @pytest.mark.parametrize("first", range(4))
+    def test_any_corner_may_come_first_in_either_direction(self, first: int) -> None:
+        corners = np.roll(turned(80, 20, 12), first, axis=0)
+        for polygon in (corners, corners[::-1].copy()):
+            assert measure_line(polygon) == pytest.approx((80, 20, 12), abs=1e-3)
+
+    def test_a_curved_line_has_its_rectangle(self) -> None:
+        bent = np.array([[0.0, 4], [20, 0], [40, 4], [40, 14], [20, 10], [0, 14]])
+        assert measure_line(bent) == pytest.approx((40, 14, 0), abs=1e-3)
+
+    def test_a_line_without_area_has_no_height(self) -> None:
+        flat = np.array([[0.0, 0], [3, 3], [6, 6], [3, 3]])
+        assert measure_line(flat) == pytest.approx((72**0.5, 0, 45), abs=1e-3)
+
+    @given(stars)
+    @settings(max_examples=30)
+    def test_the_height_is_the_short_side_of_what_encloses_it(self, polygon: Polygon) -> None:
+        length, height, tilt = measure_line(polygon)
+        assert height == pytest.approx(short_side(polygon), rel=1e-3)
+        assert length >= height - 1e-3
+        assert 0 <= tilt <= 90
+        assert length * height >= polygon_area(polygon) * (1 - 1e-3)

@@ -21,7 +21,7 @@ from receipt_ocr.settings import CONFIG_LOADER_ARGS
 PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ["base", "demo", "sroie"]
 STAGES = ["ingestion", "splitting", "train", "tuning", "ensemble", "reporting"]
-RAW_DATASETS = {"raw_receipts", "other_experiments"} | {
+RAW_DATASETS = {"raw_receipts", "other_experiments", "leaderboard_records"} | {
     f"fold_{fold}.work_folder" for fold in range(FOLD_COUNT)
 }
 

@@ -146,9 +146,10 @@ def _list_results(entries: Mapping[str, Any], project: Path, env: str | None) ->
         ("submission", "submission_json"),
         ("submission", "submission_csv"),
         ("report", "report"),
+        ("report", "report_page"),
     ):
         path = str(entries[name]["filepath"])
-        pipeline = "reporting" if name == "report" else "submission"
+        pipeline = "reporting" if title == "report" else "submission"
         command = f"kedro run{_env_option(env)} --pipeline={pipeline}"
         is_there = open_entry(name, entries[name], project).exists()
         hint = "" if is_there else f"  (not there yet: {command})"

@@ -25,6 +25,7 @@ __all__ = [
     "bounding_box",
     "clip_to_page",
     "clip_to_pieces",
+    "measure_line",
     "measure_polygons",
     "minimum_area_box",
     "next_vertices",
@@ -227,3 +228,17 @@ def minimum_area_box(polygon: Polygon) -> Polygon:
 def short_side(polygon: Polygon) -> float:
     """Shorter side of the minimum-area rectangle in pixels: the text height of a line."""
     return float(min(cv2.minAreaRect(polygon.astype(np.float32))[1]))
+
+
+def measure_line(polygon: Polygon) -> tuple[float, float, float]:
+    """Length, height and tilt of a line of text, by its minimum-area rectangle.
+
+    Returns:
+        The longer and the shorter side in pixels, and how far the longer one is from lying
+        flat, in degrees from 0 to 90.
+    """
+    corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.float32))).astype(np.float64)
+    first, second = corners[1] - corners[0], corners[2] - corners[1]
+    short, along = sorted([first, second], key=lambda side: float(np.hypot(*side)))
+    tilt = np.degrees(np.arctan2(abs(along[1]), abs(along[0])))
+    return float(np.hypot(*along)), float(np.hypot(*short)), float(tilt)

@@ -5,6 +5,7 @@ import os
 
 from receipt_ocr.detector.launch import read_launch
 from receipt_ocr.hooks import MissingInputs, ParameterLog, StartedTogether
+from receipt_ocr.tracking.hooks import Artifacts, RunPlace, SavedBy
 
 REMARKS = (
     "register_new_resolver() is deprecated",
@@ -23,7 +24,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 logging.captureWarnings(True)
 logging.getLogger("py.warnings").addFilter(_is_news)
 
-HOOKS = (MissingInputs(), StartedTogether(), ParameterLog())
+HOOKS = (MissingInputs(), StartedTogether(), ParameterLog(), RunPlace(), SavedBy(), Artifacts())
 
 # Of the processes that train one detector together, the first has the MLflow run.
 DISABLE_HOOKS_FOR_PLUGINS = () if read_launch().is_first else ("kedro-mlflow",)

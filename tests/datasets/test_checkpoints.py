@@ -1,5 +1,6 @@
 """Detectors and work folders as catalog entries."""
 
+import json
 from pathlib import Path
 
 import fsspec
@@ -92,3 +93,12 @@ def test_results_at_an_address_are_removed_there() -> None:
     folder.discard_results()
     folder.discard_results()  # what is gone is no error
     assert fs.find("/started_over") == ["/started_over/output/fold_1/maps/a.png"]
+
+
+def test_a_preview_shows_recipe_and_figures(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(tmp_path / "fold_0.ckpt"))
+    assert dataset.preview() is None
+    dataset.save(checkpoint)
+    shown = json.loads(dataset.preview())
+    assert (shown["epoch"], shown["hmean"]) == (4.0, 0.1)
+    assert shown["recipe"]["network"]["encoder"] == Recipe().network.encoder

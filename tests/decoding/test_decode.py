@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from receipt_ocr.decoding.decode import decode_maps, score_maps
+from receipt_ocr.decoding.decode import decode_maps, judge_maps, score_maps
 from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.settings import PostprocessSettings
-from receipt_ocr.evaluation.cleval import prepare_truth
+from receipt_ocr.evaluation.cleval import prepare_truth, score_prepared
 from receipt_ocr.geometry import bounding_box
 
 SETTINGS = PostprocessSettings(thresh=0.3, box_thresh=0.5, unclip_ratio=1.0)
@@ -61,3 +61,18 @@ def test_pages_without_a_truth_are_not_even_read() -> None:
     scores = score_maps({"hit": page_map, "other": fail}, {"hit": prepare_truth([WORD])}, SETTINGS)
     assert list(scores) == ["hit"]
     assert score_maps({}, {"hit": prepare_truth([WORD])}, SETTINGS) == {}
+
+
+def test_pages_are_judged_with_the_polygons_that_were_scored() -> None:
+    truths = {"hit": prepare_truth([WORD]), "off": prepare_truth([WORD]), "gone": prepare_truth([])}
+    maps = {"other": page_map, "hit": page_map, "off": lambda: page_map(left=2)}
+    judged = judge_maps(maps, truths, SETTINGS)
+    assert list(judged) == ["hit", "off"]
+    for page, detections in decode_maps({name: maps[name] for name in judged}, SETTINGS):
+        polygons, score = judged[page]
+        assert len(polygons) == 1
+        np.testing.assert_array_equal(polygons[0], detections.polygons[0])
+        assert score == score_prepared(truths[page], polygons)
+    assert {page: score for page, (_, score) in judged.items()} == score_maps(
+        maps, truths, SETTINGS
+    )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings
+from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 OWN = [f"fold_{fold}" for fold in range(FOLD_COUNT)]
@@ -82,3 +82,28 @@ def test_malformed_ensembles_are_refused(block: dict[str, Any], message: str) ->
 def test_malformed_grids_are_refused(block: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         GridSettings.model_validate(block)
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("fold_0", Member("", 0)),
+        ("fold_12", Member("", 12)),
+        ("convnext_tiny/fold_3", Member("convnext_tiny", 3)),
+        ("lite0@flips/fold_1", Member("lite0@flips", 1)),
+    ],
+)
+def test_a_member_is_read_from_its_name(name: str, member: Member) -> None:
+    assert Member.parse(name) == member
+    assert member.name == name
+
+
+def test_every_voter_is_read_from_its_name() -> None:
+    voters = EnsembleSettings(members=("all", "wide@flips/all")).voters
+    assert tuple(Member.parse(voter.name) for voter in voters) == voters
+
+
+@pytest.mark.parametrize("name", ["final", "ensemble", "wide/fold_x", ""])
+def test_what_is_no_member_has_no_fold(name: str) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        Member.parse(name)

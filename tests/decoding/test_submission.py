@@ -1,13 +1,17 @@
 """What is handed in: every test page once, whole pixels inside it, and each thing refused."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from receipt_ocr.decoding.submission import (
     build_submission,
     check_submission,
+    identify_submission,
+    parse_submission,
     tabulate_submission,
 )
 
@@ -101,3 +105,76 @@ def test_the_pages_must_be_the_test_pages() -> None:
     foreign = {"images": {name: {"words": {}} for name in (*SIZES, "c.jpg")}}
     with pytest.raises(ValueError, match=r"names 'c.jpg', which is no test page"):
         check_submission(foreign, SIZES)
+
+
+TABLE = tabulate_submission(
+    build_submission({"a.jpg": [BAR, BAR + 5], "b.jpg": [BAR[[0, 1, 2, 2, 3]] / 2]}, SIZES)
+)
+
+
+def test_a_submission_is_known_by_its_content_whatever_its_file(tmp_path: Path) -> None:
+    name = identify_submission(TABLE)
+    assert len(name) == 13 and name[0] == "s"
+    assert set(name[1:]) <= set("0123456789abcdef")
+    for file, ends in (("submission.csv", "\n"), ("my best (1).csv", "\r\n")):
+        TABLE.to_csv(tmp_path / file, index=False, lineterminator=ends)
+        assert (tmp_path / file).read_bytes().count(b"\r\n") == (3 if ends == "\r\n" else 0)
+        read = pd.read_csv(tmp_path / file, dtype=str, keep_default_na=False)
+        assert identify_submission(read) == name
+
+
+def test_a_page_without_words_is_read_back_as_such(tmp_path: Path) -> None:
+    table = tabulate_submission(build_submission({"a.jpg": [BAR], "b.jpg": []}, SIZES))
+    table.to_csv(tmp_path / "a.csv", index=False)
+    read = pd.read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
+    assert identify_submission(read) == identify_submission(table)
+    assert parse_submission(read)["b.jpg"] == []
+
+
+def test_any_other_content_is_another_submission() -> None:
+    first, second = TABLE.loc[0, "polygons"].split("|")
+    others = [
+        TABLE.iloc[::-1],
+        TABLE.iloc[:1],
+        TABLE.assign(filename=["a.jpg", "c.jpg"]),
+        TABLE.assign(polygons=TABLE["polygons"].iloc[::-1].to_list()),
+        TABLE.assign(polygons=[f"{second}|{first}", TABLE.loc[1, "polygons"]]),
+        TABLE.assign(polygons=[first, TABLE.loc[1, "polygons"]]),
+        TABLE.assign(polygons=TABLE["polygons"].str.replace("110", "111")),
+    ]
+    names = {identify_submission(table) for table in (TABLE, *others)}
+    assert len(names) == len(others) + 1
+
+
+def test_a_submission_is_parsed_into_the_polygons_that_it_was_made_of() -> None:
+    parsed = parse_submission(TABLE)
+    assert list(parsed) == ["a.jpg", "b.jpg"]
+    assert [polygon.tolist() for polygon in parsed["a.jpg"]] == [
+        [[10, 10], [110, 11], [110, 30], [10, 30]],
+        [[15, 15], [115, 16], [115, 35], [15, 35]],
+    ]
+    assert [len(polygon) for polygon in parsed["b.jpg"]] == [5]
+    again = tabulate_submission(build_submission(parsed, SIZES))
+    pd.testing.assert_frame_equal(again, TABLE)
+
+
+def test_a_page_that_stands_twice_is_named() -> None:
+    twice = pd.concat([TABLE, TABLE.iloc[1:]], ignore_index=True)
+    with pytest.raises(ValueError, match=r"the submission holds page 'b\.jpg' twice"):
+        parse_submission(twice)
+
+
+@pytest.mark.parametrize(
+    ("polygons", "message"),
+    [
+        ("1 2 3 4 5 6 7 eight", "could not convert string to float: 'eight'"),
+        ("1 2 3 4 5 6 7 8|1 2 3 4 5 6 7", "got shape"),
+        ("1 2 3 4 5 6", "needs 4 points or more, got 3"),
+        ("1 2 3 4 5 6 7 nan", "must be finite"),
+        (" ", "needs 4 points or more, got 0"),
+    ],
+)
+def test_a_polygon_that_cannot_be_read_is_named_by_page(polygons: str, message: str) -> None:
+    broken = TABLE.assign(polygons=[TABLE.loc[0, "polygons"], polygons])
+    with pytest.raises(ValueError, match=rf"page 'b\.jpg' of the submission: .*{message}"):
+        parse_submission(broken)

@@ -165,3 +165,29 @@ def test_foreign_weights_are_named(checkpoint: Checkpoint, stored: Path) -> None
     wider = {k: torch.cat([v, v]) if v.ndim else v for k, v in checkpoint.state.items()}
     with pytest.raises(ValueError, match=message):
         build_from_checkpoint(Checkpoint(stored, checkpoint.recipe, wider, 0, []))
+
+
+def test_parameters_are_counted_by_part_without_statistics(checkpoint: Checkpoint) -> None:
+    network = build_network(checkpoint.recipe.network)
+    counts = checkpoint.count_parameters()
+    assert set(counts) == {"encoder", "decoder", "head"}
+    for part, count in counts.items():
+        own = network.get_submodule(part).parameters()
+        assert count == sum(parameter.numel() for parameter in own)
+    assert sum(counts.values()) == sum(value.numel() for value in network.parameters())
+
+
+def test_the_size_is_that_of_all_weights_and_nearly_that_of_the_file(
+    checkpoint: Checkpoint, stored: Path
+) -> None:
+    state = {
+        "encoder.conv.weight": torch.zeros(2, 3),
+        "encoder.bn.running_mean": torch.zeros(5),
+        "encoder.bn.num_batches_tracked": torch.tensor(7),
+        "head.bias": torch.zeros(4, dtype=torch.float16),
+    }
+    small = replace(checkpoint, state=state)
+    assert small.count_parameters() == {"encoder": 6, "head": 4}
+    assert small.size == 6 * 4 + 5 * 4 + 8 + 4 * 2
+    assert checkpoint.size < stored.stat().st_size
+    assert stored.stat().st_size < checkpoint.size + 2_000 * len(checkpoint.state)

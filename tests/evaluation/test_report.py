@@ -189,18 +189,22 @@ class TestReport:
         ensemble = "| ensemble | – | – | – | – | – | – | 0.9600 | 0.9600 | – |"  # noqa: RUF001
         assert fold in text
         assert ensemble in text
-        assert "*Source: `scores`, `fold_0_history`, `fold_1_history` (entries" in text
+        assert "*Source: `scores`, `fold_0_history`, `fold_1_history`.*" in text
 
     def test_every_table_names_its_source(self) -> None:
         results = make_results(tuned_postprocess=TUNED, tuning_table=GRID)
         sections = write_report(results).split("\n## ")[1:]
-        assert len(sections) == 9
-        for section in sections[:-1]:  # the last one holds the commands
+        with_table = [section for section in sections if "\n| :---" in section]
+        assert len(with_table) == 13
+        for section in with_table:
             assert section.count("*Source: `") >= 1, section
 
     def test_pictures_are_named_by_their_path(self) -> None:
-        text = write_report(make_results(), {"Six pages": "gallery.jpg"})
-        assert "![Six pages](gallery.jpg)" in text
+        pictures = {"gallery": ("Six pages", "gallery.jpg"), "search": ("A map", "a/search.png")}
+        text = write_report(make_results(), pictures)
+        assert "![Six pages](gallery.jpg)\n\n*Six pages*\n" in text
+        assert text.index("![A map](a/search.png)") < text.index("![Six pages]")
+        assert text.count("![") == 2
 
     def test_settings_are_flat_and_complete(self) -> None:
         text = write_report(make_results(chosen_postprocess=chosen(weights=(0.25, 0.75))))
@@ -303,4 +307,36 @@ class TestMissingPieces:
         text = write_report(make_results())
         assert "Tuning has not run" in text
         assert "are the recipe's" in text
-        assert "--pipeline=tuning" not in text
+        assert "kedro run --pipeline=tuning --params" not in text
+        assert "Not tried yet: tuning (`--pipeline=tuning`), test-time augmentation" in text
+
+
+class TestLearning:
+    def test_pages_of_another_size_are_a_switch_where_a_member_sees_them(self) -> None:
+        # The guest has other sizes and ends before the others switch.
+        guest = history(0.3, 0.4).assign(size=320.0)
+        histories = {"fold_0": history(0.1, 0.5, 0.8, 0.9), "wide/fold_0": guest}
+        text = write_report(make_results(histories=histories))
+        rows = [
+            line for line in text.split("\n") if line.startswith(("| 0 | ", "| 1 | ", "| 2 | "))
+        ]
+        assert rows == [
+            "| 0 | 320/640 | 0.1000 | 0.3000 |  |",
+            "| 1 | 320/960 | 0.5000 | **0.4000** | *switch* |",
+            "| 2 | 960 | 0.8000 | \u2013 |  |",
+        ]
+
+    def test_only_a_training_that_lost_its_patience_was_stopped_early(self) -> None:
+        trainings = {"fold_0": {"stopped_by": "patience of 2 epochs"}}
+        trainings["fold_1"] = {"stopped_by": "2 epochs"}
+        text = write_report(make_results(trainings=trainings))
+        assert "| 0.9000 | \u2013 | fold_0: early stopping |" in text
+        assert text.count("early stopping") == 1
+
+    def test_of_a_long_training_the_middle_is_left_out(self) -> None:
+        histories = {"fold_0": history(*np.linspace(0.1, 0.9, 100))}
+        text = write_report(make_results(histories=histories))
+        table = text.partition("## Epoch by epoch")[2].partition("*Source")[0]
+        rows = [line for line in table.split("\n") if line.startswith("| ")][2:]
+        assert [row.split(" | ")[0] for row in rows[29:32]] == ["| 29", "| ...", "| 70"]
+        assert len(rows) == 61

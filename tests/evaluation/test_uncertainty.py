@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from receipt_ocr.evaluation.uncertainty import (
     PairedComparison,
     bootstrap_mean,
+    bootstrap_share,
     compare_paired,
+    compare_unpaired,
     leaderboard_interval,
 )
 
@@ -182,3 +184,113 @@ def test_malformed_leaderboards_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         leaderboard_interval(values, test_pages, **more)
+
+
+def test_a_share_is_that_of_the_sums_in_every_draw_of_pages() -> None:
+    rng = np.random.default_rng(3)
+    totals = rng.integers(1, 40, 25)
+    parts = rng.binomial(totals, 0.1)
+    found = bootstrap_share(parts, totals, resamples=300, seed=7)
+    assert found.mean == pytest.approx(parts.sum() / totals.sum())
+    draws = np.random.default_rng(7).integers(0, 25, size=(300, 25))
+    shares = []
+    for chosen in draws:
+        some = whole = 0
+        for page in chosen:
+            some, whole = some + parts[page], whole + totals[page]
+        shares.append(some / whole)
+    expected = np.quantile(shares, [0.025, 0.975])
+    assert [found.low, found.high] == pytest.approx(expected.tolist())
+
+
+def test_pages_that_are_all_or_nothing_have_the_spread_of_pages_and_not_of_words() -> None:
+    # 100 words on each of 400 pages, all missed on half of them: as 400 pages of 0 or 1.
+    found = bootstrap_share([0, 100] * 200, [100] * 400)
+    assert found == bootstrap_mean([0.0, 1.0] * 200)
+
+
+def test_a_share_of_one_page_has_no_spread_and_the_seed_decides() -> None:
+    assert bootstrap_share([3], [4]).low == bootstrap_share([3], [4]).high == 0.75
+    totals = np.random.default_rng(0).integers(20, 90, 20)
+    parts = totals // np.arange(2, 22)
+    same = bootstrap_share(parts, totals, seed=3)
+    assert same == bootstrap_share(parts, totals, seed=3)
+    assert same != bootstrap_share(parts, totals, seed=4)
+    narrow = bootstrap_share(parts, totals, level=0.5, seed=3)
+    assert same.low < narrow.low < narrow.high < same.high
+
+
+@pytest.mark.parametrize(
+    ("parts", "totals", "more", "message"),
+    [
+        ([1, 2], [3], {}, r"one number a page each, got \(2,\), \(1,\)"),
+        ([1], [2, 3], {}, r"one number a page each, got \(1,\), \(2,\)"),
+        ([[1]], [[2]], {}, "one number a page each"),
+        ([], [], {}, "totals sum to more than 0"),
+        ([0, 0], [0, 0], {}, "totals sum to more than 0"),
+        ([np.nan, 1], [2, 2], {}, "must be finite"),
+        ([1, 1], [2, np.inf], {}, "must be finite"),
+        ([1, 1], [2, 2], {"level": 1.0}, "level must lie between 0 and 1"),
+        ([1, 1], [2, 2], {"resamples": 0}, "resamples be 1 or more"),
+    ],
+)
+def test_shares_of_nothing_are_refused(
+    parts: list[Any], totals: list[Any], more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        bootstrap_share(parts, totals, **more)
+
+
+def test_different_pages_have_the_spread_of_both_sides() -> None:
+    # Two means of uniform pages: 0.2887 * sqrt(1 / 200 + 1 / 50) = 0.0456, 95 % within 0.0894.
+    a, b = np.linspace(0.0, 1.0, 200), np.linspace(0.1, 1.1, 50)
+    found = compare_unpaired(a, b)
+    assert found.difference == pytest.approx(-0.1)
+    half = 1.96 * np.sqrt(a.var() / 200 + b.var() / 50)
+    assert (found.low, found.high) == pytest.approx((-0.1 - half, -0.1 + half), abs=0.004)
+    assert (found.pages, found.verdict) == (50, "worse")
+    assert compare_unpaired(b, a).verdict == "better"
+    assert compare_unpaired(a, b - 0.1).verdict == "cannot be told apart"
+
+
+def test_two_pages_on_each_side_give_every_pair_of_draws() -> None:
+    # Each side has the means 0, 0.5 and 1 with chances 1/4, 1/2, 1/4: the ends have 1/16 each.
+    found = compare_unpaired([0.0, 1.0], [0.0, 1.0])
+    assert (found.difference, found.low, found.high) == (0.0, -1.0, 1.0)
+    narrow = compare_unpaired([0.0, 1.0], [0.0, 1.0], level=0.7)
+    assert (narrow.low, narrow.high) == (-0.5, 0.5)
+
+
+def test_sides_that_are_alike_are_drawn_each_for_itself() -> None:
+    values = np.random.default_rng(1).uniform(size=40)
+    found = compare_unpaired(values, values)
+    assert found.difference == 0.0
+    assert found.low < -0.05 and found.high > 0.05  # the same draws would give 0 and 0
+    paired = compare_paired(values, values)
+    assert (paired.low, paired.high) == (0.0, 0.0)
+
+
+def test_unpaired_draws_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(size=50), rng.uniform(size=30)
+    at_once = compare_unpaired(a, b, resamples=501, seed=5)
+    assert compare_unpaired(a, b, resamples=501, seed=6) != at_once
+    monkeypatch.setattr("receipt_ocr.evaluation.uncertainty._DRAWS_AT_ONCE", 120)
+    assert compare_unpaired(a, b, resamples=501, seed=5) == at_once
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "more", "message"),
+    [
+        ([0.5], [0.5, 0.6], {}, r"a must be .* 2 or more, got shape \(1,\)"),
+        ([0.5, 0.6], [0.5], {}, r"b must be .* 2 or more, got shape \(1,\)"),
+        ([0.5, 0.6], [0.5, np.nan], {}, "b must be finite, got nan"),
+        ([0.5, 0.6], [0.5, 0.6], {"level": 0.0}, "level must lie between 0 and 1"),
+        ([0.5, 0.6], [0.5, 0.6], {"resamples": 0}, "resamples be 1 or more"),
+    ],
+)
+def test_malformed_unpaired_scores_are_refused(
+    a: list[float], b: list[float], more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        compare_unpaired(a, b, **more)

@@ -128,26 +128,22 @@ class SmallProject:
         return (self.folder / f"data/{experiment}/fold_{fold}/tries").read_text().splitlines()
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """Name -> status, tags and parameters of the MLflow runs of the last command."""
+        """Name -> status, tags, parameters and parent's name of all MLflow runs."""
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient(self.environment["MLFLOW_TRACKING_URI"])
         experiment = client.get_experiment_by_name("receipt_ocr")
         assert experiment is not None
         found = client.search_runs([experiment.experiment_id])  # the newest first
-        parent = next(run for run in found if "mlflow.parentRunId" not in run.data.tags)
-        own = [
-            run
-            for run in found
-            if run is parent or run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
-        ]
+        names = {run.info.run_id: str(run.info.run_name) for run in found}
         return {
-            ("parent" if run is parent else str(run.info.run_name)): {
+            str(run.info.run_name): {
                 "status": run.info.status,
                 "tags": run.data.tags,
                 "params": run.data.params,
+                "parent": names.get(run.data.tags.get("mlflow.parentRunId", "")),
             }
-            for run in own
+            for run in found
         }
 
 

@@ -42,9 +42,14 @@ def test_a_failed_fold_is_named_and_the_others_are_trained(project: Any) -> None
     assert devices == {("gpu", "5"), ("gpu", "7")}  # never the CPU where GPUs cannot be used
     runs = project.runs()
     assert {name: run["status"] for name, run in runs.items()} == {
-        "parent": "FAILED",
+        "a": "FAILED",
+        "b": "FINISHED",
         "a fold 1": "FAILED",
         "b fold 1": "FINISHED",
+    }
+    assert {name: run["parent"] for name, run in runs.items() if "fold" in name} == {
+        "a fold 1": "a",
+        "b fold 1": "b",
     }
 
 
@@ -68,4 +73,4 @@ def test_the_end_of_the_command_ends_all_its_processes(
         assert command.returncode == 128 + number, output
         assert output.count(" stopped ") == 3 + 1  # and the message
         statuses = {name: run["status"] for name, run in project.runs().items()}
-        assert statuses == {"parent": "KILLED", "a fold 0": "KILLED", "a fold 1": "KILLED"}
+        assert statuses == {"a": "KILLED", "a fold 0": "KILLED", "a fold 1": "KILLED"}

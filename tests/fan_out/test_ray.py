@@ -32,13 +32,13 @@ def test_a_fold_that_is_killed_is_tried_again_and_the_others_go_on(project: Any)
     assert (project.folder / "data/a/fold_2.log").read_text().count("---- a fold 2, try ") == 2
 
     runs = project.runs()
-    assert sorted(runs) == [*(f"a fold {fold}" for fold in range(5)), "parent"]
+    assert sorted(runs) == ["a", *(f"a fold {fold}" for fold in range(5))]
     assert {run["status"] for run in runs.values()} == {"FINISHED"}
-    assert runs["parent"]["tags"]["experiments"] == "a"
-    assert runs["parent"]["tags"]["folds"] == "0,1,2,3,4"
-    assert "train-folds --ray" in runs["parent"]["tags"]["command"]
+    assert runs["a"]["tags"]["folds"] == "0,1,2,3,4"
+    assert "train-folds --ray" in runs["a"]["tags"]["command"]
     for fold in range(5):
         assert runs[f"a fold {fold}"]["params"]["fold"] == str(fold)
+        assert runs[f"a fold {fold}"]["parent"] == "a"
 
 
 def test_without_ray_an_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

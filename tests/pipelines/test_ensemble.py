@@ -15,6 +15,7 @@ from kedro.runner import SequentialRunner
 from receipt_ocr.datasets.probability_maps import StoredMaps
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
 from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, PostprocessSettings
+from receipt_ocr.decoding.submission import identify_submission
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.pipelines import ensemble, submission, tuning
@@ -34,6 +35,10 @@ RESULTS = (
     "member_weights",
     "ensemble_test_maps",
     "test_detections",
+    "word_outcomes",
+    "worst_detections",
+    "submissions",
+    "submission_records",
 )
 
 
@@ -69,6 +74,9 @@ class Others:
         return self.experiments[experiment][f"{fold}/{kind}"]
 
     def history(self, experiment: str, fold: int) -> None:
+        return None
+
+    def training_run(self, experiment: str, fold: int) -> None:
         return None
 
 
@@ -180,6 +188,73 @@ def test_all_members_go_from_maps_to_a_submission() -> None:
     assert len(table["test_0.jpg"].split("|")) == 2
     images = catalog.load("submission_json")["images"]
     assert sorted(images) == ["test_0.jpg", "test_1.jpg", "test_broken.jpg", "test_gone.jpg"]
+    words = catalog.load("word_outcomes")
+    assert set(words["outcome"]) == {"found"}
+    by_member = words.groupby(["subset", "member"]).size()
+    assert by_member.to_dict() == {
+        **{("out_of_fold", f"fold_{fold}"): 2 for fold in ALL},
+        ("holdout", "ensemble"): 2,
+        ("test", "ensemble"): 4,
+    }
+
+
+def test_the_worst_pages_are_kept_with_what_was_found_on_them() -> None:
+    # Fold 3 sees one bar of two, the others both.
+    half = {"fold_3_out_of_fold_maps": maps_of(["train_3.jpg"], (230, 0))}
+    catalog = make_catalog(maps=half)
+    run(catalog)
+    worst = catalog.load("worst_detections")
+    assert list(worst) == ["out_of_fold", "holdout", "test"]
+    assert set(worst["out_of_fold"]) == {f"train_{fold}.jpg" for fold in ALL}
+    first, *others = worst["out_of_fold"].items()
+    assert (first[0], len(first[1])) == ("train_3.jpg", 1)
+    assert {len(found) for _, found in others} == {2}
+    words = catalog.load("word_outcomes").set_index("page")
+    assert words.loc["train_3.jpg", "outcome"].tolist() == ["found", "missed"]
+
+
+def test_a_submission_is_kept_under_its_id_with_who_made_it() -> None:
+    class Tracked(Others):
+        def training_run(self, experiment: str, fold: int) -> str:  # type: ignore[override]
+            return f"run of {experiment} {fold}"
+
+    others = Tracked(wide=other_folds((230, 200)))
+    catalog = make_catalog(("0", "wide/1"), others=others, weights=(3.0, 1.0))
+    run(catalog)
+    ((submission, record),) = catalog.load("submission_records").items()
+    copies = catalog.load("submissions")
+    assert list(copies) == [f"submission_{submission}"]
+    pd.testing.assert_frame_equal(
+        copies[f"submission_{submission}"], catalog.load("submission_csv")
+    )
+    assert submission == identify_submission(catalog.load("submission_csv"))
+    common = {"validation_hmean": 1.0, "holdout_hmean": 1.0}
+    assert record["members"] == [
+        {"name": "fold_0", "experiment": "tiny", "fold": 0, "weight": 0.75,
+         "run_id": "run of tiny 0", **common},
+        {"name": "wide/fold_1", "experiment": "wide", "fold": 1, "weight": 0.25,
+         "run_id": "run of wide 1", **common},
+    ]  # fmt: skip
+    chosen = catalog.load("chosen_postprocess")
+    expected = {
+        "submission": submission,
+        "experiment": "tiny",
+        "thresholds": "recipe",
+        "postprocess": chosen["postprocess"],
+        **common,
+        "test_hmean": 1.0,
+    }
+    assert {name: record[name] for name in expected} == expected
+
+
+def test_the_same_words_make_the_same_submission_and_others_another() -> None:
+    names = []
+    for levels in ((230, 200), (230, 200), (230, 0)):
+        maps = {f"fold_{k}_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], levels) for k in ALL}
+        catalog = make_catalog(maps=maps)
+        run(catalog)
+        names += list(catalog.load("submission_records"))
+    assert names[0] == names[1] != names[2]
 
 
 def test_a_test_page_that_cannot_be_read_keeps_its_row() -> None:

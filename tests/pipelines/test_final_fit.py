@@ -66,6 +66,7 @@ def test_its_files_are_kept_apart_from_the_folds() -> None:
         "final_test_detections",
         "final_submission_json",
         "final_submission_csv",
+        *("submissions", "submission_records"),  # each named after its content
     }
     assert "params:final_fit" in create_pipeline().inputs()
 

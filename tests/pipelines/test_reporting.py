@@ -1,5 +1,6 @@
 """Reporting as Kedro runs it: report and pictures, also where pieces are missing."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,29 @@ from PIL import Image
 
 from receipt_ocr.datasets.experiments import ExperimentsDataset
 from receipt_ocr.datasets.optional import OptionalCSVDataset, OptionalJSONDataset
+from receipt_ocr.datasets.records import RecordsDataset
 from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.evaluation.cleval import PageScore
 from receipt_ocr.evaluation.scores import tabulate_pages, tabulate_scores
+from receipt_ocr.evaluation.settings import ReportSettings
 from receipt_ocr.pipelines import reporting
 from receipt_ocr.pipelines.reporting.nodes import PICTURES
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from tests.evaluation.report_reader import read_tables
 
 BAR = [10.0, 10.0, 90.0, 10.0, 90.0, 30.0, 10.0, 30.0]
 LOW_BAR = [10.0, 60.0, 90.0, 60.0, 90.0, 80.0, 10.0, 80.0]
 TEST_PAGES = [f"test_{index}.png" for index in range(8)]
+TUNED = {
+    "postprocess": PostprocessSettings(thresh=0.1).model_dump(mode="json"),
+    "chosen_hmean": 0.82,
+    "honest_hmean": 0.81,
+    "recipe_hmean": 0.8,
+    "members": ["fold_0", "fold_1"],
+    "pages": 2,
+}
 CATALOG = Path(__file__).resolve().parents[2] / "conf/base/catalog.yml"
 
 
@@ -84,8 +96,13 @@ def make_catalog(
         "scores": tabulate_scores(page_scores),
         "params:test_time": TtaVariants(selected="none", variants={"none": TtaSettings()}),
         "other_experiments": ExperimentsDataset(
-            maps={"filepath": str(folder)}, models={"filepath": str(folder)}, command="kedro run"
+            **{part: {"filepath": str(folder)} for part in ("maps", "models", "reports")},
+            command="kedro run",
         ).load(),
+        "params:report": ReportSettings(),
+        "params:dataset": "01_raw/receipts",
+        "word_outcomes": None,
+        "worst_detections": None,
         "chosen_postprocess": {
             "source": "recipe",
             "postprocess": postprocess,
@@ -105,6 +122,10 @@ def make_catalog(
     catalog["tuned_postprocess"] = OptionalJSONDataset(filepath=str(folder / "tuned.json"))
     catalog["holdout_postprocess"] = OptionalJSONDataset(filepath=str(folder / "holdout.json"))
     catalog["tuning_table"] = OptionalCSVDataset(filepath=str(folder / "tuning.csv"))
+    for name in ("submission_records", "leaderboard_records"):
+        catalog[name] = RecordsDataset(filepath=str(folder / name))
+    catalog["worst_pages"] = MemoryDataset()
+    catalog["report_page"] = TextDataset(filepath=str(folder / "report.html"))
     catalog["report"] = TextDataset(filepath=str(folder / "report.md"))
     catalog["history_plot"] = MatplotlibDataset(filepath=str(folder / "history.png"))
     catalog["score_plot"] = MatplotlibDataset(filepath=str(folder / "scores.png"))
@@ -120,8 +141,10 @@ def voting(names: list[str]) -> dict[str, Any]:
     return {"names": names, "weights": weights, "sources": sources, "mean": "probability"}
 
 
-def run(catalog: DataCatalog) -> None:
-    SequentialRunner().run(reporting.create_pipeline(), catalog)
+def run(catalog: DataCatalog, *results: str) -> None:
+    """As far as these results, without pictures that they do not need; all where none is named."""
+    pipeline = reporting.create_pipeline()
+    SequentialRunner().run(pipeline.to_outputs(*results) if results else pipeline, catalog)
 
 
 def test_report_and_pictures_are_written_and_belong_together(tmp_path: Path) -> None:
@@ -133,15 +156,20 @@ def test_report_and_pictures_are_written_and_belong_together(tmp_path: Path) -> 
     assert "it cannot be told apart from the best fold" in report
     assert "Tuning has not run" in report
     assert "| test_time.scales | [1.0] |" in report
-    for file in PICTURES.values():
-        assert f"]({file})" in report
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for name, (caption, file) in PICTURES.items():
+        if name == "worst_pages":  # nobody recorded which they are
+            assert f"]({file})" not in report
+            continue
+        assert f"![{caption}]({file})" in report
+        assert f'alt="{caption}"' in page
         with Image.open(tmp_path / file) as picture:
             assert min(picture.size) > 200
     assert (tmp_path / "gallery.jpg").stat().st_size < 1_000_000
 
 
 def test_one_trained_fold_is_enough_where_it_votes_alone(tmp_path: Path) -> None:
-    run(make_catalog(tmp_path, [2]))
+    run(make_catalog(tmp_path, [2]), "report")
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "which is fold 2 alone" in report
     assert "fold_2" in report
@@ -149,7 +177,7 @@ def test_one_trained_fold_is_enough_where_it_votes_alone(tmp_path: Path) -> None
 
 
 def test_a_withheld_truth_still_gives_a_report_and_detections_to_look_at(tmp_path: Path) -> None:
-    run(make_catalog(tmp_path, [0, 1], test_truth=False))
+    run(make_catalog(tmp_path, [0, 1], test_truth=False), "report", "gallery")
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "has no score: the truth of the test pages is withheld" in report
     assert (tmp_path / "gallery.jpg").is_file()
@@ -157,43 +185,92 @@ def test_a_withheld_truth_still_gives_a_report_and_detections_to_look_at(tmp_pat
 
 def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
     catalog = make_catalog(tmp_path, [0, 1])
-    tuned = {
-        "postprocess": PostprocessSettings(thresh=0.1).model_dump(mode="json"),
-        "chosen_hmean": 0.82,
-        "honest_hmean": 0.81,
-        "recipe_hmean": 0.8,
-        "members": ["fold_0", "fold_1"],
-        "pages": 2,
-    }
-    catalog.save("tuned_postprocess", tuned)
+    catalog.save("tuned_postprocess", TUNED)
     grid = {"thresh": [0.1, 0.29], "box_thresh": 0.25, "unclip_ratio": 2.0, "max_candidates": 600}
-    catalog.save("tuning_table", pd.DataFrame(grid).assign(hmean=0.8))
-    run(catalog)
+    table = pd.DataFrame(grid).assign(min_size=5.0, recall=0.8, precision=0.8, hmean=0.8)
+    catalog.save("tuning_table", table)
+    run(catalog, "report", "search_files")
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "(honest) | 0.8100 |" in report
     assert "thresh = 0.1 is the lowest tried" in report
+    for name, content in catalog.load("search_files").items():
+        assert f"]({name})" in report
+        assert content.startswith(b"\x89PNG")
+
+
+def test_points_that_are_gone_leave_what_tuning_chose(tmp_path: Path) -> None:
+    catalog = make_catalog(tmp_path, [0, 1])
+    catalog.save("tuned_postprocess", TUNED)
+    catalog["search_files"] = MemoryDataset()
+    run(catalog, "report", "search_files")
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert catalog.load("search_files") == {}
+    assert "(honest) | 0.8100 |" in report
+    assert "search.png" not in report
+
+
+def test_the_worst_pages_are_drawn_with_what_was_found(tmp_path: Path) -> None:
+    catalog = make_catalog(tmp_path, [0, 1])
+    pages, words = catalog.load("pages"), catalog.load("words")
+    # The test pages stand for those that were judged out of fold.
+    is_first = pages["page"] == TEST_PAGES[0]
+    catalog["pages"] = MemoryDataset(pages.assign(subset=np.where(is_first, "train", "test")))
+    catalog["words"] = MemoryDataset(words.assign(subset="train"))
+    catalog["worst_detections"] = MemoryDataset({"out_of_fold": {TEST_PAGES[0]: [BAR]}})
+    catalog["worst_pages_file"] = MemoryDataset()
+    run(catalog, "report", "worst_pages", "worst_pages_file")
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    caption, file = PICTURES["worst_pages"]
+    assert f"![{caption}]({file})" in report
+    assert list(catalog.load("worst_pages_file")) == [file]
+    colours = np.asarray(catalog.load("worst_pages")).reshape(-1, 3)
+    missed = np.abs(colours.astype(int) - (213, 60, 0)).sum(axis=1) < 60
+    assert missed.any()  # the lower bar
 
 
 def test_scores_of_other_members_make_no_report(tmp_path: Path) -> None:
     catalog = make_catalog(tmp_path, [0, 1])
     catalog["params:ensemble"] = MemoryDataset(EnsembleSettings(members=0))
     with pytest.raises(ValueError, match=r"scores are of fold_0, fold_1, .* asks for fold_0; run"):
-        run(catalog)
+        run(catalog, "report")
     assert not (tmp_path / "report.md").exists()
 
 
-def test_a_member_without_a_history_is_an_error_that_names_the_command(tmp_path: Path) -> None:
-    catalog = make_catalog(tmp_path, [0, 3], trained=[0])
-    command = "--pipeline=train_fold --params fold=3,experiment=tiny"
-    with pytest.raises(FileNotFoundError, match=f"fold 3 votes, .*{command}"):
-        run(catalog)
-    assert not (tmp_path / "report.md").exists()
+def test_a_member_without_a_history_is_in_the_report_with_its_scores(tmp_path: Path) -> None:
+    run(make_catalog(tmp_path, [0, 3], trained=[0]), "report")
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "- The epochs of fold_3 are not known.\n" in report
+    assert "| fold_3 | 1 | \u2013 | \u2013 | 0.8000 |" in report
+
+
+def test_without_any_history_there_is_no_picture_of_them(tmp_path: Path) -> None:
+    catalog = make_catalog(tmp_path, [0, 1], trained=[])
+    catalog["history_file"] = MemoryDataset()
+    run(catalog, "report", "history_file")
+    assert catalog.load("history_file") == {}
+    assert "history.png" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_report_in_korean_has_the_same_figures(tmp_path: Path) -> None:
+    catalog = make_catalog(tmp_path, [0, 1])
+    run(catalog, "report")
+    english = (tmp_path / "report.md").read_text(encoding="utf-8")
+    catalog["params:report"] = MemoryDataset(ReportSettings(language="korean"))
+    run(catalog, "report")
+    korean = (tmp_path / "report.md").read_text(encoding="utf-8")
+    figures = [
+        [[re.findall(r"\d+\.\d{4}", cell) for row in table[1:] for cell in row] for table in tables]
+        for text in (english, korean)
+        for tables in [[one for part in read_tables(text).values() for one in part]]
+    ]
+    assert figures[0] == figures[1]
+    assert re.search("[\uac00-\ud7a3]", korean)
 
 
 def test_the_catalog_puts_the_pictures_beside_the_report() -> None:
     entries = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))
-    names = ["history_plot", "score_plot", "gallery"]
+    names = ["history_plot", "score_plot", "worst_pages", "gallery"]
     folder = entries["report"]["filepath"].removesuffix("report.md")
     assert [entries[name]["filepath"] for name in names] == [
-        f"{folder}{file}" for file in PICTURES.values()
+        f"{folder}{file}" for _, file in PICTURES.values()
     ]

@@ -2,9 +2,13 @@
 
 import typing
 
+import mlflow
 import pandas as pd
 import pytest
+import torch
 
+from receipt_ocr.detector.checkpoint import Checkpoint
+from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.pipeline_registry import register_pipelines
 from receipt_ocr.pipelines.training import (
     create_fold_pipeline,
@@ -12,9 +16,11 @@ from receipt_ocr.pipelines.training import (
     create_prediction_pipeline,
 )
 from receipt_ocr.pipelines.training.nodes import fold_selector, select_fold
+from receipt_ocr.pipelines.training.tracking import log_training, record_training
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-RESULTS = {"checkpoint", "history", "out_of_fold_maps", "holdout_maps", "test_maps"}
+TRAINED = {"checkpoint", "history", "training_record"}
+RESULTS = TRAINED | {"out_of_fold_maps", "holdout_maps", "test_maps"}
 TABLES = {"folds", "pages", "words", "raw_receipts"}
 SETTINGS = {"params:experiments", "params:test_time", "params:fold"}
 
@@ -58,7 +64,7 @@ def test_one_fold_makes_what_all_folds_make_for_each() -> None:
 def test_maps_are_predicted_again_without_training() -> None:
     pipeline = create_prediction_pipeline()
     assert pipeline.inputs() == TABLES - {"words"} | SETTINGS | {"checkpoint"}
-    assert pipeline.all_outputs() == RESULTS - {"checkpoint", "history"} | {"split"}
+    assert pipeline.all_outputs() == RESULTS - TRAINED | {"split"}
 
 
 def test_every_node_of_the_stage_has_hints_that_kedro_can_read() -> None:
@@ -79,3 +85,54 @@ def test_data_flows_forward_from_the_folds_to_the_maps() -> None:
     later = stages["tuning"].inputs() | stages["ensemble"].inputs()
     assert not later & stages["ingestion"].inputs() - raw
     assert {f"fold_{fold}_out_of_fold_maps" for fold in range(5)} <= later
+
+
+def make_checkpoint(*seconds: float) -> Checkpoint:
+    """Of 3 * 4 + 5 trained numbers, and statistics; some of its epochs were timed."""
+    state = {
+        "encoder.weight": torch.zeros(3, 4),
+        "encoder.norm.running_mean": torch.zeros(4),
+        "head.bias": torch.zeros(5),
+    }
+    scores = {"hmean": (0.5, 0.9, 0.8), "precision": (0.4, 0.8, 0.7), "recall": (0.6, 0.7, 0.6)}
+    history = [
+        {"epoch": float(epoch), **{name: values[epoch] for name, values in scores.items()}}
+        for epoch in range(3)
+    ]
+    for row, spent in zip(history, seconds, strict=False):
+        row["seconds"] = spent
+    return Checkpoint(source="best.ckpt", recipe=Recipe(), state=state, epoch=1, history=history)
+
+
+def test_the_record_of_a_training_says_what_a_report_needs() -> None:
+    assert record_training(make_checkpoint(10.0, 20.0, 30.5), "patience of 1 epochs") == {
+        "best_epoch": 1,
+        "precision": 0.8,
+        "recall": 0.7,
+        "hmean": 0.9,
+        "epochs": 3,
+        "seconds": 60.5,
+        "stopped_by": "patience of 1 epochs",
+        "parameters": {"encoder": 12, "head": 5},
+        "checkpoint_bytes": 4 * (12 + 4 + 5),
+    }
+    # An earlier version began the training and did not time it.
+    assert record_training(make_checkpoint(10.0), "3 epochs")["seconds"] is None
+
+
+def test_a_run_shows_its_training_as_columns(tracking_uri: str) -> None:
+    mlflow.set_tracking_uri(tracking_uri)
+    client = mlflow.MlflowClient(tracking_uri)
+    run = client.create_run(client.create_experiment("receipts")).info.run_id
+    log_training(run, record_training(make_checkpoint(10.0), "3 epochs"))
+    data = client.get_run(run).data
+    assert data.metrics == {
+        "val_hmean": 0.9,
+        "val_precision": 0.8,
+        "val_recall": 0.7,
+        "best_epoch": 1.0,
+        "epochs": 3.0,
+        "parameters": 17.0,
+        "checkpoint_mib": 84 / 2**20,
+    }
+    assert data.tags["stopped_by"] == "3 epochs"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset
 
+from receipt_ocr.datasets.previews import JSONPreview, preview_json
 from receipt_ocr.storage import open_folder, storage_options
 
 if TYPE_CHECKING:
@@ -68,6 +69,15 @@ class CheckpointDataset(AbstractDataset["Checkpoint", "Checkpoint"]):
             written = Path(folder) / file.name
             write_checkpoint(data, written)
             file.parent.upload({file.name: written})
+
+    def preview(self, entries: int = 40) -> JSONPreview:
+        """Recipe, and the figures of the epoch it was written at, for Kedro-Viz; or None."""
+        if not self._exists():
+            return None
+        detector = self.load()
+        recipe = detector.recipe.model_dump(mode="json")
+        figures = detector.history[-1] if detector.history else {}
+        return preview_json({"epoch": detector.epoch, **figures, "recipe": recipe}, entries)
 
     def _exists(self) -> bool:
         file = self._filepath

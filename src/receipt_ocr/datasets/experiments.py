@@ -1,32 +1,57 @@
-"""What other experiments have left: maps and histories of their folds, found by name."""
+"""What other experiments have left: maps, trainings and scores, found by name."""
 
+import json
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
 from receipt_ocr.datasets.probability_maps import StoredMaps
+from receipt_ocr.datasets.records import Record, RecordsDataset
+from receipt_ocr.evaluation.experiment import Experiment
 from receipt_ocr.storage import RemoteFolder, open_folder, storage_options
 
 __all__ = ["ExperimentsDataset", "StoredExperiments"]
 
 Folder = Path | RemoteFolder
+Address = dict[str, str]
+T = TypeVar("T")
+
+SCORES = "page_scores.parquet"
+"""File whose presence says that an experiment has been scored."""
+
+OF_TRAINING = ("checkpoint", "history", "training_record")
+"""Entries of a fold that belong to its detector, however pages are looked at."""
 
 
 class StoredExperiments(NamedTuple):
-    """The folders of all experiments; nothing is read before it is asked for."""
+    """The folders of all experiments; nothing is read before it is asked for.
+
+    An ``experiment`` is a name, ``name@augmentation`` where pages were looked at in several ways.
+    """
 
     maps_folder: Folder
     models_folder: Folder
+    reports_folder: Folder
     command: str
+
+    def names(self) -> list[str]:
+        """Experiments that have been scored, in the order of their names."""
+        folder = self.reports_folder
+        if isinstance(folder, RemoteFolder):
+            found = (folder / f"*/{SCORES}").glob()
+            return sorted(file.parent.name for file in found)
+        return sorted(file.parent.name for file in folder.glob(f"*/{SCORES}"))
 
     def maps(self, experiment: str, fold: int, kind: str) -> StoredMaps:
         """Maps of a fold's pages.
 
         Args:
-            experiment: Its name; with test-time augmentation ``name@augmentation``.
+            experiment: Its name.
             fold: From 0.
             kind: ``out_of_fold``, ``holdout`` or ``test``.
         """
@@ -40,16 +65,66 @@ class StoredExperiments(NamedTuple):
 
     def history(self, experiment: str, fold: int) -> pd.DataFrame | None:
         """The epochs of a fold's training; None where there is no such file."""
-        name, _, _ = experiment.partition("@")
-        file = f"{name}/fold_{fold}_history.csv"
-        try:
-            if isinstance(self.models_folder, RemoteFolder):
-                from io import BytesIO
+        file = f"{experiment.partition('@')[0]}/fold_{fold}_history.csv"
+        return _read(self.models_folder, file, pd.read_csv)
 
-                return pd.read_csv(BytesIO(self.models_folder.read(file)))
-            return pd.read_csv(self.models_folder / file)
-        except FileNotFoundError:
+    def training(self, experiment: str, fold: int) -> dict[str, Any] | None:
+        """The record of a fold's training; None where there is none."""
+        file = f"{experiment.partition('@')[0]}/fold_{fold}_training.json"
+        return _read(self.models_folder, file, json.load)
+
+    def page_scores(self, experiment: str) -> pd.DataFrame | None:
+        """A row a member, subset and page; None where it has not been scored."""
+        return _read(self.reports_folder, f"{experiment}/{SCORES}", pd.read_parquet)
+
+    def chosen_postprocess(self, experiment: str) -> dict[str, Any] | None:
+        """What its scores are of: post-processing and members; None where there is none."""
+        return _read(self.maps_folder, f"{experiment}/ensemble/postprocess.json", json.load)
+
+    def run_record(self, experiment: str, entry: str) -> dict[str, Any] | None:
+        """Which run wrote an entry of the catalog for an experiment; None where that is unknown."""
+        return _read(self.reports_folder, f"{experiment}/runs/{entry}.json", json.load)
+
+    def run_records(self, experiment: str) -> dict[str, dict[str, Any]]:
+        """Entry of the catalog -> its record, of an experiment and of its detectors' trainings."""
+        found: dict[str, dict[str, Any]] = {}
+        for name in dict.fromkeys([experiment.partition("@")[0], experiment]):
+            records = RecordsDataset.of(self.reports_folder / f"{name}/runs").load()
+            trained = tuple(f"_{entry}" for entry in OF_TRAINING)
+            found |= {k: v for k, v in records.items() if name == experiment or k.endswith(trained)}
+        return found
+
+    def experiment(
+        self, name: str, submissions: Sequence[Record], leaderboard: Sequence[Record]
+    ) -> Experiment | None:
+        """Everything that lays an experiment beside others; None where it was not scored.
+
+        Args:
+            name: Of the experiment.
+            submissions: Records of all submissions; its own are taken.
+            leaderboard: Records of all scores.
+        """
+        page_scores, chosen = self.page_scores(name), self.chosen_postprocess(name)
+        if page_scores is None or chosen is None:
             return None
+        voting = [member for member in chosen["members"]["names"] if "/" not in member]
+        folds = {member: int(member.removeprefix("fold_")) for member in voting}
+        return Experiment(
+            name=name,
+            page_scores=page_scores,
+            histories={member: self.history(name, fold) for member, fold in folds.items()},
+            trainings={member: self.training(name, fold) for member, fold in folds.items()},
+            runs={member: self.training_run(name, fold) for member, fold in folds.items()},
+            submissions=[one for one in submissions if one["experiment"] == name],
+            leaderboard=[one for one in leaderboard if one["experiment"] == name],
+            thresholds=chosen["source"],
+        )
+
+    def training_run(self, experiment: str, fold: int) -> str | None:
+        """Id of the MLflow run that trained a fold; None where that is unknown."""
+        name = experiment.partition("@")[0]
+        record = self.run_record(name, f"fold_{fold}_checkpoint")
+        return None if record is None else record.get("run_id")
 
 
 class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
@@ -61,6 +136,7 @@ class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
           type: receipt_ocr.datasets.experiments.ExperimentsDataset
           maps: {filepath: data/07_model_output}
           models: {filepath: data/06_models}
+          reports: {filepath: data/08_reporting}
           command: kedro run
     """
 
@@ -69,32 +145,35 @@ class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
     def __init__(  # noqa: PLR0913  # one argument a key of the catalog entry
         self,
         *,
-        maps: dict[str, str],
-        models: dict[str, str],
+        maps: Address,
+        models: Address,
+        reports: Address,
         command: str,
         credentials: dict[str, Any] | None = None,
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Point at two folders.
+        """Point at three folders.
 
         Args:
             maps: ``filepath`` of the folder with ``<experiment>/fold_<k>/<kind>_maps``.
             models: ``filepath`` of the folder with ``<experiment>/fold_<k>_history.csv``.
+            reports: ``filepath`` of the folder with ``<experiment>/page_scores.parquet``.
             command: That runs pipelines in this environment, for error messages.
             credentials: For the file system of a remote address.
             fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
         """
         options = storage_options(credentials, fs_args)
-        self._maps = open_folder(maps["filepath"], options)
-        self._models = open_folder(models["filepath"], options)
+        self._maps, self._models, self._reports = (
+            open_folder(entry["filepath"], options) for entry in (maps, models, reports)
+        )
         self._command = command
         self.metadata = metadata
 
     def load(self) -> StoredExperiments:
         """The folders; nothing is read yet."""
-        return StoredExperiments(self._maps, self._models, self._command)
+        return StoredExperiments(self._maps, self._models, self._reports, self._command)
 
     def save(self, data: None) -> None:
         """Refuse: each experiment writes its own results.
@@ -108,4 +187,26 @@ class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
         return True
 
     def _describe(self) -> dict[str, Any]:
-        return {"maps": str(self._maps), "models": str(self._models)}
+        folders = {"maps": self._maps, "models": self._models, "reports": self._reports}
+        return {name: str(folder) for name, folder in folders.items()}
+
+
+def _read(folder: Folder, file: str, parse: Callable[[Any], T]) -> T | None:
+    """A file's content; None where there is no such file.
+
+    Raises:
+        DatasetError: If it is damaged; the file is named.
+    """
+    try:
+        if isinstance(folder, RemoteFolder):
+            content = folder.read(file)
+        else:
+            content = (folder / file).read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return parse(BytesIO(content))
+    except (ValueError, OSError) as error:
+        raise DatasetError(
+            f"{folder}/{file} is damaged ({error}); delete it, or make it again"
+        ) from error

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pandas as pd
-from kedro_datasets.json import JSONDataset
-from kedro_datasets.pandas import CSVDataset
 
-__all__ = ["OptionalCSVDataset", "OptionalJSONDataset"]
+from receipt_ocr.datasets.previews import CSVDataset, JSONDataset, ParquetDataset
+
+__all__ = ["OptionalCSVDataset", "OptionalJSONDataset", "OptionalParquetDataset"]
 
 
-class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
+class OptionalJSONDataset(JSONDataset):
     """A JSON dataset that loads as None where the file is absent."""
 
     may_be_missing = True
@@ -20,8 +20,19 @@ class OptionalJSONDataset(JSONDataset):  # type: ignore[misc]
         return super().load() if self.exists() else None
 
 
-class OptionalCSVDataset(CSVDataset):  # type: ignore[misc]
+class OptionalCSVDataset(CSVDataset):
     """A CSV dataset that loads as None where the file is absent."""
+
+    may_be_missing = True
+
+    def load(self) -> pd.DataFrame | None:
+        """The table, or None."""
+        self._invalidate_cache()  # a remote listing may be older than the file
+        return super().load() if self.exists() else None
+
+
+class OptionalParquetDataset(ParquetDataset):
+    """A Parquet dataset that loads as None where the file is absent."""
 
     may_be_missing = True
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from kedro.io import AbstractDataset
 
+from receipt_ocr.datasets.previews import ImagePreview, encode_picture
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
 from receipt_ocr.storage import BATCH, RemoteFolder, open_folder, storage_options
 
@@ -131,6 +132,15 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
             _save_remotely(self._filepath, data)
         else:
             _save_locally(self._filepath, data)
+
+    def preview(self) -> ImagePreview:
+        """The map of the first page for Kedro-Viz, or None."""
+        from PIL import Image
+
+        maps = self.load()
+        if not maps.exists or not maps:
+            return None
+        return encode_picture(Image.fromarray(maps[next(iter(maps))]().probability))
 
     def _exists(self) -> bool:
         return StoredMaps(self._filepath).exists

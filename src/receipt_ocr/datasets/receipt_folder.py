@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from receipt_ocr.datasets.previews import ImagePreview, encode_picture
 from receipt_ocr.mirror import Mirror
 from receipt_ocr.receipts.settings import SUBSETS
 from receipt_ocr.storage import BATCH, RemoteFolder, open_folder, storage_options
@@ -104,6 +105,18 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
         partial.rename(self._filepath)
         shutil.rmtree(retired, ignore_errors=True)
 
+    def preview(self, pages: int = 4) -> ImagePreview:
+        """The first training pages side by side for Kedro-Viz, or None.
+
+        A remote folder has none: it would be downloaded for that.
+        """
+        from receipt_ocr.receipts.raw_layout import find_subsets
+
+        if isinstance(self._filepath, RemoteFolder) or not self._exists():
+            return None
+        train = next(subset for subset in find_subsets(self._filepath) if subset.name == "train")
+        return _join_pages([train.images / name for name in train.list_images()[:pages]])
+
     def _refuse_to_overwrite(self) -> None:
         folder = self._filepath
         if isinstance(folder, RemoteFolder):
@@ -126,6 +139,24 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
     def _describe(self) -> dict[str, Any]:
         folder = self._filepath
         return {"filepath": folder.as_posix() if isinstance(folder, Path) else str(folder)}
+
+
+def _join_pages(files: list[Path]) -> ImagePreview:
+    from PIL import Image
+
+    from receipt_ocr.receipts.images import read_upright
+
+    pages = [Image.fromarray(read_upright(file)) for file in files]
+    for page in pages:
+        page.thumbnail((400, 400))
+    gap = 8
+    size = sum(page.width + gap for page in pages), max((page.height for page in pages), default=0)
+    row = Image.new("RGB", size, "white")
+    left = 0
+    for page in pages:
+        row.paste(page, (left, 0))
+        left += page.width + gap
+    return encode_picture(row) if pages else None
 
 
 def _replace_remotely(folder: RemoteFolder, drawn: Path) -> None:

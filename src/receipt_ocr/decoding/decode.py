@@ -6,8 +6,9 @@ from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.postprocess import Detections, extract_polygons
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import PageScore, TruthWords, score_prepared
+from receipt_ocr.geometry import Polygon
 
-__all__ = ["decode_maps", "score_maps"]
+__all__ = ["decode_maps", "judge_maps", "score_maps"]
 
 
 def decode_maps(
@@ -23,8 +24,15 @@ def score_maps(
     maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
 ) -> dict[str, PageScore]:
     """Page -> score of what its map shows; pages without a truth are not decoded."""
+    return {page: score for page, (_, score) in judge_maps(maps, truths, settings).items()}
+
+
+def judge_maps(
+    maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
+) -> dict[str, tuple[tuple[Polygon, ...], PageScore]]:
+    """The same with the polygons that were scored, in upright page pixels."""
     known = {page: load for page, load in maps.items() if page in truths}
     return {
-        page: score_prepared(truths[page], detections.polygons)
-        for page, detections in decode_maps(known, settings)
+        page: (found.polygons, score_prepared(truths[page], found.polygons))
+        for page, found in decode_maps(known, settings)
     }

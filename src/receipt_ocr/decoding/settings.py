@@ -42,6 +42,7 @@ class PostprocessSettings(Config):
     min_size: NonNegative = 5.0
     """Drops polygons whose minimum-area box has a shorter side under this (map pixels)."""
     shape: Literal["polygon", "box"] = "polygon"
+    """Outlines as found, or the smallest rotated rectangles."""
     candidate_order: Literal["score", "contour"] = "score"
     """Who survives ``max_candidates``: the best scores, or the first contours (the contest's)."""
 
@@ -61,8 +62,11 @@ class GridSettings(Config):
     thresh: Annotated[tuple[Probability, ...], Field(min_length=1)] = (0.15, 0.22, 0.29, 0.36, 0.45)
     """Maps have 8 bits: steps finer than 1/255 change nothing."""
     box_thresh: Annotated[tuple[Probability, ...], Field(min_length=1)] = (0.25, 0.4, 0.5, 0.6)
+    """These and the next three as in the recipe's post-processing."""
     unclip_ratio: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.4, 1.6, 1.8, 2.0, 2.2)
+    """How far words grow back."""
     max_candidates: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (600,)
+    """Candidates a page."""
     min_size: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = None
     """None keeps the recipe's."""
     workers: PositiveInt = 1
@@ -94,6 +98,12 @@ class Member(NamedTuple):
         """As tables and messages call it: ``fold_0``, ``convnext_tiny/fold_0``."""
         own = f"fold_{self.fold}"
         return f"{self.experiment}/{own}" if self.experiment else own
+
+    @classmethod
+    def parse(cls, name: str) -> "Member":
+        """The member that a name of :attr:`name` is of."""
+        experiment, _, fold = name.rpartition("/")
+        return cls(experiment, int(fold.removeprefix("fold_")))
 
 
 class EnsembleSettings(Config):

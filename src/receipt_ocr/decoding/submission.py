@@ -1,5 +1,6 @@
 """Polygons -> what the contest takes: one JSON, one CSV, checked before they are written."""
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,13 @@ import pandas as pd
 
 from receipt_ocr.geometry import Polygon, as_polygon, polygon_area
 
-__all__ = ["build_submission", "check_submission", "tabulate_submission"]
+__all__ = [
+    "build_submission",
+    "check_submission",
+    "identify_submission",
+    "parse_submission",
+    "tabulate_submission",
+]
 
 log = logging.getLogger(__name__)
 
@@ -105,3 +112,36 @@ def tabulate_submission(submission: Submission) -> pd.DataFrame:
         for page, entry in submission["images"].items()
     ]
     return pd.DataFrame(rows, columns=["filename", "polygons"])
+
+
+def identify_submission(table: pd.DataFrame) -> str:
+    """A submission's name after its content: ``s`` and 12 hexadecimal digits of a SHA-256.
+
+    The same polygons in the same order give the same name, whatever the file's name or line ends
+    are. The letter keeps a command line from reading the digits as a number.
+
+    Args:
+        table: From :func:`tabulate_submission`, or read from such a file as text.
+    """
+    rows = zip(table["filename"], table["polygons"], strict=True)
+    text = "\n".join(f"{page},{polygons}" for page, polygons in rows)
+    return f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def parse_submission(table: pd.DataFrame) -> dict[str, list[Polygon]]:
+    """Page -> its polygons in upright page pixels, of the contest's CSV read as text.
+
+    Raises:
+        ValueError: If a page stands twice or a polygon cannot be read; the page is named.
+    """
+    if table["filename"].duplicated().any():
+        page = table.loc[table["filename"].duplicated(), "filename"].iloc[0]
+        raise ValueError(f"the submission holds page {page!r} twice")
+    parsed: dict[str, list[Polygon]] = {}
+    for page, text in zip(table["filename"], table["polygons"], strict=True):
+        try:
+            flat = [[float(number) for number in one.split()] for one in text.split("|") if one]
+            parsed[str(page)] = [as_polygon(numbers) for numbers in flat]
+        except ValueError as error:
+            raise ValueError(f"page {page!r} of the submission: {error}") from error
+    return parsed

@@ -25,6 +25,9 @@ __all__ = [
 
 PREFIX = "network."
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What batch normalisation keeps beside its parameters."""
+
 NOT_A_CHECKPOINT = (
     KeyError,
     TypeError,
@@ -67,6 +70,20 @@ class Checkpoint:
             digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
             digest.update(data.numpy().data)
         return digest.hexdigest()[:16]
+
+    def count_parameters(self) -> dict[str, int]:
+        """Part of the network (``encoder``, ``decoder``, ``head``) -> its trained numbers."""
+        counts: dict[str, int] = {}
+        for name, value in self.state.items():
+            if name.rpartition(".")[2] not in STATISTICS:
+                part = name.partition(".")[0]
+                counts[part] = counts.get(part, 0) + value.numel()
+        return counts
+
+    @property
+    def size(self) -> int:
+        """Bytes of its weights, which is nearly all of its file."""
+        return sum(value.numel() * value.element_size() for value in self.state.values())
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:

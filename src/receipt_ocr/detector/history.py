@@ -19,8 +19,9 @@ __all__ = [
 ]
 
 EpochRow = dict[str, float]
-"""``epoch``, ``loss`` and its three terms, ``learning_rate``, ``size``, ``skipped_steps``, and of
-a training that is judged ``precision``, ``recall`` and ``hmean`` of one epoch."""
+"""``epoch``, ``loss`` and its three terms, ``learning_rate``, ``size``, ``skipped_steps``, the
+``seconds`` that the epoch took with its validation, and of a training that is judged
+``precision``, ``recall`` and ``hmean`` of one epoch."""
 
 
 def best_epochs(history: Sequence[EpochRow], count: int) -> list[EpochRow]:

@@ -169,11 +169,11 @@ class DetectorModule(lightning.LightningModule):
         row["learning_rate"] = self._learning_rate(max(0, self.global_step - 1))
         row["size"] = float(self.recipe.frame.size_at(self.current_epoch))
         row["skipped_steps"] = float(self.guard.skipped - self._skipped_before)
+        row["seconds"] = seconds = time.perf_counter() - self._epoch_start
         self.log_dict({f"train_{name}": value for name, value in row.items()})
         self.history.append({"epoch": float(self.current_epoch), **row, **self.score})
         self._stop_when_patience_is_spent()
         if self.trainer.progress_bar_callback is None and self.trainer.is_global_zero:
-            seconds = time.perf_counter() - self._epoch_start
             epochs = self.recipe.training.epochs
             log.info("%s", describe_epoch(self.history[-1], epochs, seconds))
 

@@ -50,7 +50,9 @@ class NetworkSettings(Config):
     """How the four levels are joined: side by side, or weighed at each place (adaptive scale
     fusion)."""
     inner_channels: PositiveInt = 256
+    """Channels of the decoder's summed levels."""
     output_channels: PositiveInt = 64
+    """Channels of each level where the four are joined."""
     binarization_slope: Positive = 50.0
     """k of the approximate step function."""
 
@@ -82,12 +84,16 @@ class TrainingSettings(Config):
     """How long and how fast to learn."""
 
     seed: NonNegativeInt = 42
+    """Of every random choice, which follows from seed, epoch and page."""
     epochs: PositiveInt = 20
+    """At most; see ``patience``."""
     batch_size: PositiveInt = 8
     """Pages a batch, on each device."""
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: Positive = 0.00045
+    """At its highest, after the warm-up."""
     weight_decay: NonNegative = 0.000085
+    """L2 with adam, decoupled with adamw."""
     decay_norms_and_biases: bool = True
     """Weight decay also acts on the weights of norms and on biases."""
     schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
@@ -96,6 +102,7 @@ class TrainingSettings(Config):
     schedule_epochs: PositiveInt = 20
     """T_max of the cosine schedule."""
     final_learning_rate: NonNegative = 0.000008
+    """The lowest of the cosine schedule."""
     accumulate: PositiveInt = 1
     """Batches whose gradients are added up before the optimiser takes a step."""
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
@@ -105,7 +112,9 @@ class TrainingSettings(Config):
     patience: PositiveInt = 5
     """Epochs without a better H-mean before training stops, once pages have their final size."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    """The mixed ones are for GPUs."""
     kept_checkpoints: PositiveInt = 3
+    """Of the best epochs."""
     workers: NonNegativeInt = 4
     """Processes that prepare samples."""
     threads: NonNegativeInt = 0
@@ -113,9 +122,11 @@ class TrainingSettings(Config):
     cache_mib: NonNegativeInt = 4096
     """Disk space for decoded pages beside the fold's checkpoints, while it is trained."""
     channels_last: bool = False
+    """Memory layout of images and weights; faster on many GPUs and CPUs."""
     compile: bool = False
     """Compile the network with torch.compile: slow to start, then faster on many GPUs."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """What the network runs on; auto takes a GPU where there is one."""
     devices: PositiveInt = 1
     """Of a machine; each takes batches of its own."""
     num_nodes: PositiveInt = 1
@@ -158,8 +169,10 @@ class Experiments(Config):
     """
 
     selected: str
+    """Name of the experiment, a key of ``variants``."""
     recipe: Recipe
     variants: dict[str, dict[str, Any]]
+    """Name of an experiment -> what it changes of the recipe."""
 
     @model_validator(mode="after")
     def _variants_are_recipes(self) -> "Experiments":
@@ -195,6 +208,7 @@ class FurtherData(Config):
     folder: str
     """Its raw folder; its last part tells its pages from others."""
     subset: Literal["train", "holdout", "test"] = "train"
+    """Which of its pages."""
     weight: Positive = 1.0
     """How often an epoch visits each of its pages, on average."""
 

@@ -17,6 +17,7 @@ class TtaSettings(Config):
     """
 
     flips: tuple[Literal["horizontal", "vertical"], ...] = ()
+    """Mirrored left to right, or top to bottom."""
     turns: tuple[Literal[90, 180, 270], ...] = ()
     """Degrees anticlockwise."""
     scales: Annotated[tuple[Annotated[float, Field(ge=0.25, le=4.0)], ...], Field(min_length=1)] = (
@@ -46,6 +47,7 @@ class TtaVariants(Config):
     """Named ways of test-time augmentation, and the one that is used."""
 
     selected: str
+    """One of ``variants``; ``none`` is a plain look."""
     variants: dict[str, TtaSettings]
 
     @model_validator(mode="after")

@@ -21,9 +21,11 @@ from receipt_ocr.evaluation.uncertainty import (
 __all__ = [
     "ALL_FOLDS",
     "MEAN_FOLD",
+    "check_pair",
     "compare_settings",
     "compare_tables",
     "list_intervals",
+    "pool_scores",
     "state_verdict",
 ]
 
@@ -68,7 +70,7 @@ def compare_tables(
         ValueError: If a table lacks a column, a score is not finite, or the two were judged by
             different true words.
     """
-    _check_pair(first, second, names)
+    check_pair(first, second, names)
     rows: list[_Row] = []
     for subset in _SUBSETS:
         a, b = (table[table["subset"] == subset] for table in (first, second))
@@ -100,7 +102,7 @@ def compare_settings(tuned: pd.DataFrame, untuned: pd.DataFrame) -> pd.DataFrame
         ValueError: As :func:`compare_tables`.
     """
     names = ("tuned", "untuned")
-    _check_pair(tuned, untuned, names)
+    check_pair(tuned, untuned, names)
     beside = {(subset, member): scores for subset, member, scores in _groups(untuned)}
     rows: list[_Row] = []
     for subset, member, scores in _groups(tuned):
@@ -146,6 +148,22 @@ def list_intervals(page_scores: pd.DataFrame, test_pages: int | None = None) -> 
     return table.astype({"pages": "int64", **dict.fromkeys(numbers, "float64")})
 
 
+def pool_scores(page_scores: pd.DataFrame, subset: str, member: str) -> pd.Series:
+    """Page -> H-mean of one member on a subset.
+
+    Args:
+        page_scores: A row a member, subset and page.
+        subset: ``out_of_fold``, ``holdout`` or ``test``.
+        member: Its name, :data:`ALL_FOLDS` or :data:`MEAN_FOLD`.
+    """
+    own = page_scores[page_scores["subset"] == subset]
+    if member == ALL_FOLDS:
+        return _pool_folds(own)
+    if member == MEAN_FOLD:
+        return _average_folds(own, _own_folds(own))
+    return _scores_of(own, member)
+
+
 def state_verdict(verdict: Verdict, names: tuple[str, str]) -> str:
     """A verdict of the first as a sentence that begins with whoever scores higher."""
     if verdict == "cannot be told apart":
@@ -167,8 +185,12 @@ def _check(table: pd.DataFrame, name: str) -> None:
         )
 
 
-def _check_pair(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> None:
-    """Scores of a page compare only where the true words were the same."""
+def check_pair(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> None:
+    """Check that two can be compared: scores of a page do only where its true words were the same.
+
+    Raises:
+        ValueError: As :func:`compare_tables`.
+    """
     for table, name in zip((first, second), names, strict=True):
         _check(table, name)
     counts = [

@@ -5,6 +5,7 @@ also has a shape of its own, so that a grey print still reads.
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ from receipt_ocr.evaluation.legend import (
 )
 from receipt_ocr.geometry import Polygon
 
-__all__ = ["contact_sheet", "draw_page", "draw_targets"]
+__all__ = ["contact_sheet", "draw_page", "draw_targets", "encode_jpeg"]
 
 Picture = NDArray[np.uint8]
 
@@ -38,6 +39,7 @@ TINT = 0.45  # opacity of a fill
 CAPTION_TEXT = 13
 CAPTION_ROW = 22
 GAP = 8
+QUALITY = 80
 
 
 def draw_page(
@@ -257,3 +259,10 @@ def _shorten(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
     while text and font.getlength(f"{text}…") > width:
         text = text[:-1]
     return f"{text}…"
+
+
+def encode_jpeg(picture: Picture) -> bytes:
+    """An (H, W, 3) RGB picture as the content of a JPEG file."""
+    content = BytesIO()
+    Image.fromarray(picture).save(content, format="jpeg", quality=QUALITY)
+    return content.getvalue()

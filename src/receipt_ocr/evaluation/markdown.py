@@ -1,10 +1,23 @@
 """Numbers and tables as Markdown text."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["NOTHING", "format_count", "format_score", "format_signed", "format_table", "join_words"]
+import pandas as pd
+
+from receipt_ocr.evaluation.language import say
+
+__all__ = [
+    "NOTHING",
+    "format_count",
+    "format_score",
+    "format_signed",
+    "format_table",
+    "join_words",
+    "name_sources",
+    "rows_of",
+]
 
 NOTHING = "–"  # noqa: RUF001  # stands where there is no number
 
@@ -44,7 +57,7 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int
 def join_words(words: Sequence[str]) -> str:
     """``a, b and c``."""
     *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+    return say("{most} and {last}", most=", ".join(most), last=last) if most else last
 
 
 def _escape(cell: Any) -> str:
@@ -54,4 +67,9 @@ def _escape(cell: Any) -> str:
 def name_sources(*entries: str) -> str:
     """The line below a table that says where its numbers come from."""
     named = ", ".join(f"`{entry}`" for entry in entries)
-    return f"*Source: {named} (entries of the data catalog).*"
+    return say("*Source: {entries}.*", entries=named)
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Any]:
+    """Rows of a table with its columns as attributes."""
+    yield from table.itertuples()

@@ -5,6 +5,7 @@ their markers.
 """
 
 from collections.abc import Mapping
+from io import BytesIO
 from itertools import cycle
 
 import numpy as np
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 
 from receipt_ocr.evaluation.report_tables import ENSEMBLE, judging_subset
 
-__all__ = ["plot_histories", "plot_scores"]
+__all__ = ["encode_png", "plot_histories", "plot_scores"]
+
+DPI = 100
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
@@ -65,6 +68,13 @@ def plot_histories(histories: Mapping[str, pd.DataFrame]) -> Figure:
     handles, labels = panels["hmean"].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
+
+
+def encode_png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=DPI)
+    return content.getvalue()
 
 
 def plot_scores(page_scores: pd.DataFrame) -> Figure:

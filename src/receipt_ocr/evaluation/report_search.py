@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from receipt_ocr.evaluation.comparisons import compare_settings
+from receipt_ocr.evaluation.comparisons import ALL_FOLDS, compare_settings
+from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import (
     NOTHING,
     format_score,
@@ -11,27 +12,21 @@ from receipt_ocr.evaluation.markdown import (
     format_table,
     join_words,
     name_sources,
+    rows_of,
 )
-from receipt_ocr.evaluation.report_tables import find_grid_edges
+from receipt_ocr.evaluation.report_tables import ENSEMBLE, find_grid_edges
 from receipt_ocr.evaluation.results import Results
 
 __all__ = ["write_search"]
-
-ORIGINS = {
-    "tuned": "found by tuning out of fold",
-    "holdout": "found by tuning the ensemble on the holdout",
-    "recipe": "the recipe's",
-}
-"""Source of the chosen post-processing -> in words."""
 
 
 def write_search(results: Results) -> str:
     """The section in Markdown."""
     chosen = results.chosen_postprocess
     parts = [
-        "## Post-processing",
-        f"The settings that every score here is made with are {ORIGINS[chosen['source']]}.",
-        format_table(["setting", "value"], chosen["postprocess"].items(), left=2),
+        say("## Post-processing"),
+        _state_origin(str(chosen["source"])),
+        format_table([say("setting"), say("value")], chosen["postprocess"].items(), left=2),
         name_sources("chosen_postprocess"),
         *_write_tuning(results),
         *_write_transfer(results),
@@ -40,44 +35,70 @@ def write_search(results: Results) -> str:
     return "\n\n".join(parts)
 
 
+def _state_origin(source: str) -> str:
+    return {
+        "tuned": say(
+            "The settings that every score here is made with are found by tuning out of fold."
+        ),
+        "holdout": say(
+            "The settings that every score here is made with are found by tuning the ensemble on "
+            "the holdout."
+        ),
+        "recipe": say("The settings that every score here is made with are the recipe's."),
+    }[source]
+
+
 def _write_tuning(results: Results) -> Iterator[str]:
     tuned = results.tuned_postprocess
     if tuned is None:
-        yield "Tuning has not run, so nothing is known about better thresholds."
+        yield say("Tuning has not run, so nothing is known about better thresholds.")
         return
-    honest, grid = tuned.get("honest_hmean"), tuned.get("grid_hmean")
-    rows = [("at the recipe's settings", format_score(tuned["recipe_hmean"]))]
-    if grid is not None:
-        rows.append(("at the best point of the grid", format_score(grid)))
-    best = "at the best point of the grid" if grid is None else "after the refinement"
-    rows += [
-        (best, format_score(tuned["chosen_hmean"])),
-        (
-            "each fold at the point chosen on the others (honest)",
-            NOTHING if honest is None else format_score(honest),
-        ),
-    ]
-    yield format_table(["H-mean on the out-of-fold pages", ""], rows)
-    optimism = None if honest is None else tuned["chosen_hmean"] - honest
-    yield (
-        f"Tuned on {tuned['pages']} pages of {join_words(list(tuned['members']))}."
-        + (
-            " An honest estimate takes two folds or more."
-            if optimism is None
-            else f" Choosing on the pages that are scored flatters the score by {optimism:.4f}."
+    yield _tabulate_tuning(tuned)
+    members = join_words(list(tuned["members"]))
+    honest = tuned.get("honest_hmean")
+    if honest is None:
+        yield say(
+            "Tuned on {pages} pages of {members}. An honest estimate takes two folds or more.",
+            pages=tuned["pages"],
+            members=members,
         )
-    )
+    else:
+        yield say(
+            "Tuned on {pages} pages of {members}. Choosing on the pages that are scored flatters "
+            "the score by {optimism:.4f}.",
+            pages=tuned["pages"],
+            members=members,
+            optimism=tuned["chosen_hmean"] - honest,
+        )
     if results.chosen_postprocess["source"] == "recipe":
-        yield (
+        yield say(
             "**It is not used:** `ensemble.thresholds` is `recipe`, or folds have been trained "
             "anew since (the log of the ensemble says so); run tuning again."
         )
     if set(tuned["members"]) != set(results.members):
-        yield "**These are not the members that vote: run tuning again.**"
+        yield say("**These are not the members that vote: run tuning again.**")
     yield from _write_edges(results)
     if tuned.get("plateau"):
         yield _tabulate_plateau(tuned)
     yield name_sources("tuned_postprocess", "tuning_table")
+
+
+def _tabulate_tuning(tuned: Mapping[str, Any]) -> str:
+    honest, grid = tuned.get("honest_hmean"), tuned.get("grid_hmean")
+    chosen = format_score(tuned["chosen_hmean"])
+    rows = [(say("at the recipe's settings"), format_score(tuned["recipe_hmean"]))]
+    if grid is None:
+        rows.append((say("at the best point of the grid"), chosen))
+    else:
+        rows.append((say("at the best point of the grid"), format_score(grid)))
+        rows.append((say("after the refinement"), chosen))
+    rows.append(
+        (
+            say("each fold at the point chosen on the others (honest)"),
+            NOTHING if honest is None else format_score(honest),
+        )
+    )
+    return format_table([say("H-mean on the out-of-fold pages"), ""], rows)
 
 
 def _tabulate_plateau(tuned: Mapping[str, Any]) -> str:
@@ -85,14 +106,18 @@ def _tabulate_plateau(tuned: Mapping[str, Any]) -> str:
         (
             name,
             f"{tuned['postprocess'][name]:g}",
-            f"{'at least ' * side['is_open_below']}{side['lowest']:g}",
-            f"{'at least ' * side['is_open_above']}{side['highest']:g}",
+            _say_end(side["lowest"], side["is_open_below"]),
+            _say_end(side["highest"], side["is_open_above"]),
         )
         for name, side in tuned["plateau"].items()
     ]
-    header = ["setting alone", "chosen", "down to", "up to"]
-    title = "How far each setting may move before H-mean falls by 0.0005:"
+    header = [say("setting alone"), say("chosen"), say("down to"), say("up to")]
+    title = say("How far each setting may move before H-mean falls by 0.0005:")
     return f"{title}\n\n{format_table(header, rows)}"
+
+
+def _say_end(value: float, is_open: bool) -> str:
+    return say("at least {value:g}", value=value) if is_open else f"{value:g}"
 
 
 def _write_edges(results: Results) -> Iterator[str]:
@@ -100,37 +125,46 @@ def _write_edges(results: Results) -> Iterator[str]:
         return
     best = results.tuned_postprocess["postprocess"]
     edges = find_grid_edges(results.tuning_table, best)
-    if edges:
-        named = join_words(
-            [f"{axis} = {best[axis]:g} is the {end} tried" for axis, end in edges.items()]
-        )
-        yield f"**The best point lies on the edge of the grid: {named}; widen `tuning` there.**"
+    if not edges:
+        return
+    named = [
+        say("{setting} = {value:g} is the lowest tried", setting=axis, value=best[axis])
+        if end == "lowest"
+        else say("{setting} = {value:g} is the highest tried", setting=axis, value=best[axis])
+        for axis, end in edges.items()
+    ]
+    yield say(
+        "**The best point lies on the edge of the grid: {edges}; widen `tuning` there.**",
+        edges=join_words(named),
+    )
 
 
 def _write_transfer(results: Results) -> Iterator[str]:
     found = results.holdout_postprocess
     if not found or results.tuned_postprocess is None:
         return
-    yield (
+    yield say(
         "A detector's own maps are sharper than the mean of several, so thresholds tuned out of "
-        f"fold need not be the ensemble's best. On its maps of the {found['pages']} holdout pages:"
+        "fold need not be the ensemble's best. On its maps of the {pages} holdout pages:",
+        pages=found["pages"],
     )
     names = ("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
     rows = [
         (title, *(f"{settings[name]:g}" for name in names), format_score(hmean))
         for title, settings, hmean in (
             (
-                "tuned out of fold",
+                say("tuned out of fold"),
                 results.tuned_postprocess["postprocess"],
                 found["transferred_hmean"],
             ),
-            ("tuned on these pages (too good)", found["postprocess"], found["chosen_hmean"]),
+            (say("tuned on these pages (too good)"), found["postprocess"], found["chosen_hmean"]),
         )
     ]
-    yield format_table(["settings", *names, "holdout H-mean"], rows)
-    yield (
-        f"At the recipe's settings: {format_score(found['recipe_hmean'])}. Thresholds are those "
-        "tuned out of fold unless `ensemble.thresholds` is `holdout`."
+    yield format_table([say("settings"), *names, say("holdout H-mean")], rows)
+    yield say(
+        "At the recipe's settings: {hmean}. Thresholds are those tuned out of fold unless "
+        "`ensemble.thresholds` is `holdout`.",
+        hmean=format_score(found["recipe_hmean"]),
     )
     yield name_sources("holdout_postprocess")
 
@@ -141,28 +175,31 @@ def _write_gain(results: Results) -> Iterator[str]:
     if untuned is None or untuned.empty:
         return
     table = compare_settings(results.page_scores, untuned)
-    table = table[table["member"].isin(["all folds", "ensemble"])]
+    table = table[table["member"].isin([ALL_FOLDS, ENSEMBLE])]
     if table.empty:
         return
     rows = [
         (
-            str(row.subset).replace("_", "-"),
-            row.member,
+            say(str(row.subset).replace("_", "-")),
+            say(str(row.member)),
             row.pages,
             format_score(row.untuned_hmean),
             format_score(row.tuned_hmean),
             format_signed(row.difference),
-            f"{format_signed(row.low)} to {format_signed(row.high)}",
-            row.verdict,
+            f"{format_signed(row.low)} {say('to')} {format_signed(row.high)}",
+            say(str(row.verdict)),
         )
-        for row in table.itertuples()
+        for row in rows_of(table)
     ]
-    header = ["pages of", "member", "pages", "recipe's", "chosen", "difference", "95 % interval"]
-    yield format_table([*header, "chosen is"], rows, left=2)
+    header = [say("pages of"), say("member"), say("pages"), say("recipe's"), say("chosen")]
+    header += [say("difference"), say("95 % interval"), say("chosen is")]
+    yield format_table(header, rows, left=2)
     yield (
-        "The out-of-fold pages chose the settings, so that their difference is too good by the "
-        "optimism above; the others did not."
+        say(
+            "The out-of-fold pages chose the settings, so that their difference is too good by the "
+            "optimism above; the others did not."
+        )
         if results.chosen_postprocess["source"] == "tuned"
-        else "The holdout pages chose the settings: their difference is too good."
+        else say("The holdout pages chose the settings: their difference is too good.")
     )
     yield name_sources("page_scores", "untuned_page_scores")

@@ -1,5 +1,6 @@
 """The first sentences of a report: what was reached, and which number to believe."""
 
+from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import format_score, format_signed, join_words
 from receipt_ocr.evaluation.report_tables import compare_members, judging_subset, tabulate_folds
 from receipt_ocr.evaluation.results import Results
@@ -21,30 +22,53 @@ def summarise(results: Results) -> list[str]:
 def name_ensemble(results: Results) -> str:
     """The ensemble with its members, as the subject of a sentence."""
     if len(results.members) == 1:
-        alone = f"fold {results.folds[0]}" if results.folds else results.members[0]
-        return f"The ensemble, which is {alone} alone,"
+        if results.folds:
+            return say("The ensemble, which is fold {fold} alone,", fold=results.folds[0])
+        return say("The ensemble, which is {member} alone,", member=results.members[0])
     if results.guests:
-        return f"The ensemble of {join_words(results.members)}"
-    return f"The ensemble of folds {join_words([str(fold) for fold in results.folds])}"
+        return say("The ensemble of {members}", members=join_words(results.members))
+    numbers = join_words([str(fold) for fold in results.folds])
+    return say("The ensemble of folds {folds}", folds=numbers)
 
 
 def _state_score(results: Results) -> str:
+    ensemble = name_ensemble(results)
     subset = judging_subset(results.page_scores)
     if subset is None:
-        return (
-            f"{name_ensemble(results)} has no score: the truth of the test pages is withheld and "
-            "there is no holdout."
+        return say(
+            "{ensemble} has no score: the truth of the test pages is withheld and there is no "
+            "holdout.",
+            ensemble=ensemble,
         )
     hmeans = results.hmeans(subset)
-    where = f"the {len(hmeans)} {subset} pages" if len(hmeans) > 1 else f"the one {subset} page"
-    text = f"{name_ensemble(results)} scores a page-mean H-mean of {format_score(hmeans.mean())} "
-    text += f"on {where}"
+    hmean = format_score(hmeans.mean())
     if len(hmeans) > 1:
         found = bootstrap_mean(hmeans.to_numpy())
-        text += f" (95 % interval {format_score(found.low)} to {format_score(found.high)})"
+        text = say(
+            "{ensemble} scores a page-mean H-mean of {hmean} on the {pages} {subset} pages "
+            "(95 % interval {low} to {high})",
+            ensemble=ensemble,
+            hmean=hmean,
+            pages=len(hmeans),
+            subset=say(subset),
+            low=format_score(found.low),
+            high=format_score(found.high),
+        )
+    else:
+        text = say(
+            "{ensemble} scores a page-mean H-mean of {hmean} on the one {subset} page",
+            ensemble=ensemble,
+            hmean=hmean,
+            subset=say(subset),
+        )
     alone = [results.hmeans(subset, member).mean() for member in results.members]
     if len(alone) > 1:
-        text += f"; its members alone score {min(alone):.4f} to {max(alone):.4f}"
+        text = say(
+            "{score}; its members alone score {low:.4f} to {high:.4f}",
+            score=text,
+            low=min(alone),
+            high=max(alone),
+        )
     return f"{text}."
 
 
@@ -56,50 +80,77 @@ def _state_comparison(results: Results) -> str:
     if table.empty:
         return ""
     best, mean = table.iloc[0], table.iloc[1]
-    return (
-        f"On these pages it {_say(best['verdict'])} the {best['opponent']} "
-        f"({format_signed(best['difference'])}), and {_say(mean['verdict'])} the mean fold "
-        f"({format_signed(mean['difference'])})."
+    fold, difference = best["opponent"].partition(", ")[2], format_signed(best["difference"])
+    with_best = {
+        "better": say(
+            "is better than the best fold, {fold} ({difference})", fold=fold, difference=difference
+        ),
+        "worse": say(
+            "is worse than the best fold, {fold} ({difference})", fold=fold, difference=difference
+        ),
+        "cannot be told apart": say(
+            "cannot be told apart from the best fold, {fold} ({difference})",
+            fold=fold,
+            difference=difference,
+        ),
+    }
+    beside = format_signed(mean["difference"])
+    with_mean = {
+        "better": say("is better than the mean fold ({difference})", difference=beside),
+        "worse": say("is worse than the mean fold ({difference})", difference=beside),
+        "cannot be told apart": say(
+            "cannot be told apart from the mean fold ({difference})", difference=beside
+        ),
+    }
+    return say(
+        "On these pages it {best}, and {mean}.",
+        best=with_best[best["verdict"]],
+        mean=with_mean[mean["verdict"]],
     )
-
-
-def _say(verdict: str) -> str:
-    return f"{verdict} from" if verdict == "cannot be told apart" else f"is {verdict} than"
 
 
 def _state_trust(results: Results) -> str:
     if results.chosen_postprocess["source"] == "holdout":
-        return (
+        return say(
             "The holdout pages chose the thresholds, so their scores are too good, and so is every "
             "comparison on them; trust the out-of-fold scores, whose pages chose the epochs only, "
             "or a leaderboard."
         )
     if results.has_truth("holdout"):
-        hmean = format_score(results.hmeans("holdout").mean())
-        return (
-            f"The score to trust is the holdout's, {hmean}: its pages chose nothing, neither an "
+        return say(
+            "The score to trust is the holdout's, {hmean}: its pages chose nothing, neither an "
             "epoch nor a threshold; the out-of-fold scores are a little too good, because their "
-            "pages did."
+            "pages did.",
+            hmean=format_score(results.hmeans("holdout").mean()),
         )
-    hmean = format_score(_fold_figures(results, "mean of folds")["hmean"])
-    on_average = " on average" if len(results.members) > 1 else ""
-    text = (
-        "There is no holdout, so the score to trust is the out-of-fold one, "
-        f"{hmean}{on_average}, though it is a little "
-        "too good: its pages chose each fold's best epoch"
+    score = format_score(_fold_figures(results, "mean of folds")["hmean"])
+    if len(results.members) > 1:
+        score = say("{hmean} on average", hmean=score)
+    text = say(
+        "There is no holdout, so the score to trust is the out-of-fold one, {score}, though it is "
+        "a little too good: its pages chose {choices}",
+        score=score,
+        choices=_name_choices(results),
     )
-    if results.chosen_postprocess["source"] == "tuned":
-        text += f" and the thresholds{_optimism(results)}"
     if results.has_truth("test"):
-        text += "; the test score is as honest only as long as nothing is chosen by it"
+        text = say(
+            "{trust}; the test score is as honest only as long as nothing is chosen by it",
+            trust=text,
+        )
     return f"{text}."
 
 
-def _optimism(results: Results) -> str:
+def _name_choices(results: Results) -> str:
+    """What the out-of-fold pages chose."""
+    if results.chosen_postprocess["source"] != "tuned":
+        return say("each fold's best epoch")
     tuned = results.tuned_postprocess or {}
     if tuned.get("honest_hmean") is None:
-        return ""
-    return f", which flatters it by {tuned['chosen_hmean'] - tuned['honest_hmean']:.4f}"
+        return say("each fold's best epoch and the thresholds")
+    return say(
+        "each fold's best epoch and the thresholds, which flatters it by {optimism:.4f}",
+        optimism=tuned["chosen_hmean"] - tuned["honest_hmean"],
+    )
 
 
 def _state_gap(results: Results) -> str:
@@ -108,34 +159,55 @@ def _state_gap(results: Results) -> str:
         return ""
     average = _fold_figures(results, "mean of folds")
     gap = average[f"{subset}_hmean"] - average["hmean"]
-    folds = "fold's" if len(results.members) == 1 else "folds'"
+    if len(results.members) == 1:
+        return _state_gap_of_one(say(subset), gap)
     if round(gap, 4) == 0:
-        return f"The {folds} {subset} and out-of-fold scores do not differ."
-    side = "above" if gap > 0 else "below"
-    on_average = " on average" if len(results.members) > 1 else ""
-    text = f"The {folds} {subset} score lies{on_average} {abs(gap):.4f} {side} the out-of-fold one"
-    if len(results.members) > 1:
-        spread = format_score(_fold_figures(results, "standard deviation")["hmean"])
-        text += f"; between folds the out-of-fold score has a standard deviation of {spread}"
-    return f"{text}."
+        return say("The folds' {subset} and out-of-fold scores do not differ.", subset=say(subset))
+    spread = format_score(_fold_figures(results, "standard deviation")["hmean"])
+    values = {"subset": say(subset), "gap": abs(gap), "spread": spread}
+    if gap > 0:
+        return say(
+            "The folds' {subset} score lies on average {gap:.4f} above the out-of-fold one; "
+            "between folds the out-of-fold score has a standard deviation of {spread}.",
+            **values,
+        )
+    return say(
+        "The folds' {subset} score lies on average {gap:.4f} below the out-of-fold one; "
+        "between folds the out-of-fold score has a standard deviation of {spread}.",
+        **values,
+    )
+
+
+def _state_gap_of_one(subset: str, gap: float) -> str:
+    values = {"subset": subset, "gap": abs(gap)}
+    if round(gap, 4) == 0:
+        return say("The fold's {subset} and out-of-fold scores do not differ.", **values)
+    if gap > 0:
+        return say("The fold's {subset} score lies {gap:.4f} above the out-of-fold one.", **values)
+    return say("The fold's {subset} score lies {gap:.4f} below the out-of-fold one.", **values)
 
 
 def _state_lack(results: Results) -> str:
     lacks = []
     if not results.has_truth("test"):
         lacks.append(
-            "the truth of the test pages is withheld, so only the leaderboard can say the "
-            "submission's score"
+            say(
+                "the truth of the test pages is withheld, so only the leaderboard can say the "
+                "submission's score"
+            )
         )
-    if results.absent_folds:
-        numbers = join_words([str(fold) for fold in results.absent_folds])
-        folds = "fold" if len(results.absent_folds) == 1 else "folds"
-        does = "does" if len(results.absent_folds) == 1 else "do"
-        lacks.append(f"{folds} {numbers} {does} not vote")
+    absent = results.absent_folds
+    if len(absent) == 1:
+        lacks.append(say("fold {fold} does not vote", fold=absent[0]))
+    elif absent:
+        numbers = join_words([str(fold) for fold in absent])
+        lacks.append(say("folds {folds} do not vote", folds=numbers))
     subset = judging_subset(results.page_scores)
     if subset is not None and len(results.hmeans(subset)) < FEW_PAGES:
-        lacks.append(f"fewer than {FEW_PAGES} pages make every interval here too narrow")
-    return f"Note that {join_words(lacks)}." if lacks else ""
+        lacks.append(
+            say("fewer than {count} pages make every interval here too narrow", count=FEW_PAGES)
+        )
+    return say("Note that {lacks}.", lacks=join_words(lacks)) if lacks else ""
 
 
 def _fold_figures(results: Results, row: str) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """What an experiment left behind, gathered for its report."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from receipt_ocr.evaluation.experiment import Experiment
 from receipt_ocr.evaluation.report_tables import ENSEMBLE
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
@@ -43,6 +44,24 @@ class Results:
     """What tuning the ensemble on the holdout found; None or empty where there is nothing."""
     tuning_table: pd.DataFrame | None = None
     """A row a point of the grid; None where tuning has not run."""
+    word_outcomes: pd.DataFrame | None = None
+    """What became of every word; None where that was not recorded."""
+    trainings: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    """Member -> the record of its training; None where there is none."""
+    experiments: Sequence[Experiment] = ()
+    """This experiment and those beside it."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Name of an experiment that is not laid beside -> why."""
+    run_records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Entry of the catalog -> which run wrote it: ``run_id``, ``pipeline``, ``commit``,
+    ``saved``."""
+    lost_runs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Id of a run that MLflow no longer has -> the entries that it wrote."""
+
+    @property
+    def test_pages(self) -> int:
+        """How many pages a leaderboard has."""
+        return int((self.pages["subset"] == "test").sum())
 
     @property
     def members(self) -> list[str]:

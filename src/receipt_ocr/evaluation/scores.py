@@ -5,14 +5,23 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from receipt_ocr.evaluation.cleval import PageScore, TruthWords, prepare_truth, score_pages
-from receipt_ocr.geometry import as_polygon
+from receipt_ocr.evaluation.cleval import (
+    DatasetScore,
+    PageScore,
+    TruthWords,
+    prepare_truth,
+    score_pages,
+    score_prepared,
+)
+from receipt_ocr.geometry import Polygon, as_polygon
 
 __all__ = [
     "ERRORS",
     "PAGE_COLUMNS",
     "SCORE_COLUMNS",
+    "list_hmeans",
     "prepare_truths",
+    "score_polygons",
     "tabulate_pages",
     "tabulate_scores",
 ]
@@ -63,6 +72,20 @@ def prepare_truths(
     }
 
 
+def score_polygons(
+    found: Mapping[str, Sequence[Polygon]], truths: Mapping[str, TruthWords]
+) -> DatasetScore:
+    """The score of polygons on the pages whose truth is known; a page without any counts too.
+
+    Args:
+        found: Page -> polygons in upright page pixels.
+        truths: Page -> its words; at least one page.
+    """
+    return score_pages(
+        [score_prepared(truth, found.get(page, [])) for page, truth in truths.items()]
+    )
+
+
 def tabulate_pages(member: str, subset: str, page_scores: Mapping[str, PageScore]) -> pd.DataFrame:
     """One row a page: its score, counts, and how many words went wrong in which way.
 
@@ -103,3 +126,23 @@ def tabulate_scores(pages: pd.DataFrame) -> pd.DataFrame:
         row = (score.recall, score.precision, score.hmean, score.corpus_hmean)
         rows.append((member, subset, len(own), *row))
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+def list_hmeans(scores: pd.DataFrame, member: str) -> dict[str, float]:
+    """A member's figures by name, such as ``holdout_hmean``; nothing where it was not scored.
+
+    Out of fold the ensemble has none: there the mean of the members' stands.
+
+    Args:
+        scores: Rows of :func:`tabulate_scores`.
+        member: Its name, or ``ensemble``.
+    """
+    figures: dict[str, float] = {}
+    for subset, own in scores.groupby("subset", sort=False):
+        rows = own[own["member"] == member]
+        if rows.empty and member == "ensemble" and subset == "out_of_fold":
+            rows = own
+        for name in ("hmean", "precision", "recall"):
+            if len(rows):
+                figures[f"{subset}_{name}"] = float(rows[name].mean())
+    return figures

@@ -12,7 +12,9 @@ __all__ = [
     "PairedComparison",
     "Verdict",
     "bootstrap_mean",
+    "bootstrap_share",
     "compare_paired",
+    "compare_unpaired",
     "leaderboard_interval",
 ]
 
@@ -70,6 +72,88 @@ def bootstrap_mean(
     draws = _draw(count, count, blocks, np.random.default_rng(seed))
     means = np.concatenate([pages[chosen].mean(axis=1) for chosen in draws])
     return _as_interval(pages, means, level)
+
+
+def bootstrap_share(
+    parts: ArrayLike,
+    totals: ArrayLike,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """A share whose parts and totals come page by page, such as that of missed words.
+
+    Whole pages are drawn, because the words of a page are alike. With a single page the interval
+    is that page's share.
+
+    Args:
+        parts: (N,) how many of a page.
+        totals: (N,) of how many; their sum must be positive.
+        level: See :func:`bootstrap_mean`.
+        resamples: See :func:`bootstrap_mean`.
+        seed: See :func:`bootstrap_mean`.
+
+    Raises:
+        ValueError: If the two are not as many finite numbers, the totals do not sum to more than
+            0, or ``level`` or ``resamples`` are out of range.
+    """
+    _check_draws(level, resamples)
+    some, whole = np.asarray(parts, dtype=np.float64), np.asarray(totals, dtype=np.float64)
+    if some.ndim != 1 or some.shape != whole.shape:
+        raise ValueError(
+            f"parts and totals must be one number a page each, got {some.shape}, {whole.shape}"
+        )
+    if not (np.isfinite(some).all() and np.isfinite(whole).all() and whole.sum() > 0):
+        raise ValueError("parts and totals must be finite, and the totals sum to more than 0")
+    count = len(whole)
+    draws = _draw(count, count, _split(resamples, count), np.random.default_rng(seed))
+    shares = np.concatenate(
+        [some[chosen].sum(axis=1) / np.maximum(whole[chosen].sum(axis=1), 1.0) for chosen in draws]
+    )
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(shares, [tail, 1.0 - tail])
+    return Interval(mean=float(some.sum() / whole.sum()), low=float(low), high=float(high))
+
+
+def compare_unpaired(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> PairedComparison:
+    """Whether ``a`` scores higher than ``b`` where the two were judged on different pages.
+
+    Each side is resampled for itself, so the interval is wider than that of
+    :func:`compare_paired`: part of any difference is that the pages differ.
+
+    Args:
+        a: (N,) one score a page, two pages or more.
+        b: (M,) scores of other pages, two or more.
+        level: See :func:`bootstrap_mean`.
+        resamples: See :func:`bootstrap_mean`.
+        seed: See :func:`bootstrap_mean`.
+
+    Returns:
+        The difference of the means; ``pages`` is the smaller number of the two.
+
+    Raises:
+        ValueError: As :func:`bootstrap_mean`.
+    """
+    _check_draws(level, resamples)
+    sides = [_as_values(a, "a"), _as_values(b, "b")]
+    rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2)]
+    means = []
+    for values, rng in zip(sides, rngs, strict=True):
+        count = len(values)
+        draws = _draw(count, count, _split(resamples, count), rng)
+        means.append(np.concatenate([values[chosen].mean(axis=1) for chosen in draws]))
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(means[0] - means[1], [tail, 1.0 - tail])
+    difference = float(sides[0].mean() - sides[1].mean())
+    return PairedComparison(difference, float(low), float(high), min(map(len, sides)))
 
 
 def leaderboard_interval(

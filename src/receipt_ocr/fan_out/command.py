@@ -108,7 +108,7 @@ def train_folds_command(  # noqa: PLR0913, PLR0917  # one argument an option
     epoch, while the others go on; finished folds are not trained again. Ctrl-C ends all; the same
     command goes on. Ends with exit code 1 if a fold has failed for good.
 
-    All folds are child runs of one MLflow run.
+    In MLflow each fold is a child of its experiment's run.
 
     On a cluster every machine must see the project, its data and the same Python environment
     under the same paths (shared storage), and MLFLOW_TRACKING_URI should name a server.
@@ -189,10 +189,7 @@ def _close(outcomes: list[Outcome], runs: FanOutRuns | None) -> None:
         if outcome.status in {"waiting", "running"}:
             outcome.status = "stopped"
     if runs is not None:
-        runs.close(
-            has_failed=any(outcome.status == "failed" for outcome in outcomes),
-            was_stopped=any(outcome.status == "stopped" for outcome in outcomes),
-        )
+        runs.close(was_stopped=any(outcome.status == "stopped" for outcome in outcomes))
 
 
 def _make_order(

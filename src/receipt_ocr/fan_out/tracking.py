@@ -1,12 +1,12 @@
-"""One MLflow run that all folds of a command belong to, and one below it for each fold."""
+"""The MLflow runs of the folds of a command, below the runs of their experiments."""
 
 import logging
-import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from receipt_ocr.fan_out.plan import PIPELINE, Fold
+from receipt_ocr.tracking.environment import describe_environment
+from receipt_ocr.tracking.runs import find_parent, open_child
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -20,29 +20,40 @@ FINISHED, FAILED, KILLED, SCHEDULED = "FINISHED", "FAILED", "KILLED", "SCHEDULED
 
 
 class FanOutRuns:
-    """The parent run and its children.
+    """The runs of the experiments that are trained, and those of their folds.
 
     A run that cannot be opened or closed, because the server is away, is warned of: it costs no
     training.
     """
 
     def __init__(
-        self, client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str]
+        self,
+        client: "MlflowClient",
+        mlflow_experiment: str,
+        folds: Sequence[Fold],
+        tags: Mapping[str, str],
     ) -> None:
-        """Create the parent run.
+        """Find the run of each experiment, and note on it what is about to be trained.
 
         Args:
             client: Of the tracking server.
-            experiment: Id of the MLflow experiment.
-            name: Of the parent run.
-            tags: Of the parent run.
+            mlflow_experiment: Id of the MLflow experiment, which is the data set.
+            folds: That are to be trained.
+            tags: Of the experiments' runs.
         """
         self._client = client
-        self._experiment = experiment
-        parent = client.create_run(experiment, tags=_common_tags(tags), run_name=name)
-        self.parent: str = parent.info.run_id
-        """Id of the parent run."""
+        self._mlflow_experiment = mlflow_experiment
+        self.parents: dict[str, str] = {}
+        """Experiment -> id of its run."""
+        for name in dict.fromkeys(fold.experiment for fold in folds):
+            self.parents[name] = find_parent(client, mlflow_experiment, name)
+            numbers = sorted(fold.number for fold in folds if fold.experiment == name)
+            own = {**tags, "folds": ",".join(map(str, numbers))}
+            for key, value in own.items():
+                client.set_tag(self.parents[name], key, value)
+            client.update_run(self.parents[name], status="RUNNING")
         self._children: dict[str, str] = {}
+        self._failed: set[str] = set()
 
     def open(self, fold: Fold) -> str | None:
         """Id of the fold's run, created when it is asked for first; a retry gets the same.
@@ -52,34 +63,32 @@ class FanOutRuns:
         from mlflow.exceptions import MlflowException
 
         if fold.name not in self._children:
-            own = {
-                "mlflow.parentRunId": self.parent,
-                "experiment": fold.experiment,
-                "fold": str(fold.number),
-            }
             try:
-                run = self._client.create_run(
-                    self._experiment, tags=_common_tags(own), run_name=fold.name
+                run_id = open_child(
+                    self._client, self._mlflow_experiment, fold.experiment, fold.number, fold.name
                 )
-                self._children[fold.name] = run.info.run_id
-                self._client.update_run(run.info.run_id, status=SCHEDULED)
+                self._children[fold.name] = run_id
+                self._client.update_run(run_id, status=SCHEDULED)
             except MlflowException as error:
-                log.warning("%s has no run below %s: %s", fold.name, self.parent, error)
+                log.warning("%s has no MLflow run: %s", fold.name, error)
         return self._children.get(fold.name)
 
     def end(self, fold: Fold, *, has_failed: bool) -> None:
         """Note how a fold ended for good."""
+        if has_failed:
+            self._failed.add(fold.experiment)
         run = self._children.pop(fold.name, None)
         if run is not None:
             self._terminate(run, FAILED if has_failed else FINISHED)
 
-    def close(self, *, has_failed: bool, was_stopped: bool) -> None:
+    def close(self, *, was_stopped: bool) -> None:
         """Note how all went; the runs of folds that have not ended are noted as stopped."""
         for run in self._children.values():
             self._terminate(run, KILLED)
         self._children.clear()
-        status = KILLED if was_stopped else FAILED if has_failed else FINISHED
-        self._terminate(self.parent, status)
+        for name, parent in self.parents.items():
+            status = FAILED if name in self._failed else FINISHED
+            self._terminate(parent, KILLED if was_stopped else status)
 
     def _terminate(self, run: str, status: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -91,7 +100,7 @@ class FanOutRuns:
 
 
 def open_runs(context: "KedroContext", folds: Sequence[Fold], command: str) -> FanOutRuns | None:
-    """The parent run, where ``mlflow.yml`` wants it.
+    """The runs of the experiments, where ``mlflow.yml`` wants them.
 
     Args:
         context: Of the project; its hooks have read ``mlflow.yml``.
@@ -109,32 +118,5 @@ def open_runs(context: "KedroContext", folds: Sequence[Fold], command: str) -> F
     client = MlflowClient()  # at the address that the hook has set
     experiment = client.get_experiment_by_name(config.tracking.experiment.name)
     assert experiment is not None  # the hook has made it
-    names = list(dict.fromkeys(fold.experiment for fold in folds))
-    numbers = sorted({fold.number for fold in folds})
-    tags = {
-        "experiments": ",".join(names),
-        "folds": ",".join(map(str, numbers)),
-        "command": command,
-    }
-    commit = _commit(context.project_path)
-    if commit is not None:
-        tags["mlflow.source.git.commit"] = commit
-    name = f"{', '.join(names)}: {len(folds)} folds"
-    return FanOutRuns(client, experiment.experiment_id, name, tags)
-
-
-def _common_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    from mlflow.tracking.context.registry import resolve_tags  # user and source, as in other runs
-
-    resolved: dict[str, str] = resolve_tags(dict(tags))
-    return resolved
-
-
-def _commit(project: Path) -> str | None:
-    """The git commit that is checked out; None outside a repository."""
-    command = ["git", "-C", str(project), "rev-parse", "HEAD"]
-    try:
-        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return shown.stdout.strip()
+    tags = {"command": command, **describe_environment(context.project_path)}
+    return FanOutRuns(client, experiment.experiment_id, folds, tags)

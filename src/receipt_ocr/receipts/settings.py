@@ -52,6 +52,7 @@ class SplittingSettings(Config):
     """How pages are dealt to folds."""
 
     seed: NonNegativeInt = 42
+    """Of the dealing: the same seed, the same folds."""
     strata_per_feature: PositiveInt = 3
     """Quantile bins of word count, text height and page shape each."""
     duplicate_distance: NonNegativeInt = 80
@@ -117,8 +118,11 @@ class TargetSettings(Config):
     """The DBNet targets (Liao et al., 2020, sections 3.4 and 3.5)."""
 
     shrink_ratio: Probability = 0.4
+    """How far a word shrinks to its kernel: by ``area * (1 - ratio^2) / perimeter`` pixels."""
     threshold_low: Probability = 0.3
+    """The threshold map's value where a word's outline is farthest."""
     threshold_high: Probability = 0.7
+    """Its value on the outline."""
     min_height: NonNegative = 3.0
     """A word whose bounding box has a side under this many frame pixels is masked, not learnt."""
 
@@ -134,6 +138,7 @@ class PixelTransform(Config):
     __pydantic_extra__: dict[str, JsonValue]
 
     name: str
+    """A class of albumentations, such as ``MotionBlur``."""
     p: Probability = 0.5
     """Chance that a sample is changed."""
 
@@ -151,12 +156,15 @@ class AugmentationSettings(Config):
     """
 
     horizontal_flip: Probability = 0.5
+    """Chance that the page is mirrored left to right."""
     vertical_flip: Probability = 0.0
+    """Chance that the page is mirrored top to bottom."""
     quarter_turns: Probability = 0.0
     """Chance of a turn by 90, 180 or 270 degrees, each as likely."""
     rotation: NonNegative = 0.0
     """Largest turn in degrees, either way."""
     scale_low: Positive = 1.0
+    """Smallest factor by which the page is resized."""
     scale_high: Positive = 1.0
     """The page is resized by a factor drawn between these two."""
     perspective: Annotated[float, Field(ge=0.0, le=0.15)] = 0.0
@@ -171,7 +179,9 @@ class AugmentationSettings(Config):
     """Under clip and keep a word is don't care where less than this share of its area, in the
     window's pixels, is visible."""
     brightness: Probability = 0.0
+    """Largest change, as share of the full range."""
     contrast: Probability = 0.0
+    """Largest change, as share of the contrast."""
     blur: Probability = 0.0
     """Chance of a light Gaussian blur."""
     pixels: tuple[PixelTransform, ...] = ()
@@ -190,16 +200,21 @@ class SynthesisSettings(Config):
     """Receipts that the project draws itself; the defaults are the mild pages of the demo."""
 
     seed: NonNegativeInt = 7
+    """The same seed, the same receipts."""
     train: NonNegativeInt = 100
     """Pages of the subset; so are the next two."""
     holdout: NonNegativeInt = 20
+    """Pages of the holdout."""
     test: NonNegativeInt = 40
+    """Pages of the test."""
     width_low: PositiveInt = 304
     width_high: PositiveInt = 336
     """Page width in upright pixels, drawn between these two; so is the height."""
     height_low: PositiveInt = 432
+    """Page height in upright pixels, drawn between this and ``height_high``."""
     height_high: PositiveInt = 464
     words_low: Annotated[int, Field(ge=8)] = 15
+    """Words of a page, drawn between this and ``words_high``."""
     words_high: Annotated[int, Field(ge=8)] = 40
     min_text_height: Annotated[int, Field(ge=9)] = 9
     """Height of a digit or capital letter on the flat paper in pixels, at least."""
@@ -208,10 +223,15 @@ class SynthesisSettings(Config):
     perspective: Probability = 0.4
     """Strengths from 0, nothing, to 1, the worst that a careless photo shows."""
     curl: Probability = 0.3
+    """How much the paper bends, 0 to 1."""
     shadow: Probability = 0.5
+    """Strength of shadows, 0 to 1."""
     blur: Probability = 0.3
+    """Strength of blur, 0 to 1."""
     noise: Probability = 0.3
+    """Strength of noise, 0 to 1."""
     quality_low: Annotated[int, Field(ge=20, le=95)] = 70
+    """Lowest JPEG quality."""
     quality_high: Annotated[int, Field(ge=20, le=95)] = 92
     """JPEG quality, drawn between these two."""
     exif_share: Probability = 0.25

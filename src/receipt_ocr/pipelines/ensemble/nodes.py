@@ -23,12 +23,18 @@ __all__ = [
     "detect_words",
     "gather_members",
     "join_tables",
+    "publish_scores",
     "score_members",
     "score_out_of_fold",
     "score_untuned",
     "vote",
     "weigh_members",
 ]
+
+Worst = dict[str, dict[str, list[list[float]]]]
+"""Subset -> page -> polygons, flat in page pixels; the worst page first."""
+
+WORST_PAGES = 6
 
 log = logging.getLogger(__name__)
 
@@ -135,14 +141,17 @@ def detect_words(maps: LazyMaps, chosen: dict[str, Any]) -> dict[str, list[list[
 
 def score_out_of_fold(
     chosen: dict[str, Any], members: MemberMaps, pages: pd.DataFrame, words: pd.DataFrame
-) -> pd.DataFrame:
-    """Every member on its own validation pages, a row a page."""
+) -> tuple[pd.DataFrame, pd.DataFrame, Worst]:
+    """Every member on its own validation pages: a row a page, one a word, and the worst pages."""
     maps = members.maps["out_of_fold"]
-    return _score(("out_of_fold", "train"), maps, chosen["postprocess"], (pages, words))
+    return _judge(("out_of_fold", "train"), maps, chosen["postprocess"], (pages, words))
 
 
-def score_members(kind: str) -> Callable[..., pd.DataFrame]:
-    """A node that scores every member and the ensemble on one subset, a row a page."""
+def score_members(kind: str) -> Callable[..., tuple[pd.DataFrame, pd.DataFrame, Worst]]:
+    """A node that scores every member and the ensemble on one subset.
+
+    It gives a row a member and page, one a word of the ensemble, and its worst pages.
+    """
 
     def score(
         chosen: dict[str, Any],
@@ -150,9 +159,11 @@ def score_members(kind: str) -> Callable[..., pd.DataFrame]:
         ensemble_maps: LazyMaps,
         pages: pd.DataFrame,
         words: pd.DataFrame,
-    ) -> pd.DataFrame:
-        maps = {**members.maps[kind], "ensemble": ensemble_maps}
-        return _score((kind, kind), maps, chosen["postprocess"], (pages, words))
+    ) -> tuple[pd.DataFrame, pd.DataFrame, Worst]:
+        subsets, settings, tables = (kind, kind), chosen["postprocess"], (pages, words)
+        alone = _score(subsets, members.maps[kind], settings, tables)
+        scores, outcomes, worst = _judge(subsets, {"ensemble": ensemble_maps}, settings, tables)
+        return pd.concat([alone, scores], ignore_index=True), outcomes, worst
 
     return score
 
@@ -184,14 +195,68 @@ def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     )
 
 
-def join_tables(*page_scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All scored pages, and one row a member and subset."""
+def join_tables(*parts: Any) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Worst]:
+    """All scored pages, one row a member and subset, all words, and the worst pages."""
     from receipt_ocr.evaluation.scores import tabulate_scores
 
-    joined = pd.concat(page_scores, ignore_index=True)
-    scores = tabulate_scores(joined)
+    pages, words = (pd.concat(tables, ignore_index=True) for tables in (parts[::3], parts[1::3]))
+    worst = {subset: found for part in parts[2::3] for subset, found in part.items()}
+    scores = tabulate_scores(pages)
     log.info("Scores:\n%s", scores.to_string(index=False, float_format="%.4f"))
-    return joined, scores
+    return pages, scores, words, worst
+
+
+def publish_scores(
+    experiments: Experiments,
+    tta: TtaVariants,
+    chosen: dict[str, Any],
+    scores: pd.DataFrame,
+    others: StoredExperiments,
+) -> None:
+    """Write the scores into the MLflow runs of ensemble, experiment and members, as columns."""
+    from receipt_ocr.evaluation.scores import list_hmeans
+    from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
+
+    own = tta.name_variant(experiments.selected)
+    figures = list_hmeans(scores, "ensemble")
+    log_active(figures)
+    log_experiment(own, figures)
+    if tta.selected != "none":  # the runs of the folds show their plain look
+        return
+    for name in chosen["members"]["names"]:
+        member = Member.parse(name)
+        run_id = others.training_run(member.experiment or own, member.fold)
+        if run_id is not None:
+            log_figures(run_id, list_hmeans(scores, name))
+
+
+def _judge(
+    subsets: tuple[str, str],
+    members: Mapping[str, LazyMaps],
+    postprocess: dict[str, Any],
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+) -> tuple[pd.DataFrame, pd.DataFrame, Worst]:
+    """As :func:`_score`, what became of every word, and the worst pages' polygons."""
+    from receipt_ocr.decoding.decode import judge_maps
+    from receipt_ocr.evaluation.scores import prepare_truths, tabulate_pages
+    from receipt_ocr.evaluation.word_errors import choose_worst, tabulate_words
+
+    settings = PostprocessSettings.model_validate(postprocess)
+    truths = prepare_truths(*tables, subsets[1])
+    pages, words = [], []
+    worst: dict[str, Any] = {}
+    for member, maps in members.items():
+        judged = judge_maps(maps, truths, settings)
+        scores = {page: score for page, (_, score) in judged.items()}
+        pages.append(tabulate_pages(member, subsets[0], scores))
+        words.append(tabulate_words(member, subsets[0], judged, truths))
+        worst |= choose_worst(judged, WORST_PAGES)
+    flat = {
+        page: [polygon.ravel().tolist() for polygon in found]
+        for page, (found, _) in choose_worst(worst, WORST_PAGES).items()
+    }
+    scored, outcomes = (pd.concat(parts, ignore_index=True) for parts in (pages, words))
+    return scored, outcomes, {subsets[0]: flat}
 
 
 def _score(

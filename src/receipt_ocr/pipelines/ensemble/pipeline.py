@@ -9,6 +9,7 @@ from receipt_ocr.pipelines.ensemble.nodes import (
     detect_words,
     gather_members,
     join_tables,
+    publish_scores,
     score_members,
     score_out_of_fold,
     score_untuned,
@@ -22,6 +23,7 @@ __all__ = ["create_pipeline", "inputs_of_members"]
 SETTINGS, RECIPE = "params:ensemble", "params:experiments"
 CHOSEN, TABLES = "chosen_postprocess", ["pages", "words"]
 KINDS = ("out_of_fold", "holdout", "test")
+RESULTS = ("page_scores", "words", "worst")
 
 
 def inputs_of_members(*kinds: str) -> list[str]:
@@ -53,19 +55,19 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(
                 score_out_of_fold,
                 [CHOSEN, "members", *TABLES],
-                "out_of_fold_page_scores",
+                ["out_of_fold_page_scores", "out_of_fold_words", "out_of_fold_worst"],
                 name="score_out_of_fold",
             ),
             Node(
                 score_members("holdout"),
                 [CHOSEN, "members", holdout, *TABLES],
-                "holdout_page_scores",
+                ["holdout_page_scores", "holdout_words", "holdout_worst"],
                 name="score_holdout",
             ),
             Node(
                 score_members("test"),
                 [CHOSEN, "members", test, *TABLES],
-                "test_page_scores",
+                ["test_page_scores", "test_words", "test_worst"],
                 name="score_test",
             ),
             Node(
@@ -76,9 +78,17 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 join_tables,
-                ["out_of_fold_page_scores", "holdout_page_scores", "test_page_scores"],
-                ["page_scores", "scores"],
+                [f"{kind}_{table}" for kind in KINDS for table in RESULTS],
+                ["page_scores", "scores", "word_outcomes", "worst_detections"],
                 name="join_scores",
             ),
-        ]
+            Node(
+                publish_scores,
+                [RECIPE, "params:test_time", CHOSEN, "scores", "other_experiments"],
+                None,
+                name="publish_scores",
+            ),
+        ],
+        namespace="ensemble",  # one box in Kedro-Viz
+        prefix_datasets_with_namespace=False,
     )

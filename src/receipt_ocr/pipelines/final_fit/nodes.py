@@ -53,8 +53,9 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     from receipt_ocr.detector.checkpoint import read_checkpoint
     from receipt_ocr.detector.training import train_detector
     from receipt_ocr.mirror import local_copy
-    from receipt_ocr.pipelines.training.tracking import fold_logger
+    from receipt_ocr.pipelines.training.tracking import mlflow_logger
     from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
+    from receipt_ocr.tracking.runs import fold_run
 
     labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
     for data in settings.further:
@@ -63,8 +64,8 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     recipe = experiments.chosen
     schedule = recipe.training.model_copy(update={"epochs": final_epochs["epochs"]})
     recipe = recipe.model_copy(update={"training": schedule})
-    logger = fold_logger(final_work_folder)
-    result = train_detector(recipe, labelled, [], final_work_folder, logger)
+    with fold_run(final_work_folder.name, experiments.selected) as run_id:
+        result = train_detector(recipe, labelled, [], final_work_folder, mlflow_logger(run_id))
     return read_checkpoint(result.checkpoint), pd.DataFrame(result.history)
 
 

@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.ensemble.nodes import detect_words
 from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess, train_final
-from receipt_ocr.pipelines.submission.nodes import format_submission
+from receipt_ocr.pipelines.submission.nodes import format_submission, register_final
 from receipt_ocr.pipelines.training.nodes import predict_subset
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
@@ -53,6 +53,18 @@ def create_pipeline(**_: Any) -> Pipeline:
                 ["final_test_detections", "pages", "rejected"],
                 ["final_submission_json", "final_submission_csv"],
                 name="format_final_submission",
+            ),
+            Node(
+                register_final,
+                [
+                    "final_submission_csv",
+                    recipe,
+                    "params:test_time",
+                    "final_postprocess",
+                    "other_experiments",
+                ],
+                ["submissions", "submission_records"],
+                name="register_final_submission",
             ),
         ]
     )

@@ -1,6 +1,5 @@
 """Nodes of the reporting stage."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,37 +7,31 @@ import pandas as pd
 from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
+from receipt_ocr.evaluation.settings import ReportSettings
+from receipt_ocr.pipelines.reporting.drawing import PICTURES, SEARCH_PICTURES
 
 if TYPE_CHECKING:
     from receipt_ocr.datasets.experiments import StoredExperiments
+    from receipt_ocr.evaluation.experiment import Experiment
 else:  # Kedro reads the signatures to check parameters
-    StoredExperiments = Any
+    Experiment = StoredExperiments = Any
 
 __all__ = [
     "PICTURES",
     "SEARCH_PICTURES",
-    "draw_gallery",
-    "draw_histories",
-    "draw_scores",
+    "gather_experiments",
     "gather_histories",
+    "gather_records",
+    "render_page",
     "write_report",
 ]
 
-PICTURES = {
-    "How the folds learnt (the axes of the scores are stretched towards 1)": "history.png",
-    "H-mean of every page, by member": "scores.png",
-    "Six test pages, from the ensemble's worst to its best": "gallery.jpg",
-}
-"""Caption -> file beside the report, as the catalog names it."""
+LANGUAGES = {"english": "en", "korean": "ko"}
 
-SEARCH_PICTURES = {
-    "H-mean out of fold over the post-processing settings that were tried": "search.png",
-    "Precision and recall out of fold, as box_thresh moves": "precision_recall.png",
-}
-"""The same, made by tuning."""
+OF_TRAINING = ("_history", "_training_record")
+"""Ends of the names of entries that lay an experiment's trainings beside others."""
 
-TILE_HEIGHT = 700
-COLUMNS = 3
+Records = dict[str, dict[str, Any]]
 
 
 def gather_histories(
@@ -47,39 +40,105 @@ def gather_histories(
     others: StoredExperiments,
     *histories: pd.DataFrame | None,
 ) -> dict[str, pd.DataFrame | None]:
-    """Member -> history of its training, of all who vote."""
-    members: dict[str, pd.DataFrame | None] = {}
-    for member in ensemble.voters:
-        if member.experiment:
-            members[member.name] = others.history(member.experiment, member.fold)
-            continue
-        history = histories[member.fold]
-        if history is None:
-            raise FileNotFoundError(
-                f"fold {member.fold} votes, but there is no history of its training; train it "
-                f"with --pipeline=train_fold --params "
-                f"fold={member.fold},experiment={experiments.selected}"
-            )
-        members[member.name] = history
-    return members
+    """Member -> history of its training, of all who vote; None where its file is gone."""
+    return {
+        member.name: others.history(member.experiment, member.fold)
+        if member.experiment
+        else histories[member.fold]
+        for member in ensemble.voters
+    }
+
+
+def gather_experiments(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    report: ReportSettings,
+    experiments: Experiments,
+    tta: TtaVariants,
+    page_scores: pd.DataFrame,
+    others: StoredExperiments,
+    submission_records: Records,
+    leaderboard_records: Records,
+) -> tuple[list[Experiment], dict[str, str]]:
+    """This experiment and those to lay beside it; and name -> why one is left out.
+
+    A damaged file of another experiment leaves that one out, one of this experiment is an error.
+    """
+    from kedro.io.core import DatasetError
+
+    from receipt_ocr.evaluation.comparisons import check_pair
+
+    own = tta.name_variant(experiments.selected)
+    wanted = others.names() if report.experiments == "all" else report.experiments
+    submissions = sorted(submission_records.values(), key=lambda record: str(record["made"]))
+    found, left_out = [], {}
+    for name in dict.fromkeys([own, *wanted]):
+        try:
+            one = others.experiment(name, submissions, list(leaderboard_records.values()))
+            if one is None:
+                left_out[name] = "it has no scores; run --pipeline=ensemble for it"
+                continue
+            check_pair(one.page_scores, page_scores, (name, own))
+        except (DatasetError, ValueError) as error:
+            if name == own:
+                raise
+            left_out[name] = str(error)
+        else:
+            found.append(one)
+    return found, left_out
+
+
+def gather_records(
+    experiments: Experiments,
+    tta: TtaVariants,
+    others: StoredExperiments,
+    compared: list[Experiment],
+) -> tuple[Records, dict[str, list[str]]]:
+    """Entry of the catalog -> the run that wrote it; and runs that are gone -> their entries.
+
+    Entries of an experiment beside this one bear its name (``other/page_scores``).
+    """
+    from receipt_ocr.tracking.runs import find_lost
+
+    own = others.run_records(tta.name_variant(experiments.selected))
+    records = dict(own)
+    for one in compared:
+        records |= {
+            f"{one.name}/{entry}": record
+            for entry, record in others.run_records(one.name).items()
+            if (entry == "page_scores" or entry.endswith(OF_TRAINING))
+            and record not in own.values()
+        }
+    by_run: dict[str, list[str]] = {}
+    for entry, record in records.items():
+        if record.get("run_id"):
+            by_run.setdefault(record["run_id"], []).append(entry)
+    return records, {run: by_run[run] for run in sorted(find_lost(by_run))}
 
 
 def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+    report: ReportSettings,
     experiments: Experiments,
     tta: TtaVariants,
+    dataset: str,
     histories: dict[str, pd.DataFrame | None],
-    raw_receipts: Path,
+    compared: list[Experiment],
+    left_out: dict[str, str],
+    run_records: Records,
+    lost_runs: dict[str, list[str]],
     pages: pd.DataFrame,
     rejected: pd.DataFrame,
     scores: pd.DataFrame,
     page_scores: pd.DataFrame,
     untuned_page_scores: pd.DataFrame,
+    word_outcomes: pd.DataFrame | None,
     chosen: dict[str, Any],
     tuned: dict[str, Any] | None,
     tuning_table: pd.DataFrame | None,
     holdout: dict[str, Any] | None,
+    worst: dict[str, Any] | None,
 ) -> str:
     """The report as Markdown."""
+    from receipt_ocr.evaluation.korean import TEXTS
+    from receipt_ocr.evaluation.language import speaking
     from receipt_ocr.evaluation.report import Results, write_report
 
     if (scored := chosen["members"]["names"]) != list(histories):
@@ -87,9 +146,11 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
             f"the stored scores are of {', '.join(scored)}, ensemble.members asks for "
             f"{', '.join(histories)}; run --pipeline=ensemble with these members first"
         )
+    name = tta.name_variant(experiments.selected)
+    own = next((one for one in compared if one.name == name), None)
     results = Results(
-        experiment=tta.name_variant(experiments.selected),
-        dataset="/".join(raw_receipts.parts[-2:]),
+        experiment=name,
+        dataset=dataset,
         recipe={
             **experiments.chosen.model_dump(mode="json"),
             "test_time": tta.chosen.model_dump(mode="json"),
@@ -104,62 +165,29 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         tuned_postprocess=tuned,
         tuning_table=tuning_table,
         holdout_postprocess=holdout,
+        word_outcomes=word_outcomes,
+        trainings={} if own is None else own.trainings,
+        experiments=compared,
+        left_out=left_out,
+        run_records=run_records,
+        lost_runs=lost_runs,
     )
-    pictures = SEARCH_PICTURES if tuned else {}
-    return write_report(results, {**PICTURES, **pictures})
+    is_searched = tuned is not None and tuning_table is not None
+    pictures = {**PICTURES, **(SEARCH_PICTURES if is_searched else {})}
+    if all(history is None for history in histories.values()):
+        del pictures["history"]
+    if not (worst or {}).get("out_of_fold"):
+        del pictures["worst_pages"]
+    with speaking(TEXTS if report.language == "korean" else {}):
+        return write_report(results, pictures)
 
 
-def draw_histories(histories: dict[str, pd.DataFrame | None]) -> object:
-    """The members' scores and losses by epoch (a Matplotlib figure)."""
-    from receipt_ocr.evaluation.plots import plot_histories
+def render_page(report: ReportSettings, text: str, *pictures: dict[str, bytes]) -> str:
+    """The report as one HTML page with its pictures inside."""
+    from receipt_ocr.evaluation.korean import TEXTS
+    from receipt_ocr.evaluation.language import say, speaking
+    from receipt_ocr.evaluation.report_html import render_html
 
-    return plot_histories({name: one for name, one in histories.items() if one is not None})
-
-
-def draw_scores(page_scores: pd.DataFrame) -> object:
-    """Every page's H-mean by member (a Matplotlib figure)."""
-    from receipt_ocr.evaluation.plots import plot_scores
-
-    return plot_scores(page_scores)
-
-
-def draw_gallery(
-    detections: dict[str, list[list[float]]],
-    pages: pd.DataFrame,
-    words: pd.DataFrame,
-    page_scores: pd.DataFrame,
-    raw_receipts: Path,
-) -> object:
-    """Test pages from the ensemble's worst to its best, with truth and detections (a picture)."""
-    from PIL import Image
-
-    from receipt_ocr.evaluation.gallery import contact_sheet
-    from receipt_ocr.evaluation.report_tables import choose_pages
-
-    test = {row.page: row for row in pages[pages["subset"] == "test"].itertuples()}
-    own = words[words["subset"] == "test"]
-    names = choose_pages(page_scores, pages)
-    tiles = [
-        _draw_tile(
-            raw_receipts / str(test[name].path),
-            own[own["page"] == name] if test[name].has_truth else None,
-            detections[name],
-        )
-        for name in names
-    ]
-    return Image.fromarray(contact_sheet(tiles, names, COLUMNS))
-
-
-def _draw_tile(path: Path, words: pd.DataFrame | None, detections: list[list[float]]) -> Any:
-    """One page; without words (truth withheld) its detections only."""
-    from receipt_ocr.evaluation.cleval import score_page
-    from receipt_ocr.evaluation.gallery import draw_page
-    from receipt_ocr.geometry import as_polygon
-    from receipt_ocr.receipts.images import read_upright
-
-    found = [as_polygon(flat) for flat in detections]
-    if words is None:
-        return draw_page(read_upright(path), [], found, height=TILE_HEIGHT)
-    truth = [as_polygon(flat) for flat in words["polygon"]]
-    score = score_page(truth, found, ignored=words["ignored"].astype(bool).tolist())
-    return draw_page(read_upright(path), truth, found, score, height=TILE_HEIGHT)
+    joined = {path: content for part in pictures for path, content in part.items()}
+    with speaking(TEXTS if report.language == "korean" else {}):
+        return render_html(text, joined, LANGUAGES[report.language], say("Contents"))

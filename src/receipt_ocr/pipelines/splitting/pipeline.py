@@ -23,5 +23,7 @@ def create_pipeline(**kwargs: object) -> Pipeline:
             ),
             Node(tabulate_balance, "folds", "fold_balance", name="tabulate_balance"),
             Node(plot_balance, "folds", "fold_balance_plot", name="plot_balance"),
-        ]
+        ],
+        namespace="splitting",  # one box in Kedro-Viz
+        prefix_datasets_with_namespace=False,
     )

@@ -4,13 +4,14 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from receipt_ocr.pipelines.submission.nodes import format_submission
+from receipt_ocr.pipelines.submission.nodes import format_submission, register_submission
 
 __all__ = ["create_pipeline"]
 
 
 def create_pipeline(**_: Any) -> Pipeline:
-    """Write what the contest takes."""
+    """Write what the contest takes, and remember who made it."""
+    settings, made_of = ["params:experiments", "params:test_time"], ["chosen_postprocess", "scores"]
     return Pipeline(
         [
             Node(
@@ -18,6 +19,14 @@ def create_pipeline(**_: Any) -> Pipeline:
                 ["test_detections", "pages", "rejected"],
                 ["submission_json", "submission_csv"],
                 name="format_submission",
-            )
-        ]
+            ),
+            Node(
+                register_submission,
+                ["submission_csv", *settings, *made_of, "other_experiments"],
+                ["submissions", "submission_records"],
+                name="register_submission",
+            ),
+        ],
+        namespace="submission",  # one box in Kedro-Viz
+        prefix_datasets_with_namespace=False,
     )

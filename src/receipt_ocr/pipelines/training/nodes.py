@@ -54,19 +54,24 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     words: pd.DataFrame,
     raw_receipts: Path,
     work_folder: WorkFolder,
-) -> tuple[Checkpoint, pd.DataFrame]:
-    """Train one fold; its best checkpoint and the history of its epochs."""
+) -> tuple[Checkpoint, pd.DataFrame, dict[str, Any]]:
+    """Train one fold; its best checkpoint, the history of its epochs, and a record of both."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
     from receipt_ocr.detector.training import train_detector as train
-    from receipt_ocr.pipelines.training.tracking import fold_logger
+    from receipt_ocr.pipelines.training.tracking import log_training, mlflow_logger, record_training
     from receipt_ocr.receipts.samples import load_pages
+    from receipt_ocr.tracking.runs import fold_run
 
     own = pages[pages["subset"] == "train"]
     training = load_pages(own, words, raw_receipts, split["training"])
     validation = load_pages(own, words, raw_receipts, split["validation"])
-    result = train(experiments.chosen, training, validation, work_folder, fold_logger(work_folder))
-    best = replace(read_checkpoint(result.checkpoint), history=result.history)
-    return best, pd.DataFrame(result.history)
+    with fold_run(work_folder.name, experiments.selected) as run_id:
+        logger = mlflow_logger(run_id)
+        result = train(experiments.chosen, training, validation, work_folder, logger)
+        best = replace(read_checkpoint(result.checkpoint), history=result.history)
+        record = record_training(best, result.stopped_by)
+        log_training(run_id, record)
+    return best, pd.DataFrame(result.history), record
 
 
 def predict_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry

@@ -17,7 +17,8 @@ __all__ = ["create_fold_pipeline", "create_pipeline", "create_prediction_pipelin
 
 RECIPE, TTA = "params:experiments", "params:test_time"
 SHARED_INPUTS = {"pages", "words", "folds", "raw_receipts"}
-RESULTS = ("checkpoint", "history", "out_of_fold_maps", "holdout_maps", "test_maps")
+TRAINED = ("checkpoint", "history", "training_record")
+RESULTS = (*TRAINED, "out_of_fold_maps", "holdout_maps", "test_maps")
 
 
 def create_fold_pipeline(**_: Any) -> Pipeline:
@@ -54,7 +55,7 @@ def _train() -> Node:
     return Node(
         train_detector,
         [RECIPE, "split", "pages", "words", "raw_receipts", "work_folder"],
-        ["checkpoint", "history"],
+        list(TRAINED),
         name="train_detector",
     )
 

@@ -15,6 +15,9 @@ else:  # Kedro reads the signatures to check parameters: names must exist, OpenC
 
 __all__ = ["draw_search", "tune_on_holdout", "tune_out_of_fold"]
 
+TUNED_FIGURES = ("recipe_hmean", "chosen_hmean", "honest_hmean")
+"""What a search comes to, as columns in MLflow."""
+
 log = logging.getLogger(__name__)
 
 
@@ -30,12 +33,14 @@ def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     """Search on the members' out-of-fold maps: the best settings, and every point tried."""
     from receipt_ocr.decoding.tuning import tune_out_of_fold as tune
     from receipt_ocr.evaluation.scores import prepare_truths
+    from receipt_ocr.tracking.runs import log_active
 
     judged = [page for maps in members.maps["out_of_fold"].values() for page in maps]
     truths = prepare_truths(pages, words, "train", judged)
     recipe = experiments.chosen.postprocess
     tuned, rows = tune(members, truths, tuning, ensemble, recipe, weights)
     log.info("Tuned on %d out-of-fold pages: %s", tuned.pages, tuned)
+    log_active({name: getattr(tuned, name) for name in TUNED_FIGURES})
     return tuned.model_dump(mode="json"), pd.DataFrame(rows)
 
 

@@ -43,5 +43,7 @@ def create_pipeline(**_: Any) -> Pipeline:
                 name="tune_on_holdout",
             ),
             Node(draw_search, ["tuned_postprocess", "tuning_table"], PICTURES, name="draw_search"),
-        ]
+        ],
+        namespace="tuning",  # one box in Kedro-Viz
+        prefix_datasets_with_namespace=False,
     )

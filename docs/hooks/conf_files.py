@@ -1,0 +1,90 @@
+"""What the YAML files below conf/ say: values, comments, and each environment's differences."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["ABSENT", "SHORT", "Configuration", "Tree", "look_up"]
+
+Tree = Mapping[str, Any]
+
+ENVIRONMENTS = ("demo", "sroie")
+
+ABSENT = object()
+"""What `look_up` gives for a key that is not there."""
+
+SHORT = re.compile(r"\$\{runtime_params:(\w+),(.*)\}")
+"""A value that a run may replace by a short name on the command line."""
+
+GLOBAL = re.compile(r"\$\{globals:(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the YAML files say: base's values and comments, and every environment's differences."""
+
+    base: Tree
+    comments: Mapping[str, str]
+    environments: Mapping[str, Tree]
+    global_values: Tree
+
+    @classmethod
+    def read(cls, folder: Path) -> "Configuration":
+        """Read the parameters and globals below a ``conf`` folder."""
+        base = folder / "base" / "parameters.yml"
+        return cls(
+            _load(base),
+            _read_comments(base.read_text(encoding="utf-8")),
+            {env: _load(folder / env / "parameters.yml") for env in ENVIRONMENTS},
+            _load(folder / "base" / "globals.yml"),
+        )
+
+    def plain(self, key: str) -> Any:
+        """The value in conf/base, without what a run may put in its place."""
+        value = look_up(self.base, key)
+        if not isinstance(value, str):
+            return value
+        if match := SHORT.fullmatch(value):
+            value = match[2]
+        if match := GLOBAL.fullmatch(value):
+            value = self.global_values[match[1]]
+        return yaml.safe_load(str(value))
+
+
+def look_up(tree: Any, key: str) -> Any:
+    """The value at a dotted key of nested mappings; `ABSENT` where there is none."""
+    for part in key.split("."):
+        if not isinstance(tree, Mapping) or part not in tree:
+            return ABSENT
+        tree = tree[part]
+    return tree
+
+
+def _load(path: Path) -> Tree:
+    tree: Tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return tree
+
+
+def _read_comments(text: str) -> dict[str, str]:
+    """Dotted key -> the comment behind its line, or above it where it starts the line."""
+    lines = text.splitlines()
+    comments: dict[str, str] = {}
+
+    def visit(node: yaml.Node, prefix: str) -> None:
+        if not isinstance(node, yaml.MappingNode):
+            return
+        for key, value in node.value:
+            name = f"{prefix}{key.value}"
+            line = key.start_mark.line
+            if match := re.search(r" # *(.+)$", lines[line]):
+                comments[name] = match[1]
+            elif not prefix and line and lines[line - 1].startswith("# "):
+                comments[name] = lines[line - 1][2:]
+            visit(value, f"{name}.")
+
+    visit(yaml.compose(text, yaml.SafeLoader), "")
+    return comments

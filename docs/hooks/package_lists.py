@@ -1,0 +1,102 @@
+"""Fills the lists of pipelines, layers and files in the pages, anew at every build.
+
+A page asks for a list by a comment of its own line: ``<!-- list: pipelines -->``.
+"""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kedro.pipeline import Pipeline
+
+from receipt_ocr.pipeline_registry import register_pipelines
+
+__all__ = ["list_files", "list_layers", "list_pipelines", "on_page_markdown"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE = PROJECT / "src" / "receipt_ocr"
+MARKER = re.compile(r"^<!-- list: (\w+) -->$", flags=re.MULTILINE)
+STAGE = re.compile(r"^(receipt_ocr\.pipelines\.\w+)")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """MkDocs passes every page through here.
+
+    Raises:
+        KeyError: If a page asks for a list that there is not.
+    """
+    return MARKER.sub(lambda match: LISTS[match[1]](), markdown)
+
+
+def list_pipelines() -> str:
+    """A row a registered pipeline: its name, what its stages do, and its nodes in their order."""
+    lines = ["| NAME | what it does | nodes |", "| :--- | :--- | :--- |"]
+    for name, pipeline in register_pipelines().items():
+        nodes = ", ".join(f"`{node}`" for node in _names(pipeline))
+        stages = "<br>".join(_stages(pipeline))
+        if name == "__default__":
+            stages, nodes = "The stages below, from raw receipts to the report.", "theirs"
+        shown = f"`{name}`" if name != "__default__" else "none"
+        lines.append(f"| {shown} | {stages} | {nodes} |")
+    return _wide(lines)
+
+
+def list_layers() -> str:
+    """The layers that import-linter checks, from the top down."""
+    with (PROJECT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = [layer.replace("receipt_ocr.", "").replace("|", ",") for layer in layers]
+    return "\n".join(["```text", *rows, "```"])
+
+
+def list_files() -> str:
+    """Every file of the package with the first line of its documentation, room by room."""
+    rooms = [PACKAGE, *sorted(f.parent for f in PACKAGE.glob("*/__init__.py"))]
+    return "\n".join(line for room in rooms for line in _list_room(room))
+
+
+LISTS: dict[str, Callable[[], str]] = {
+    "pipelines": list_pipelines,
+    "layers": list_layers,
+    "files": list_files,
+}
+
+
+def _list_room(room: Path) -> Iterator[str]:
+    name = room.relative_to(PACKAGE.parent).as_posix()
+    yield f"\n### {name}/\n\n{_first_line(room / '__init__.py')}\n"
+    stages = [f for f in room.glob("*/__init__.py") if room.name == "pipelines"]
+    files = sorted([*(f for f in room.glob("*.py") if f.name != "__init__.py"), *stages])
+    rows = [
+        f"| `{f.parent.name + '/' if f in stages else f.name}` | {_first_line(f)} |" for f in files
+    ]
+    if rows:
+        yield _wide(["| file | what it holds |", "| :--- | :--- |", *rows])
+
+
+def _first_line(file: Path) -> str:
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n\n")[0].replace("\n", " ").replace("``", "`").replace("|", "&#124;")
+
+
+def _names(pipeline: Pipeline) -> list[str]:
+    """The nodes without their namespaces, those of all folds once."""
+    return list(dict.fromkeys(node.name.rpartition(".")[2] for node in pipeline.nodes))
+
+
+def _stages(pipeline: Pipeline) -> list[str]:
+    """What the packages that the nodes come from say of themselves."""
+    found: dict[str, str] = {}
+    for node in pipeline.nodes:
+        for match in STAGE.finditer(node.func.__module__):
+            found[match[1]] = (sys.modules[match[1]].__doc__ or "").partition("\n")[0]
+    return list(found.values())
+
+
+def _wide(lines: list[str]) -> str:
+    return "\n".join(['<div class="wide" markdown>', "", *lines, "", "</div>"])

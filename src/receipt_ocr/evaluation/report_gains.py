@@ -1,0 +1,97 @@
+"""The part of a report on what each step gained: voting, tuning, test-time augmentation."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from receipt_ocr.evaluation.comparisons import ALL_FOLDS, compare_settings, compare_tables
+from receipt_ocr.evaluation.language import say
+from receipt_ocr.evaluation.markdown import (
+    format_score,
+    format_signed,
+    format_table,
+    name_sources,
+    rows_of,
+)
+from receipt_ocr.evaluation.report_tables import ENSEMBLE, compare_members, judging_subset
+from receipt_ocr.evaluation.results import Results
+
+__all__ = ["write_gains"]
+
+
+def write_gains(results: Results) -> str:
+    """One table of all steps, in Markdown; empty where nothing can be compared."""
+    rows = [*_list_voting(results), *_list_tuning(results), *_list_augmentations(results)]
+    if not rows:
+        return ""
+    header = [say("step"), say("pages"), say("H before"), say("H after"), say("difference")]
+    return "\n\n".join(
+        [
+            say("## What each step gained"),
+            format_table([*header, say("95 % interval"), say("afterwards it is")], rows, left=2),
+            say(
+                "Paired bootstrap over the pages. *Cannot be told apart* is a result: the step "
+                "costs time and brings nothing that can be seen."
+            ),
+            name_sources("page_scores", "untuned_page_scores", "other_experiments"),
+        ]
+    )
+
+
+def _list_voting(results: Results) -> Iterator[tuple[Any, ...]]:
+    subset = judging_subset(results.page_scores)
+    if subset is None:
+        return
+    table = compare_members(results.page_scores, subset)
+    after = float(results.hmeans(subset).mean())
+    for row in rows_of(table.head(2)):
+        name = str(row.opponent).partition(",")[0]
+        yield _row(
+            say("ensemble instead of the {fold}", fold=say(name)),
+            (subset, row.pages),
+            (after - float(row.difference), after),
+            row,
+        )
+
+
+def _list_tuning(results: Results) -> Iterator[tuple[Any, ...]]:
+    untuned = results.untuned_page_scores
+    if untuned is None or untuned.empty:
+        return
+    table = compare_settings(results.page_scores, untuned)
+    for row in rows_of(table[table["member"].isin([ALL_FOLDS, ENSEMBLE])]):
+        yield _row(
+            say("tuned thresholds ({member})", member=say(str(row.member))),
+            (row.subset, row.pages),
+            (row.untuned_hmean, row.tuned_hmean),
+            row,
+        )
+
+
+def _list_augmentations(results: Results) -> Iterator[tuple[Any, ...]]:
+    """Each way to look at the pages of this experiment's detectors, against looking once."""
+    name = results.experiment.partition("@")[0]
+    own = [one for one in results.experiments if one.name.partition("@")[0] == name]
+    plain = next((one for one in own if one.name == name), None)
+    for one in own:
+        if plain is None or one is plain:
+            continue
+        table = compare_tables(one.page_scores, plain.page_scores, (one.name, name))
+        for row in rows_of(table[table["member"].isin([ALL_FOLDS, ENSEMBLE])]):
+            look = one.name.partition("@")[2]
+            step = say("looking by `{tta}` ({member})", tta=look, member=say(str(row.member)))
+            pages = (str(row.subset), row.pages)
+            yield _row(step, pages, (row.second_hmean, row.first_hmean), row)
+
+
+def _row(
+    step: str, pages: tuple[object, object], hmeans: tuple[Any, Any], found: Any
+) -> tuple[Any, ...]:
+    subset = say(str(pages[0]).replace("_", "-"))
+    return (
+        step,
+        say("{pages} {subset}", pages=pages[1], subset=subset),
+        *(format_score(value) for value in hmeans),
+        format_signed(found.difference),
+        f"{format_signed(found.low)} {say('to')} {format_signed(found.high)}",
+        say(str(found.verdict)),
+    )

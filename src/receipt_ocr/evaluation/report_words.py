@@ -1,0 +1,102 @@
+"""The part of a report on errors: which words, which detections, and what to try next."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from receipt_ocr.evaluation.language import say
+from receipt_ocr.evaluation.markdown import NOTHING, format_table, name_sources, rows_of
+from receipt_ocr.evaluation.results import Results
+from receipt_ocr.evaluation.what_ifs import list_next_gains
+from receipt_ocr.evaluation.word_errors import GROUPS, group_errors
+
+__all__ = ["write_next_gains", "write_words"]
+
+
+def write_words(results: Results) -> str:
+    """Errors by kinds of words, in Markdown."""
+    words = results.word_outcomes
+    title = say("## Which words are lost")
+    if words is None:
+        return f"{title}\n\n" + say(
+            "Not recorded: these scores are of an earlier version; run --pipeline=ensemble again."
+        )
+    own = _own_words(words)
+    if own.empty:
+        return ""
+    missed = own[own["is_true"] & (own["outcome"] == "missed")]
+    parts = [
+        title,
+        say(
+            "Out of fold, of {words} words on {pages} pages, {missed} are missed. Groups are "
+            "quarters of all words (tilts are cut at 1, 3 and 10 degrees); the interval draws "
+            "whole pages.",
+            words=int(own["is_true"].sum()),
+            pages=own["page"].nunique(),
+            missed=len(missed),
+        ),
+        *(_write_group(own, by) for by in GROUPS),
+        name_sources("word_outcomes"),
+    ]
+    return "\n\n".join(parts)
+
+
+def _own_words(words: pd.DataFrame) -> pd.DataFrame:
+    """Each out-of-fold word once: judged by the own fold that never saw its page."""
+    is_own = words["member"].astype(str).str.fullmatch(r"fold_\d+")
+    return words[(words["subset"] == "out_of_fold") & is_own]
+
+
+def _write_group(own: pd.DataFrame, by: str) -> str:
+    groups = group_errors(own, by)
+    rows = [
+        (
+            row.group,
+            row.words,
+            f"{row.missed_share:.2%}",
+            f"{row.low:.2%} {say('to')} {row.high:.2%}",
+            f"{row.split_share:.2%}",
+            f"{row.lost_share:.3%}",
+            *(NOTHING if pd.isna(value) else int(value) for value in (row.false, row.merged)),
+        )
+        for row in rows_of(groups)
+    ]
+    header = [say(GROUPS[by]), say("words"), say("missed"), say("95 % interval"), say("split")]
+    header += [say("of all characters lost"), say("false"), say("merged")]
+    return format_table(header, rows)
+
+
+def write_next_gains(results: Results) -> str:
+    """What to try next, in Markdown."""
+    gains = list_next_gains(results.page_scores, results.word_outcomes, results.histories)
+    title = say("## Where the next gain is likely")
+    if not gains:
+        return f"{title}\n\n" + say("No kind of error costs 0.0001 or more out of fold.")
+    rows = [(one.reason, one.advice, f"{one.gain:.4f}") for one in gains]
+    return "\n\n".join(
+        [
+            title,
+            say(
+                "What the corpus H-mean of the out-of-fold pages would gain if that error alone "
+                "were gone: an upper bound, no promise. Several rows may be about the same words."
+            ),
+            format_table([say("what is lost"), say("what to try"), say("at most")], rows, left=2),
+            *_list_open_ends(results),
+            name_sources("page_scores", "word_outcomes"),
+        ]
+    )
+
+
+def _list_open_ends(results: Results) -> Iterator[str]:
+    """What has not been tried at all."""
+    untried = []
+    if results.tuned_postprocess is None:
+        untried.append(say("tuning (`--pipeline=tuning`)"))
+    if len(results.members) == 1:
+        untried.append(say("further folds to vote (`kedro train-folds`)"))
+    names = [one.name for one in results.experiments]
+    base = results.experiment.partition("@")[0]
+    if not any(name.startswith(f"{base}@") for name in names):
+        untried.append(say("test-time augmentation (`--params tta=flip`)"))
+    if untried:
+        yield say("Not tried yet: {things}.", things=", ".join(untried))

@@ -1,0 +1,102 @@
+"""Nodes of the leaderboard stage."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from receipt_ocr.evaluation.settings import LeaderboardSettings
+
+__all__ = ["find_submission", "record_leaderboard", "score_submission"]
+
+log = logging.getLogger(__name__)
+
+Records = dict[str, dict[str, Any]]
+
+
+def find_submission(leaderboard: LeaderboardSettings, submission_records: Records) -> str:
+    """The id of the submission that is meant: by id, by name of a file, or by a file's content."""
+    from receipt_ocr.decoding.submission import identify_submission
+    from receipt_ocr.evaluation.leaderboard import find_submission as find
+
+    reference = leaderboard.named
+    if (file := Path(reference)).is_file():
+        reference = identify_submission(_read(file))
+    return find(reference, submission_records)
+
+
+def record_leaderboard(
+    leaderboard: LeaderboardSettings, submission: str, submission_records: Records
+) -> Records:
+    """The leaderboard's score with its gaps, noted in the runs of all who voted."""
+    if leaderboard.hmean is None:
+        raise ValueError("which score? add hmean=0.9625,precision=0.9667,recall=0.9599 to --params")
+    return _record(leaderboard, submission_records[submission], "leaderboard")
+
+
+def score_submission(
+    submission: str,
+    submissions: dict[str, Callable[[], pd.DataFrame]],
+    submission_records: Records,
+    pages: pd.DataFrame,
+    words: pd.DataFrame,
+) -> Records:
+    """The same, computed from the truth of the test pages where it is at hand."""
+    from receipt_ocr.decoding.submission import parse_submission
+    from receipt_ocr.evaluation.scores import prepare_truths, score_polygons
+
+    truths = prepare_truths(pages, words, "test")
+    if not truths:
+        raise ValueError(
+            "the truth of the test pages is withheld: nothing can be scored here. Record what the "
+            "leaderboard says with --pipeline=leaderboard"
+        )
+    score = score_polygons(parse_submission(submissions[f"submission_{submission}"]()), truths)
+    given = LeaderboardSettings(hmean=score.hmean, precision=score.precision, recall=score.recall)
+    return _record(given, submission_records[submission], "test truth")
+
+
+def _record(
+    settings: LeaderboardSettings, submission: dict[str, Any], source: str
+) -> dict[str, dict[str, Any]]:
+    from receipt_ocr.evaluation.leaderboard import list_figures, name_figures, score_record
+    from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
+
+    record = score_record(settings, submission, source)
+    own = name_figures(record, record)
+    log_active(own)
+    log_experiment(record["experiment"], own)
+    told = [log_figures(run, figures) for run, figures in list_figures(record) if run]
+    gaps = ", ".join(
+        f"{name} {record[key]:+.4f}"
+        for name, key in (("to validation", "gap"), ("to holdout", "holdout_gap"))
+        if record[key] is not None
+    )
+    log.info(
+        "Submission %s of %s: %s H-mean %.4f; gap %s; written to %d of %d runs",
+        *(record["submission"], record["experiment"], source, record["hmean"]),
+        *(gaps or "unknown", sum(told), len(record["members"])),
+    )
+    suffix = "" if source == "leaderboard" else "_truth"
+    return {f"{record['submission']}{suffix}": record}
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """A submission as the contest takes it, CSV or JSON.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    import json
+
+    from receipt_ocr.decoding.submission import tabulate_submission
+
+    try:
+        if file.suffix == ".json":
+            return tabulate_submission(json.loads(file.read_text(encoding="utf-8")))
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        return table[["filename", "polygons"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is no submission ({error}); give its CSV or JSON") from error

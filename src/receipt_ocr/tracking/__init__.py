@@ -1,0 +1,1 @@
+"""What MLflow and the project's own records say about runs: layout, tags, figures, sources."""

@@ -1,0 +1,52 @@
+"""With which code and libraries, and on which machine, a run was made."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["describe_environment", "read_commit"]
+
+PACKAGES = ("receipt_ocr", "torch", "lightning", "timm", "albumentations", "opencv-python-headless")
+"""Whose versions decide what a training comes to; none of them is imported for it."""
+
+
+def describe_environment(project: Path) -> dict[str, str]:
+    """Tags of a run: the commit, whether the tree differs from it, versions and machine.
+
+    Args:
+        project: Folder of the Kedro project.
+    """
+    tags = {"environment.python": platform.python_version(), "environment.machine": _machine()}
+    for package in PACKAGES:
+        try:
+            tags[f"environment.{package}"] = version(package)
+        except PackageNotFoundError:
+            continue
+    commit = read_commit(project)
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+        tags["git.changed"] = str(_has_changes(project)).lower()
+    return tags
+
+
+def read_commit(project: Path) -> str | None:
+    """The git commit that is checked out; None outside a repository."""
+    return _git(project, "rev-parse", "HEAD")
+
+
+def _has_changes(project: Path) -> bool:
+    return bool(_git(project, "status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(project: Path, *words: str) -> str | None:
+    command = ["git", "-C", str(project), *words]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip()
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}"
