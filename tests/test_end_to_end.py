@@ -80,6 +80,8 @@ def check_mlflow(uri: str, submission: str) -> None:
     (top,) = [run for run in runs if run.data.tags.get("role") == "experiment"]
     below = {run.data.tags["mlflow.parentRunId"] for run in runs if run is not top}
     assert below == {top.info.run_id}
+    (whole,) = [run for run in runs if run.data.tags["role"] == "whole way"]
+    told = ("data.pages", "data.words", "environment.python", "mlflow.source.git.commit")
     folds = [run for run in runs if run.data.tags["role"] == "fold"]
     assert sorted(run.data.tags["fold"] for run in folds) == list("01234")
     for run in folds:
@@ -88,8 +90,9 @@ def check_mlflow(uri: str, submission: str) -> None:
         assert values["gap"] == pytest.approx(0.5 - values["out_of_fold_hmean"])
         assert values["holdout_gap"] == pytest.approx(0.5 - values["holdout_hmean"])
         assert values["parameters"] > 1e6
+        assert {key: run.data.tags[key] for key in told} == {k: whole.data.tags[k] for k in told}
+        assert run.data.params["recipe.frame.crop"] == "[96, 96]"
         assert run.data.tags["checkpoint"].endswith(f"fold_{run.data.tags['fold']}.ckpt")
-    (whole,) = [run for run in runs if run.data.tags["role"] == "whole way"]
     assert len(whole.data.tags["data.words"]) == 12
     assert len(whole.data.tags["mlflow.source.git.commit"]) == 40
     assert whole.data.params["recipe.frame.crop"] == "[96, 96]"
@@ -138,6 +141,8 @@ def test_the_whole_way_leaves_a_checked_submission_and_the_same_again(
     assert read_results(workspace) == before
     assert "| leaderboard H | 0.5000 |" in (workspace / REPORTING / "report.md").read_text()
     check_mlflow(tracking_uri, record.stem)
+    for place, entry in (("", "pages"), ("lite0/", "fold_1_checkpoint"), ("lite0/", "scores")):
+        assert (workspace / f"08_reporting/{place}runs/{entry}.json").is_file()
 
     # A trained fold looks at images that nobody has annotated.
     run("detection", fold=1, images=str(workspace / "01_raw/images/val"))

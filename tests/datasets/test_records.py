@@ -1,6 +1,9 @@
 """A folder of small records: written one by one, read together."""
 
-from collections.abc import Iterator
+import copy
+import pickle
+import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import fsspec
 import pytest
 from kedro.io.core import DatasetError
 
-from receipt_ocr.datasets.records import RecordsDataset
+from receipt_ocr.datasets.records import Records, RecordsDataset
 from receipt_ocr.storage import open_folder
 
 RECORD = {"hmean": 0.9625, "gap": None, "members": [{"name": "fold_0", "run_id": "a"}]}
@@ -72,16 +75,47 @@ def test_other_files_of_the_folder_are_left_alone(address: str) -> None:
         (b'{"hmean": 0.9', r"s1\.json is no JSON \(.*\); mend or delete it"),
         (b"", r"s1\.json is no JSON"),
         (b"\xff\xfe\x00", r"s1\.json is no JSON"),
-        (b"[0.9]", r"s1\.json holds no record; delete it"),
+        (b"[" * 100_000, r"s1\.json is no JSON"),
+        (b"[0.9]", r"s1\.json holds no record but a list; mend or delete it"),
+        (b"null", r"s1\.json holds no record but a NoneType; mend"),
     ],
+    ids=["cut off", "empty", "other bytes", "too deep", "list", "null"],
 )
-def test_a_file_that_is_no_record_is_named(address: str, content: bytes, message: str) -> None:
+def test_a_file_that_is_no_record_costs_no_other(
+    address: str, content: bytes, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
     dataset = RecordsDataset(filepath=address)
-    dataset.save({"s0": RECORD})
+    dataset.save({"s0": RECORD, "s2": RECORD})
     with fsspec.open(f"{address}/s1.json", "wb") as file:
         file.write(content)
-    with pytest.raises(DatasetError, match=f"{address}/{message}"):
-        dataset.load()
+    found = dataset.load()
+    assert found == {"s0": RECORD, "s2": RECORD}
+    assert list(found.faults) == [f"{address}/s1.json"]
+    told = " ".join(*found.faults.items())
+    assert re.fullmatch(f"{address}/{message}.*", told)
+    assert caplog.messages == [told]
+    dataset.save({"s1": RECORD})
+    assert dataset.load().faults == {}
+
+
+def test_a_file_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    dataset = RecordsDataset(filepath=str(tmp_path))
+    dataset.save({"s0": RECORD})
+    (tmp_path / "s1.json").mkdir()
+    (tmp_path / "s2.json").symlink_to(tmp_path / "gone")  # listed, and deleted before it is read
+    found = dataset.load()
+    assert found == {"s0": RECORD}
+    ((file, fault),) = found.faults.items()
+    assert file == f"{tmp_path}/s1.json"
+    assert re.fullmatch(r"cannot be read \(.*directory.*\); mend or delete it", fault)
+
+
+@pytest.mark.parametrize(
+    "double", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_faults_go_with_copies_of_the_records(double: Callable[[Records], Records]) -> None:
+    found = double(Records({"s0": RECORD}, {"s1.json": "is no JSON"}))
+    assert (dict(found), found.faults) == ({"s0": RECORD}, {"s1.json": "is no JSON"})
 
 
 def test_a_record_that_cannot_be_written_leaves_the_earlier_ones(address: str) -> None:

@@ -82,7 +82,28 @@ PAGE_SCORES = pd.DataFrame(
     ],
     columns=["member", "subset", "page", "hmean"],
 )
-CHOSEN = {"source": "tuned", "members": {"names": ["fold_0", "fold_1", "other/fold_0"]}}
+VOTING = ("fold_0", "fold_1", "other/fold_0")
+CHOSEN: dict[str, Any] = {
+    "source": "tuned",
+    "postprocess": {"thresh": 0.3},
+    "members": {
+        "names": list(VOTING),
+        "weights": [0.5, 0.25, 0.25],
+        "sources": dict.fromkeys(VOTING, "a detector"),
+        "mean": "probability",
+    },
+}
+SUBMITTED: dict[str, Any] = {
+    "submission": "s1",
+    "kind": "ensemble",
+    "postprocess": {"thresh": 0.3},
+    "members": [
+        {"name": name, "weight": weight}
+        for name, weight in zip(VOTING, (0.5, 0.25, 0.25), strict=True)
+    ],
+    "sources": dict.fromkeys(VOTING, "a detector"),
+    "mean": "probability",
+}
 TRAINING = {"parameters": {"encoder": 7}, "checkpoint_bytes": 28, "seconds": 1.5}
 
 
@@ -122,15 +143,7 @@ def test_what_was_not_written_is_none(address: str) -> None:
     write_scores(address, "wide")
     fold_less = open_all(address).experiment("wide", [], [])
     assert fold_less is not None
-    assert (
-        fold_less.histories
-        == fold_less.trainings
-        == fold_less.runs
-        == {
-            "fold_0": None,
-            "fold_1": None,
-        }
-    )
+    assert fold_less.histories == fold_less.trainings == {"fold_0": None, "fold_1": None}
 
 
 def test_a_file_that_is_damaged_is_an_error_and_not_none(address: str) -> None:
@@ -147,12 +160,19 @@ def test_an_experiment_is_gathered_with_its_own_folds(address: str, name: str) -
     write_run(address, "wide", "fold_1_checkpoint")
     with fsspec.open(f"{address}/models/wide/fold_1_history.csv", "w", auto_mkdir=True) as file:
         pd.DataFrame({"epoch": [0, 1], "hmean": [0.5, 0.75]}).to_csv(file, index=False)
-    others = [{"experiment": "wide@rotations"}, {"experiment": "lite0"}]
-    submissions = [others[0], {"experiment": name, "submission": "s1"}, others[1]]
-    leaderboard = [{"experiment": name, "hmean": 0.9}, *others]
+    others: list[dict[str, Any]] = [{"experiment": "wide@rotations"}, {"experiment": "lite0"}]
+    submissions = [others[0], {"experiment": name, **SUBMITTED}, others[1]]
+    told: dict[str, Any] = {
+        "experiment": name,
+        "submission": "s1",
+        "source": "leaderboard",
+        "hmean": 0.9,
+    }
+    leaderboard = [told, *others]
     one = open_all(address).experiment(name, submissions, leaderboard)
     assert one is not None
-    assert (one.name, one.thresholds) == (name, "tuned")
+    assert (one.name, one.thresholds, one.chosen) == (name, "tuned", CHOSEN)
+    assert one.guests == ["other/fold_0"]
     pd.testing.assert_frame_equal(one.page_scores, PAGE_SCORES)
     assert one.hmeans("out_of_fold").to_dict() == {"p0": 0.9, "p1": 0.7}
     assert list(one.histories) == list(one.trainings) == ["fold_0", "fold_1"]
@@ -160,9 +180,9 @@ def test_an_experiment_is_gathered_with_its_own_folds(address: str, name: str) -
     history = one.histories["fold_1"]
     assert history is not None and history["hmean"].tolist() == [0.5, 0.75]
     assert one.trainings == {"fold_0": TRAINING, "fold_1": None}
-    assert one.runs == {"fold_0": None, "fold_1": "wide: fold_1_checkpoint"}
     assert one.submissions == [submissions[1]]
-    assert one.leaderboard == [leaderboard[0]]
+    assert one.leaderboard == [told]
+    assert (one.submission, one.score) == (submissions[1], told)  # as it was read from JSON
 
 
 def test_looking_at_pages_in_another_way_shares_the_trainings_alone(address: str) -> None:
@@ -172,13 +192,20 @@ def test_looking_at_pages_in_another_way_shares_the_trainings_alone(address: str
     for entry in ("page_scores", "submission_csv"):
         write_run(address, "wide@flips", entry)
     write_run(address, "wider", "fold_1_checkpoint")
+    for entry in ("pages", "submission_records"):  # of all experiments
+        write(f"{address}/reports/runs/{entry}.json", {"run_id": f"all: {entry}"})
+        write_run(address, "wide", entry)  # by an earlier version: it may be stale
     stored = open_all(address)
     found = {entry: record["run_id"] for entry, record in stored.run_records("wide@flips").items()}
     assert found == {entry: f"wide: {entry}" for entry in trained} | {
         entry: f"wide@flips: {entry}" for entry in ("page_scores", "submission_csv")
-    }
+    } | {entry: f"all: {entry}" for entry in ("pages", "submission_records")}
     own = stored.run_records("wide")
-    assert sorted(own) == sorted([*trained, "page_scores", "fold_0_test_maps", "history_plot"])
-    assert all(record["run_id"].startswith("wide: ") for record in own.values())
+    shared = ["pages", "submission_records"]
+    results = ["page_scores", "fold_0_test_maps", "history_plot"]
+    assert sorted(own) == sorted([*trained, *results, *shared])
+    for entry, record in own.items():
+        assert record["run_id"] == f"{'all' if entry in shared else 'wide'}: {entry}"
+    assert stored.run_record("wide@flips", "pages") == {"run_id": "all: pages"}
     assert stored.training_run("wide@flips", 0) == "wide: fold_0_checkpoint"
     assert stored.run_record("wide@flips", "page_scores") == {"run_id": "wide@flips: page_scores"}

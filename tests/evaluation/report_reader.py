@@ -26,6 +26,13 @@ def read_prose(markdown: str) -> str:
     return " ".join(block for block in blocks if not block.startswith(left_out))
 
 
+def read_commands(markdown: str) -> list[str]:
+    """The lines of the section on how to repeat it."""
+    blocks = dict(_read_sections(markdown))["How to repeat it"]
+    (block,) = [block for block in blocks if block.startswith("```bash")]
+    return block.split("\n")[1:-1]
+
+
 def _read_sections(markdown: str) -> list[tuple[str, list[str]]]:
     sections = []
     for section in f"\n{markdown}".split("\n## "):

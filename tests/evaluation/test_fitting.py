@@ -87,6 +87,17 @@ def test_single_folds_on_the_holdout_come_before_the_test() -> None:
 
 
 @pytest.mark.parametrize(
+    ("thresholds", "subset"), [("recipe", "holdout"), ("tuned", "holdout"), ("holdout", "test")]
+)
+def test_a_holdout_that_chose_the_thresholds_is_not_new(thresholds: str, subset: str) -> None:
+    found = compare_new_pages(pd.concat([*KNOWN, *HOLDOUT, *TEST]), thresholds)
+    assert found is not None
+    assert found[0] == subset
+    alone = compare_new_pages(pd.concat([*KNOWN, *HOLDOUT]), thresholds)
+    assert (alone is None) == (subset == "test")
+
+
+@pytest.mark.parametrize(
     "tables",
     [
         KNOWN,

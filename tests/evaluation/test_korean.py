@@ -32,6 +32,7 @@ DATA = {
     *(fitting.STILL_RISING, fitting.PAST_ITS_PEAK, fitting.LEVELLED),
     *("as expected", "higher than expected", "lower than expected"),
     *("train", "holdout", "test", "out_of_fold", "out-of-fold"),
+    *("recipe", "tuned"),
     *(ENSEMBLE, comparisons.ALL_FOLDS, comparisons.MEAN_FOLD, "best fold"),
     *("mean of folds", "standard deviation"),
     *GROUPS.values(),
@@ -45,7 +46,7 @@ SHORT = {"P", "R", "H", "P - R", "H-mean", "OOF", "OOF P", "OOF R", "OOF H", "Ga
 
 TERMS = {"P", "R", "H", "H-mean", "OOF", "out-of-fold", "Gap", "loss", "TTA", "ID", "paired"}
 TERMS |= {"MLflow", "MiB", "M", "base"}
-NAMES = {"tiny", "wide", "ensemble", "thresh"}
+NAMES = {"tiny", "wide", "few", "apart", "ensemble", "thresh"}
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 HANGUL = re.compile(r"[가-힣]")
@@ -71,22 +72,38 @@ def fields(template: str) -> list[tuple[str, str]]:
     return sorted((name, form or "") for _, name, form, _ in parts if name is not None)
 
 
-def experiment(name: str, page_scores: pd.DataFrame, leaderboard: float | None) -> Experiment:
+def experiment(
+    name: str, page_scores: pd.DataFrame, told: float | None = None, source: str = "recipe"
+) -> Experiment:
+    """An experiment with three submissions; ``told`` is what the leaderboard said of each.
+
+    The first is of other thresholds, the last of a detector of all pages: no score is of these.
+    """
     record = {
         "parameters": {"encoder": 3_000_000, "decoder": 400_000},
         "seconds": 754.0,
         "checkpoint_bytes": 12_345_678,
         "stopped_by": "patience",
     }
-    score = {"source": "leaderboard", "hmean": leaderboard, "precision": 0.97, "recall": 0.95}
+    own = chosen(source)
+    names = own["members"]["names"]
+    own["members"] |= {"sources": dict.fromkeys(names, "0123")}
+    made = {"kind": "ensemble", "postprocess": own["postprocess"]}
+    made |= {"members": [{"name": member, "weight": 0.5} for member in names]}
+    said = {"source": "leaderboard", "precision": 0.97, "recall": 0.95, "hmean": told}
+    told_of = {} if told is None else {"s0": 0.002, "s1": told - 0.935, "s2": None}
     return Experiment(
         name=name,
         page_scores=page_scores,
         histories={"fold_0": history(0.1, 0.9, 0.9), "fold_1": history(0.2, 0.8)},
         trainings={"fold_0": record, "fold_1": record},
-        runs={"fold_0": "abc", "fold_1": None},
-        submissions=[{"submission": "s0123456789ab"}],
-        leaderboard=[] if leaderboard is None else [score],
+        submissions=[
+            made | {"submission": "s0", "postprocess": {"thresh": 0.77}},
+            made | {"submission": "s1"},
+            made | {"submission": "s2", "kind": "final"},
+        ],
+        leaderboard=[said | {"submission": key, "gap": gap} for key, gap in told_of.items()],
+        chosen=own,
     )
 
 
@@ -132,7 +149,7 @@ def full() -> Results:
         "chosen_hmean": 0.91,
         "recipe_hmean": 0.89,
     }
-    own = experiment("tiny", rows, 0.95)
+    own = experiment("tiny", rows, 0.95, "tuned")
     lower = rows.assign(hmean=rows["hmean"] - np.linspace(0, 0.02, len(rows)))
     return make_results(
         rows,
@@ -146,12 +163,19 @@ def full() -> Results:
         trainings=own.trainings,
         experiments=[
             own,
-            experiment("tiny@flips", lower, None),
+            experiment("tiny@flips", lower, None, "tuned"),
             experiment("wide", rows.assign(hmean=rows["hmean"] - 0.01), 0.2),
         ],
+        command="kedro run --env=base",
         left_out={"old": "base"},
+        faults=["base"],
         run_records={
-            "page_scores": {"run_id": "abc", "pipeline": "ensemble", "commit": "0123456789abc"}
+            "page_scores": {
+                **{"run_id": "abc", "pipeline": "ensemble", "commit": "0123456789abc"},
+                "saved": "2026-01-02",
+            },
+            "chosen_postprocess": {"run_id": "abd"},
+            "fold_0_checkpoint": {"saved": "2026-01-03"},
         },
         lost_runs={"abc": ["page_scores"]},
         rejected=pd.DataFrame(
@@ -161,8 +185,30 @@ def full() -> Results:
     )
 
 
+def beside() -> Results:
+    """Experiments that were judged on other pages, by other thresholds, or without a holdout."""
+    rows = score_rows()
+    is_own = rows["subset"] == "out_of_fold"
+    few = rows[~is_own | (rows["member"] == "fold_0")]
+    apart = rows[rows["subset"] != "holdout"].copy()
+    apart["page"] = apart["page"].str.replace("train", "other")
+    return make_results(
+        rows,
+        trainings=experiment("tiny", rows).trainings,
+        experiments=[
+            experiment("tiny", rows),
+            experiment("tiny@flips", rows, None, "tuned"),
+            experiment("few", few.assign(hmean=few["hmean"] + 0.01)),
+            experiment("apart", apart.assign(hmean=apart["hmean"] - 0.01)),
+        ],
+    )
+
+
 def reports() -> Iterator[tuple[str, Results]]:
     yield "full", full()
+    yield "beside", beside()
+    alone = experiment("tiny", score_rows(), None, "holdout")
+    yield "alone", make_results(chosen_postprocess=chosen("holdout"), experiments=[alone])
     yield "plain", make_results()
     yield (
         "no holdout",
@@ -266,7 +312,7 @@ class TestReport:
         headers = [cells(line) for line, rule in pairwise(lines) if ":---" in rule]
         foreign = {cell for header in headers for cell in header if not HANGUL.search(cell)}
         settings = {"thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size"}
-        members = {"fold_0", "fold_1", "tiny", "tiny@flips", "wide"}
+        members = {"fold_0", "fold_1", "tiny", "tiny@flips", "wide", "few", "apart"}
         assert foreign - SHORT - settings - members == set()
 
     @pytest.mark.parametrize("name", NAMED)

@@ -49,6 +49,21 @@ def test_every_fold_has_its_curve_and_its_best_epoch() -> None:
     assert panel(figure, "loss").get_lines()[0].get_ydata().tolist() == [3.0, 2.9, 2.8]
 
 
+def test_early_stopping_is_marked_where_the_training_ended() -> None:
+    histories = {
+        "fold_0": history([0.1, 0.9, 0.8], [640.0] * 3),
+        "fold_1": history([0.1, 0.5], [640.0] * 2),
+    }
+    for early, ends in (([], []), (["fold_0"], [(2.0, 0.8)])):
+        figure = plot_histories(histories, early)
+        lines = panel(figure, "H-mean").get_lines()
+        crosses = [line for line in lines if line.get_marker() == "X" and len(line.get_xdata())]
+        found = [(float(c.get_xdata()[0]), float(c.get_ydata()[0])) for c in crosses]
+        assert found == ends
+        texts = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert ("early stopping" in texts) == bool(ends)
+
+
 def test_a_change_of_size_is_marked_before_its_first_epoch() -> None:
     figure = plot_histories({"fold_0": history([0.1, 0.9, 0.8], [640.0, 640.0, 960.0])})
     for title in ("H-mean", "precision", "recall", "loss"):

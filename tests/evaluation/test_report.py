@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.evaluation.cleval import PageScore
 from receipt_ocr.evaluation.report import Results, write_report
 from receipt_ocr.evaluation.report_tables import (
@@ -19,6 +20,7 @@ from receipt_ocr.evaluation.report_tables import (
     tabulate_folds,
 )
 from receipt_ocr.evaluation.scores import tabulate_pages, tabulate_scores
+from tests.evaluation.report_reader import read_commands
 
 POSTPROCESS = {"thresh": 0.29, "box_thresh": 0.25, "unclip_ratio": 2.0, "max_candidates": 600}
 TUNED = {
@@ -195,7 +197,7 @@ class TestReport:
         results = make_results(tuned_postprocess=TUNED, tuning_table=GRID)
         sections = write_report(results).split("\n## ")[1:]
         with_table = [section for section in sections if "\n| :---" in section]
-        assert len(with_table) == 13
+        assert len(with_table) == 12
         for section in with_table:
             assert section.count("*Source: `") >= 1, section
 
@@ -205,6 +207,37 @@ class TestReport:
         assert "![Six pages](gallery.jpg)\n\n*Six pages*\n" in text
         assert text.index("![A map](a/search.png)") < text.index("![Six pages]")
         assert text.count("![") == 2
+
+    def test_the_worst_pages_are_shown_below_the_words_that_are_lost(self) -> None:
+        text = write_report(make_results(), {"worst_pages": ("The worst", "worst_pages.jpg")})
+        places = ["## Which words are lost", "](worst_pages.jpg)", "## Errors"]
+        assert [text.index(place) for place in places] == sorted(map(text.index, places))
+
+    def test_a_look_at_the_pages_is_repeated_with_what_was_trained_once(self) -> None:
+        command = "kedro run --env=demo"
+        text = write_report(make_results(experiment="tiny@flip", command=command))
+        assert read_commands(text) == [
+            f"{command} --pipeline=ingestion",
+            f"{command} --pipeline=splitting",
+            f"{command} --pipeline=train_fold --params fold=0,experiment=tiny",
+            f"{command} --pipeline=predict_fold --params fold=0,experiment=tiny,tta=flip",
+            f"{command} --pipeline=train_fold --params fold=1,experiment=tiny",
+            f"{command} --pipeline=predict_fold --params fold=1,experiment=tiny,tta=flip",
+            f"{command} --pipeline=ensemble --params members=0+1,experiment=tiny,tta=flip",
+            f"{command} --pipeline=reporting --params members=0+1,experiment=tiny,tta=flip",
+        ]
+
+    def test_members_of_other_experiments_are_trained_as_they_look(self) -> None:
+        histories = {"fold_1": history(0.1, 0.9), "wide@flip/fold_3": history(0.2, 0.8)}
+        commands = read_commands(write_report(make_results(histories=histories)))
+        assert commands[2:5] == [
+            "kedro run --pipeline=train_fold --params fold=1,experiment=tiny",
+            "kedro run --pipeline=train_fold --params fold=3,experiment=wide",
+            "kedro run --pipeline=predict_fold --params fold=3,experiment=wide,tta=flip",
+        ]
+        members = commands[5].partition("members=")[2].partition(",")[0]
+        voters = EnsembleSettings.model_validate({"members": members}).voters
+        assert [member.name for member in voters] == list(histories)
 
     def test_settings_are_flat_and_complete(self) -> None:
         text = write_report(make_results(chosen_postprocess=chosen(weights=(0.25, 0.75))))
@@ -332,6 +365,14 @@ class TestLearning:
         text = write_report(make_results(trainings=trainings))
         assert "| 0.9000 | \u2013 | fold_0: early stopping |" in text
         assert text.count("early stopping") == 1
+
+    def test_own_folds_that_were_still_rising_are_an_open_end(self) -> None:
+        histories = {"fold_0": history(0.1, 0.9, 0.9), "fold_1": history(0.2, 0.5, 0.8, 0.9)}
+        text = write_report(make_results(histories=histories | {"wide/fold_0": history(0.1, 0.9)}))
+        # Of the last two epochs (0.3 + 0.1) / 2.
+        told = "1 of 2 folds were still rising when they ended, by 0.2000 in an epoch"
+        assert told in text.partition("## Where the next gain is likely")[2].partition("\n## ")[0]
+        assert "rising when" not in write_report(make_results(histories={"fold_0": None}))
 
     def test_of_a_long_training_the_middle_is_left_out(self) -> None:
         histories = {"fold_0": history(*np.linspace(0.1, 0.9, 100))}

@@ -33,8 +33,17 @@ from receipt_ocr.evaluation.uncertainty import (
     leaderboard_interval,
 )
 from receipt_ocr.pipelines import reporting
-from tests.evaluation.recorded_runs import FOLDS, MINE, SETTINGS, TOLD, open_catalog, record_all
-from tests.evaluation.report_reader import Reader, Table, read_tables
+from tests.evaluation.recorded_runs import (
+    EARLIER,
+    FINAL,
+    FOLDS,
+    MINE,
+    SETTINGS,
+    TOLD,
+    open_catalog,
+    record_all,
+)
+from tests.evaluation.report_reader import Reader, Table, read_commands, read_tables
 
 DASH = "\u2013"
 FIVE = [f"fold_{fold}" for fold in FOLDS]
@@ -71,12 +80,15 @@ class Sources:
         }
         self.own = self.scores[MINE]
         self.words = pd.read_parquet(workspace / f"08_reporting/{MINE}/word_outcomes.parquet")
-        self.chosen = self.json(f"07_model_output/{MINE}/ensemble/postprocess.json")
+        self.choices = {
+            name: self.json(f"07_model_output/{name}/ensemble/postprocess.json") for name in BESIDE
+        }
+        self.chosen = self.choices[MINE]
         self.tuned = self.json(f"07_model_output/{MINE}/tuned_postprocess.json")
         self.holdout = self.json(f"07_model_output/{MINE}/holdout_postprocess.json")
         records = (self.json(path) for path in self.list("08_reporting/leaderboard/*.json"))
         told = [record for record in records if record["source"] == "leaderboard"]
-        self.told = {record["experiment"]: record for record in told}
+        self.told = {record["submission"]: record for record in told}
         self.test_pages = 6
 
     def json(self, path: str) -> Any:
@@ -100,6 +112,30 @@ class Sources:
         own = self.own[(self.own["subset"] == subset) & self.own["member"].isin(FIVE)]
         return own.groupby("page")["hmean"].mean()
 
+    def submission(self, name: str) -> str:
+        """Id of the submission that holds what the ensemble of an experiment found last."""
+        content = (self.workspace / f"08_reporting/{name}/submission.csv").read_bytes()
+        (made,) = [
+            Path(copy).stem.removeprefix("submission_")
+            for copy in self.list("08_reporting/submissions/*.csv")
+            if (self.workspace / copy).read_bytes() == content
+        ]
+        return made
+
+    def find_told(self, said: Mapping[str, float]) -> str:
+        """Id of the submission of which the leaderboard said so much."""
+        (found,) = [i for i, one in self.told.items() if one["hmean"] == said["hmean"]]
+        return found
+
+    def untuned(self) -> pd.DataFrame:
+        """Page scores of the experiment at the recipe's thresholds."""
+        return pd.read_parquet(self.workspace / f"08_reporting/{MINE}/untuned_page_scores.parquet")
+
+    def validation(self, table: pd.DataFrame) -> float:
+        """What is known of a submission beforehand: the mean of its folds' out-of-fold scores."""
+        means = [self.hmeans("out_of_fold", fold, table).mean() for fold in FIVE]
+        return float(np.mean(means))
+
     def history(self, name: str, fold: str) -> pd.DataFrame:
         return pd.read_csv(self.workspace / f"06_models/{name}/{fold}_history.csv")
 
@@ -117,9 +153,14 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, empty_tables: Path) -> tu
     return workspace, database
 
 
-def make_report(workspace: Path, result: str = "report", **settings: Any) -> str:
+def make_report(
+    workspace: Path, result: str = "report", command: str | None = None, **settings: Any
+) -> str:
     """Run the stage as far as a result, the report without its pictures, and read the report."""
     catalog = open_catalog(workspace, **settings)
+    if command is not None:
+        others = catalog.load("other_experiments")._replace(command=command)
+        catalog["other_experiments"] = MemoryDataset(others, copy_mode="assign")
     for name in ("history_plot", "score_plot"):  # which the page draws again
         catalog[name] = MemoryDataset()
     SequentialRunner().run(reporting.create_pipeline().to_outputs(result), catalog)
@@ -170,24 +211,26 @@ def check_recommendation(reader: Reader, sources: Sources) -> None:
     best = max(BESIDE, key=lambda name: hmeans[name].mean())
     found = {name: compare_paired(hmeans[best], hmeans[name]) for name in BESIDE if name != best}
     rivals = sorted(found, key=lambda name: found[name].difference)
-    rows = [[name, *beside(found[name])[:2], "4", found[name].verdict] for name in rivals]
-    header = ["against", "difference", INTERVAL, "pages", f"`{best}` is"]
-    reader.compare("Which one to submit", [header, *rows])
-    (made,) = [
-        record["submission"]
-        for record in map(sources.json, sources.list("08_reporting/submissions/*.json"))
-        if record["experiment"] == best
+    rows = [
+        [name, sources.choices[name]["source"], *beside(found[name])[:2], "4", found[name].verdict]
+        for name in rivals
     ]
+    assert {row[1] for row in rows} == {"recipe", "tuned"}
+    header = ["against", "its thresholds", "difference", INTERVAL, "pages", f"`{best}` is"]
+    reader.compare("Which one to submit", [header, *rows])
     expected = leaderboard_interval(hmeans[best], sources.test_pages)
+    score = f"Its H-mean is {four(hmeans[best].mean())} on the 4 holdout pages, which chose no"
     reader.strike(
-        f"**Submit `{best}` (submission `{made}`)**: its H-mean is {four(hmeans[best].mean())} on "
-        "the 4 holdout pages, which chose nothing; a leaderboard of 6 such pages would show "
+        f"**Submit `{best}` (submission `{sources.submission(best)}`)**. {score} epoch and no "
+        f"threshold. A leaderboard of {sources.test_pages} such pages would show "
         f"{span(expected.low, expected.high, four)} (95 %)."
     )
+    reader.strike(score)  # above the table
     unsure = [f"`{name}`" for name in rivals if found[name].verdict != "better"]
     assert 0 < len(unsure) < len(rivals)
     *most, last = unsure
-    reader.strike(f"it is not clearly better than {', '.join(most)}{' and ' * bool(most)}{last}.")
+    names = f"{', '.join(most)}{' and ' * bool(most)}{last}"
+    reader.strike(f"on the same pages it cannot be told apart from {names}.")
 
 
 def check_side_by_side(reader: Reader, sources: Sources) -> None:
@@ -209,10 +252,11 @@ def check_side_by_side(reader: Reader, sources: Sources) -> None:
         ):  # fmt: skip
             means = sources.rows(subset, member, table)[["precision", "recall", "hmean"]].mean()
             column += [four(value) for value in means]
-        told = sources.told.get(name, dict.fromkeys(["precision", "recall", "hmean"]))
+        nothing = dict.fromkeys(["precision", "recall", "hmean"])
+        told = sources.told.get(sources.submission(name), nothing)
         assert {key: told[key] for key in TOLD.get(name, {})} == TOLD.get(name, {})
         column += [four(told[key]) for key in ("precision", "recall", "hmean")]
-        known = sources.hmeans("out_of_fold", "all folds", table).mean()
+        known = sources.validation(table)
         columns.append([*column, DASH if told["hmean"] is None else signed(told["hmean"] - known)])
     titles = ["parameters", "peak epoch", "training of a fold", "checkpoint"]
     titles += [f"{s} {x}" for s in ("out of fold", "holdout", "test", "leaderboard") for x in "PRH"]
@@ -221,17 +265,29 @@ def check_side_by_side(reader: Reader, sources: Sources) -> None:
 
 
 def check_gaps(reader: Reader, sources: Sources) -> None:
-    rows, verdicts = [], {"wide": "as expected", "deep": "as expected"}
+    verdicts = {"small": "lower than expected", "wide": "as expected", "deep": "as expected"}
+    rows = []
     for name in BESIDE[:3]:
-        values = sources.hmeans("out_of_fold", "all folds", sources.scores[name])
-        told, known = TOLD[name]["hmean"], values.mean()
+        made, table = sources.submission(name), sources.scores[name]
+        values, known = sources.hmeans("out_of_fold", "all folds", table), sources.validation(table)
         chance = leaderboard_interval(values, sources.test_pages)
-        limits = span(chance.low - known, chance.high - known)
-        verdict = verdicts.get(name, "lower than expected")
-        rows.append([name, four(known), four(told), signed(told - known), limits, verdict])
-    header = ["experiment", "out of fold", "leaderboard", "gap", "by chance, 95 %"]
+        limits = span(chance.low - values.mean(), chance.high - values.mean())
+        own = {made: [*gap_row(known, TOLD[name]["hmean"]), limits, verdicts[name]]}
+        if name == MINE:
+            earlier = sources.validation(sources.untuned())
+            row = gap_row(earlier, EARLIER["hmean"])
+            own[sources.find_told(EARLIER)] = [*row, DASH, "of an earlier submission"]
+            final = [DASH, four(FINAL["hmean"]), DASH, DASH, "without validation"]
+            own[sources.find_told(FINAL)] = final
+            assert len(own) == 3
+        rows += [[name, f"`{one}`", *own[one]] for one in sorted(own)]
+    header = ["experiment", "submission", "out of fold", "leaderboard", "gap", "by chance, 95 %"]
     heading = "The gap between validation and leaderboard"
     reader.compare(heading, [[*header, "the leaderboard is"], *rows])
+
+
+def gap_row(known: float, told: float) -> list[str]:
+    return [four(known), four(told), signed(told - known)]
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -248,12 +304,13 @@ def cut(words: pd.DataFrame, by: str) -> Iterator[tuple[str, pd.DataFrame]]:
     """Name and rows of each group: quarters of the true words, fixed steps of their tilt."""
     column = GROUPS[by][1]
     if by == "tilt":
-        words = words[words["length"] >= 1.5 * words["height"]]
+        words = words[(words["tilt"] <= 45) & (words["length"] >= 1.5 * words["height"])]
         edges = [1.0, 3.0, 10.0]
     else:
         ordered = np.sort(words.loc[words["is_true"], column].to_numpy(float))
         quarters = [ordered[int(np.ceil(q * (len(ordered) - 1)))] for q in (0.25, 0.5, 0.75)]
-        edges = [edge for edge in sorted(set(quarters)) if edge > ordered[0]]
+        rounded = {round(edge, 1) for edge in quarters}  # as they are named
+        edges = [edge for edge in sorted(rounded) if edge > ordered[0]]
     for low, high in zip([-np.inf, *edges], [*edges, np.inf], strict=True):
         own = words[(words[column] >= low) & (words[column] < high)]
         yield name_group(low, high, by), own
@@ -327,8 +384,6 @@ def check_next_gains(reader: Reader, sources: Sources) -> None:
          f"{counts['merged']} detections join two words or more ({joins} joins)"),
         (gain(characters_detected=-false),
          f"{counts['false']} detections match no word ({false} characters)"),
-        (rise / 5,
-         f"1 of 5 folds were still rising when they ended, by {rise:.4f} an epoch"),
         (gain_of_found(int(lost)),
          f"small text ({small}): {share:.1%} of the words are missed, elsewhere {elsewhere:.1%}"),
         (gain_of_found(int(missed["characters"].sum())),
@@ -340,6 +395,10 @@ def check_next_gains(reader: Reader, sources: Sources) -> None:
     assert [[reason, most] for reason, _, most in table[1:]] == expected
     advice = {reason.partition(" (")[0]: text for reason, text, _ in table[1:]}
     assert "larger frame" in advice["small text"]
+    reader.strike(
+        f"1 of 5 folds were still rising when they ended, by {rise:.4f} in an epoch: more "
+        "`training.epochs` (and `training.schedule_epochs`) may gain more."
+    )
 
 
 def corpus_hmean(counts: Mapping[str, int]) -> float:
@@ -463,9 +522,7 @@ def check_comparison(reader: Reader, sources: Sources) -> None:
 
 
 def check_gains(reader: Reader, sources: Sources) -> None:
-    untuned = pd.read_parquet(
-        sources.workspace / f"08_reporting/{MINE}/untuned_page_scores.parquet"
-    )
+    untuned = sources.untuned()
     own, best = sources.hmeans("test", "ensemble"), sources.hmeans("test", best_fold(sources))
     steps = [
         ("ensemble instead of the best fold", "6 test", best, own),
@@ -647,16 +704,20 @@ def check_settings(reader: Reader, sources: Sources) -> None:
 def check_runs(reader: Reader, sources: Sources) -> None:
     """Every entry's run is the one that is recorded beside it, and MLflow has it."""
     rows, client = {}, MlflowClient()
-    for path in sources.list("08_reporting/*/runs/*.json"):
-        name, entry, record = Path(path).parts[1], Path(path).stem, sources.json(path)
+    paths = [*sources.list("08_reporting/*/runs/*.json"), *sources.list("08_reporting/runs/*.json")]
+    for path in paths:
+        entry, record = Path(path).stem, sources.json(path)
+        name = Path(path).parent.parent.name
+        is_shared = name == "08_reporting"
         is_beside = entry == "page_scores" or entry.endswith(("_history", "_training_record"))
-        if name != MINE and not is_beside:
+        if not (is_shared or name == MINE or is_beside):
             continue
-        entry = entry if name == MINE else f"{name}/{entry}"
+        title = entry if is_shared or name == MINE else f"{name}/{entry}"
         run, commit, saved = record["run_id"], record["commit"][:10], record["saved"]
-        rows[entry] = [f"`{entry}`", f"`{run}`", record["pipeline"], commit, saved]
-        assert client.get_run(run).info.run_name.startswith(f"{name} {record['pipeline']}")
-    assert {"page_scores", "small/page_scores", "wide@flip/page_scores"} < rows.keys()
+        rows[title] = [f"`{title}`", f"`{run}`", record["pipeline"], commit, saved]
+        whose = "all" if is_shared else name
+        assert client.get_run(run).info.run_name.startswith(f"{whose} {record['pipeline']}")
+    assert {"pages", "page_scores", "small/page_scores", "wide@flip/page_scores"} < rows.keys()
     header = ["entry", "MLflow run", "pipeline", "commit", "written"]
     expected = [header, *(rows[entry] for entry in sorted(rows))]
     reader.compare("Where the figures come from", expected)
@@ -807,7 +868,7 @@ def test_an_experiment_judged_by_other_words_is_left_out_with_the_reason(copy: P
     table = catalog.load("page_scores")
     table.loc[table["page"] == "test_2.png", "characters_truth"] += 1
     catalog.save("page_scores", table)
-    (copy / "08_reporting/small/page_scores.parquet").unlink()
+    (copy / "07_model_output/small/ensemble/postprocess.json").unlink()
     report = make_report(copy, report=ReportSettings(experiments=("deep", "small", "wide@flip")))
     first, second = sorted(list_missing(report))
     assert first.startswith(
@@ -835,20 +896,141 @@ def test_an_experiment_with_a_damaged_record_is_left_out_with_the_reason(copy: P
     assert read_tables(report)["Experiments side by side"][0][0] == ["", MINE]
 
 
+def test_a_broken_record_of_its_own_is_an_error_that_names_the_file(copy: Path) -> None:
+    break_file(copy / f"06_models/{MINE}/fold_2_training.json")
+    message = r"fold_2_training\.json is damaged .*; delete it, or make it"
+    with pytest.raises(DatasetError, match=message):
+        make_report(copy, report=ALONE)
+
+
+@pytest.mark.parametrize("folder", ["leaderboard", "submissions"])
+def test_a_broken_record_is_named_and_the_others_stand(copy: Path, folder: str) -> None:
+    made = Sources(copy).submission(MINE)
+    break_file(copy / f"08_reporting/{folder}/{made}.json")
+    report = make_report(copy, report=ALONE)
+    (sentence,) = list_missing(report)
+    assert "A record cannot be read and is left out: " in sentence
+    assert f"08_reporting/{folder}/{made}.json is no JSON (" in sentence
+    assert sentence.endswith("; mend or delete it.")
+    check_without_a_score(report)
+
+
 @pytest.mark.parametrize(
-    ("files", "message"),
+    ("folder", "key"),
     [
-        ("08_reporting/leaderboard/*.json", "{name} is no JSON .*; mend or delete it"),
-        ("06_models/wide/fold_2_training.json", "{name} is damaged .*; delete it, or make it"),
+        ("leaderboard", "source"),
+        ("leaderboard", "hmean"),
+        ("submissions", "made"),
+        ("submissions", "members"),
     ],
 )
-def test_a_broken_record_of_its_own_is_an_error_that_names_the_file(
-    copy: Path, files: str, message: str
-) -> None:
-    file = sorted(copy.glob(files))[0]
-    break_file(file)
-    with pytest.raises(DatasetError, match=message.format(name=file.name)):
-        make_report(copy, report=ALONE)
+def test_a_record_that_lacks_a_key_is_named_with_it(copy: Path, folder: str, key: str) -> None:
+    made = Sources(copy).submission(MINE)
+    change(copy / f"08_reporting/{folder}/{made}.json", {key: None})
+    report = make_report(copy, report=ALONE)
+    (sentence,) = list_missing(report)
+    assert f"08_reporting/{folder}/{made}.json lacks {key}; mend or delete it" in sentence
+    check_without_a_score(report)
+
+
+def change(file: Path, changes: Mapping[str, Any]) -> None:
+    """Give a JSON file other values; those that are None are taken out."""
+    record = json.loads(file.read_text(encoding="utf-8")) | changes
+    left = {key: value for key, value in record.items() if value is not None}
+    file.write_text(json.dumps(left), encoding="utf-8")
+
+
+def check_without_a_score(report: str) -> None:
+    """The experiment has no leaderboard score, the other two submissions keep theirs."""
+    tables = read_tables(report)
+    rows = {row[0]: row[1:] for row in tables["Experiments side by side"][0]}
+    assert {rows[f"leaderboard {x}"][0] for x in "PRH"} | set(rows["gap"]) == {DASH}
+    told = {row[3]: row[-1] for row in tables["The gap between validation and leaderboard"][0][1:]}
+    own = four(TOLD[MINE]["hmean"])  # with the submission's record gone, it is one among others
+    assert told.pop(own, "of an earlier submission") == "of an earlier submission"
+    assert told == {
+        four(EARLIER["hmean"]): "of an earlier submission",
+        four(FINAL["hmean"]): "without validation",
+    }
+
+
+def test_a_score_of_an_earlier_submission_is_no_score_of_this_one(copy: Path) -> None:
+    made = Sources(copy).submission(MINE)
+    (copy / f"08_reporting/leaderboard/{made}.json").unlink()
+    report = make_report(copy, report=ALONE)
+    assert "What is missing" not in report
+    assert f"**Submit `{MINE}` (submission `{made}`)**." in report
+    check_without_a_score(report)
+
+
+def test_a_final_fit_is_not_submitted_for_the_ensemble(copy: Path) -> None:
+    sources = Sources(copy)
+    (copy / f"08_reporting/submissions/{sources.submission(MINE)}.json").unlink()
+    report = make_report(copy, report=ALONE)
+    assert f"**Submit `{MINE}`**." in report
+    final = sources.find_told(FINAL)
+    assert sources.json(f"08_reporting/submissions/{final}.json")["kind"] == "final"
+    assert report.count(final) == 1  # in the table of gaps
+    check_without_a_score(report)
+
+
+def test_a_fold_that_was_trained_after_the_scores_is_named(copy: Path) -> None:
+    scored = Sources(copy).json(f"07_model_output/{MINE}/ensemble/postprocess.json")
+    folder = copy / f"07_model_output/{MINE}/fold_2/out_of_fold_maps"
+    folder.mkdir(parents=True, exist_ok=True)
+    index = {"source": "0123456789abcdef", "pages": {}}
+    (folder / "frames.json").write_text(json.dumps(index))
+    (sentence,) = list_missing(make_report(copy, report=ALONE))
+    assert sentence.startswith("fold_2: trained again after these scores were made.")
+    assert "`kedro run --pipeline=ensemble`" in sentence
+    index["source"] = scored["members"]["sources"]["fold_2"]
+    (folder / "frames.json").write_text(json.dumps(index))
+    assert "What is missing" not in make_report(copy, report=ALONE)
+
+
+@pytest.mark.parametrize("entry", ["chosen_postprocess", "scores", "word_outcomes"])
+def test_thresholds_and_scores_of_different_runs_are_told(copy: Path, entry: str) -> None:
+    change(copy / f"08_reporting/{MINE}/runs/{entry}.json", {"run_id": "0" * 32})
+    (sentence,) = list_missing(make_report(copy, report=ALONE))
+    assert sentence.startswith("Thresholds and scores are of different runs, as after one that")
+
+
+def test_an_unknown_experiment_is_an_error_that_lists_the_known_ones(copy: Path) -> None:
+    message = (
+        r"report\.experiments names broad, thin, which has no scores; there are: "
+        r"deep, small, wide, wide@flip\."
+    )
+    with pytest.raises(ValueError, match=message):
+        make_report(copy, report=ReportSettings(experiments=("broad", "deep", "thin")))
+
+
+def test_a_look_with_other_thresholds_is_named_and_not_compared(copy: Path) -> None:
+    chosen = copy / "07_model_output/wide@flip/ensemble/postprocess.json"
+    change(chosen, {"source": "recipe", "postprocess": Sources(copy).chosen["recipe"]})
+    report = make_report(copy, report=ReportSettings(experiments=("wide@flip",)))
+    assert (
+        "Not compared, because other folds vote or only one of the two is tuned: `wide@flip`."
+        in report
+    )
+    steps = [row[0] for row in read_tables(report)["What each step gained"][0][1:]]
+    assert len(steps) == 2
+    assert not any("flip" in step for step in steps)
+    assert read_tables(report)["Experiments side by side"][0][0] == ["", MINE, "wide@flip"]
+
+
+def test_commands_are_those_of_the_environment(copy: Path) -> None:
+    shutil.rmtree(copy / "08_reporting/leaderboard")
+    (copy / f"08_reporting/{MINE}/word_outcomes.parquet").unlink()
+    (copy / f"07_model_output/{MINE}/tuned_postprocess.json").unlink()
+    change(copy / f"08_reporting/{MINE}/runs/scores.json", {"run_id": "0" * 32})
+    report = make_report(copy, command="kedro run --env=demo", report=ALONE)
+    commands = read_commands(report)
+    assert len(commands) == 2 + len(FIVE) + 3
+    assert f"--pipeline=train_fold --params fold=2,experiment={MINE}" in commands[4]
+    assert all(line.startswith("kedro run --env=demo --pipeline=") for line in commands)
+    assert len(list_missing(report)) == 4
+    assert all("`kedro run --env=demo --pipeline=" in lack for lack in list_missing(report))
+    assert "kedro run --pipeline" not in report
 
 
 def test_a_history_that_is_gone_leaves_its_fold_with_its_scores(copy: Path) -> None:

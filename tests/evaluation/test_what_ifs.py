@@ -37,10 +37,6 @@ def words_of(*rows: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=WORD_COLUMNS)
 
 
-def history(*hmeans: float) -> pd.DataFrame:
-    return pd.DataFrame({"epoch": range(len(hmeans)), "hmean": hmeans, "loss": 1.0, "size": 640})
-
-
 def find(gains: list[NextGain], text: str) -> NextGain:
     (found,) = [one for one in gains if text in one.reason]
     return found
@@ -48,7 +44,7 @@ def find(gains: list[NextGain], text: str) -> NextGain:
 
 def test_each_kind_of_error_is_taken_away_for_itself() -> None:
     own = [pages(FIRST), pages(SECOND, member="fold_1")]
-    gains = list_next_gains(pd.concat(own), None, {})
+    gains = list_next_gains(pd.concat(own), None)
     expected = {
         "4 words were found in pieces (6 cuts)": corpus_hmean(300, 288, 270, 0, 8),
         "3 detections join two words or more (8 joins)": corpus_hmean(300, 288, 270, 6, 0),
@@ -74,12 +70,12 @@ def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None
         word("missed", 0, member="wide/fold_0"),
         word("missed", 0, member="ensemble", subset="holdout"),
     )
-    alone = list_next_gains(own, words, {})
-    assert list_next_gains(pd.concat([own, *others]), pd.concat([words, more]), {}) == alone
+    alone = list_next_gains(own, words)
+    assert list_next_gains(pd.concat([own, *others]), pd.concat([words, more])) == alone
     assert find(alone, "1 of 2 words are missed altogether").gain == pytest.approx(
         corpus_hmean(300, 292, 274, 6, 8) - NOW
     )
-    assert list_next_gains(pd.concat(others), words, {"fold_0": history(0.1, 0.9)}) == []
+    assert list_next_gains(pd.concat(others), words) == []
 
 
 def small_words(missed_of_small: int, missed_of_others: int) -> pd.DataFrame:
@@ -99,7 +95,7 @@ def small_words(missed_of_small: int, missed_of_others: int) -> pd.DataFrame:
 
 
 def test_small_text_stands_out_where_it_is_missed_more_often() -> None:
-    gains = list_next_gains(pages(FIRST, SECOND), small_words(4, 1), {})
+    gains = list_next_gains(pages(FIRST, SECOND), small_words(4, 1))
     found = find(gains, "small text")
     # Elsewhere 20 of 600.
     assert found.reason == "small text (below 12.0): 40.0% of the words are missed, elsewhere 3.3%"
@@ -110,9 +106,20 @@ def test_small_text_stands_out_where_it_is_missed_more_often() -> None:
 
 
 def test_small_text_does_not_stand_out_where_all_text_is_missed_as_often() -> None:
-    gains = list_next_gains(pages(FIRST, SECOND), small_words(1, 3), {})
+    gains = list_next_gains(pages(FIRST, SECOND), small_words(1, 3))
     assert not [one for one in gains if "small text" in one.reason]
     assert find(gains, "of 800 words are missed altogether")
+
+
+def test_a_group_on_a_single_page_does_not_stand_out() -> None:
+    rows = [word("found", page) for page in range(20) for _ in range(10)]
+    rows += [word("found", 1, height=6.0) for _ in range(40)]  # so that half the words are small
+    for lost, expected in (((0,), 0), ((0, 2), 1)):
+        small = [word("missed", lost[i % len(lost)], height=3.0) for i in range(80)]
+        gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows, *small))
+        found = [one.reason for one in gains if "small text" in one.reason]
+        assert len(found) == expected, found
+        assert find(gains, "80 of 320 words are missed altogether")
 
 
 def test_tilted_short_and_dense_text_stand_out_too() -> None:
@@ -122,7 +129,7 @@ def test_tilted_short_and_dense_text_stand_out_too() -> None:
         for page in range(20)
         for i in range(16)
     ]
-    gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows), {})
+    gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows))
     for name, setting in (
         ("tilted text (10 and more): 50.0%", "augmentation.rotation"),
         ("short words (up to 3): 50.0%", "min_size"),
@@ -133,30 +140,15 @@ def test_tilted_short_and_dense_text_stand_out_too() -> None:
 
 @pytest.mark.parametrize("words", [None, words_of(), words_of(word("found", 0))])
 def test_without_missed_words_nothing_is_said_of_them(words: pd.DataFrame | None) -> None:
-    gains = list_next_gains(pages(FIRST), words, {})
+    gains = list_next_gains(pages(FIRST), words)
     assert len(gains) == 3
     assert not [one for one in gains if "missed" in one.reason]
 
 
-def test_folds_that_still_rise_promise_their_share_of_an_epoch() -> None:
-    histories = {
-        "fold_0": history(0.5, 0.94, 0.96),
-        "fold_1": history(0.5, 0.95, 0.94),
-        "fold_2": None,
-        "fold_3": history(0.92, 0.93, 0.95),
-        "fold_4": history(0.5, 0.95, 0.95),
-    }
-    found = find(list_next_gains(pages(CLEAN), None, histories), "still rising")
-    # (0.46 + 0.03) / 2 over the last two steps, divided by 2 each; two of four known folds.
-    assert found.gain == pytest.approx((0.23 + 0.015) / 2 * 2 / 4)
-    assert found.reason.startswith("2 of 4 folds were still rising when they ended, by 0.1225")
-    assert "training.epochs" in found.advice
-
-
 def test_what_no_leaderboard_shows_has_no_line() -> None:
-    assert list_next_gains(pages(CLEAN), None, {"fold_0": history(0.9, 0.9)}) == []
+    assert list_next_gains(pages(CLEAN), None) == []
     # A cut in 30 000 characters costs 0.00002, ten of them 0.00017.
     for cuts, count in ((1, 0), (10, 1)):
         score = PageScore(30_000, 30_000, 30_000, 0, cuts, 0, split=(1,))
-        gains = list_next_gains(pages(score), None, {})
+        gains = list_next_gains(pages(score), None)
         assert len(gains) == count

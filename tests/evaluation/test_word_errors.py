@@ -74,10 +74,10 @@ def test_the_interval_draws_whole_pages() -> None:
     found = group_errors(BY_HEIGHT, "height").set_index("group")
     # One page of two misses its only small word: none, half or all in a draw of two pages.
     assert found.loc["below 10.0", ["low", "high"]].tolist() == [0.0, 1.0]
-    # All others stand on one page.
-    for group in found.index[1:]:
-        share = found.loc[group, "missed_share"]
-        assert found.loc[group, ["low", "high"]].tolist() == [share, share]
+    # All others stand on one page, which says nothing of other pages.
+    assert found.index[1:].tolist() == ["10.0 to 20.0", "20.0 to 30.0", "30.0 and more"]
+    assert found.iloc[1:][["low", "high"]].isna().all(axis=None)
+    assert found["missed_share"].tolist() == [0.5, 0.0, 1.0, 0.0]
 
 
 def test_intervals_are_those_of_the_shares_by_page() -> None:
@@ -122,12 +122,13 @@ def test_tilts_are_cut_at_fixed_angles_and_letters_and_squares_have_none() -> No
     words = table(
         word(tilt=0.0),
         word("missed", tilt=0.99, characters=2),
-        word("missed", tilt=88.0, characters=1),  # a single letter stands upright
+        word("missed", tilt=88.0, characters=1),  # a narrow letter stands upright
         word(tilt=1.0),
         word("split", tilt=2.9),
         word("missed", tilt=10.0, characters=5),
         word("missed", tilt=45.0, characters=2, height=30, length=40),  # as high as long
         word("missed", tilt=45.0, characters=2, height=20, length=30),  # just long enough
+        word("false", tilt=30.0),
         word("false", tilt=90.0),
         word("false", tilt=0.0, height=40),
     )

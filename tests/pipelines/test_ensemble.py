@@ -213,6 +213,18 @@ def test_the_worst_pages_are_kept_with_what_was_found_on_them() -> None:
     assert words.loc["train_3.jpg", "outcome"].tolist() == ["found", "missed"]
 
 
+def test_the_worst_pages_out_of_fold_are_those_of_own_folds() -> None:
+    # The guests are blind, on the very page that fold 0 knows and on one that it does not.
+    others = Others(wide=other_folds((0, 0)))
+    catalog = make_catalog(("0", "wide/0", "wide/1"), others=others, weights=(1.0, 0.0, 0.0))
+    run(catalog)
+    worst = catalog.load("worst_detections")
+    assert {page: len(found) for page, found in worst["out_of_fold"].items()} == {"train_0.jpg": 2}
+    assert set(worst["holdout"]) == {"val_0.jpg"}
+    scores = catalog.load("page_scores").set_index(["member", "page"])["hmean"]
+    assert scores["wide/fold_0", "train_0.jpg"] == scores["wide/fold_1", "train_1.jpg"] == 0.0
+
+
 def test_a_submission_is_kept_under_its_id_with_who_made_it() -> None:
     class Tracked(Others):
         def training_run(self, experiment: str, fold: int) -> str:  # type: ignore[override]

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pillow import ImageDataset
 from kedro_datasets.text import TextDataset
+from matplotlib.figure import Figure
 from PIL import Image
 
 from receipt_ocr.datasets.experiments import ExperimentsDataset
@@ -22,11 +24,14 @@ from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.evaluation.cleval import PageScore
+from receipt_ocr.evaluation.experiment import Experiment
 from receipt_ocr.evaluation.scores import tabulate_pages, tabulate_scores
 from receipt_ocr.evaluation.settings import ReportSettings
 from receipt_ocr.pipelines import reporting
+from receipt_ocr.pipelines.reporting.drawing import draw_histories
 from receipt_ocr.pipelines.reporting.nodes import PICTURES
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.settings import CONFIG_LOADER_ARGS
 from tests.evaluation.report_reader import read_tables
 
 BAR = [10.0, 10.0, 90.0, 10.0, 90.0, 30.0, 10.0, 30.0]
@@ -40,7 +45,8 @@ TUNED = {
     "members": ["fold_0", "fold_1"],
     "pages": 2,
 }
-CATALOG = Path(__file__).resolve().parents[2] / "conf/base/catalog.yml"
+CONF = Path(__file__).resolve().parents[2] / "conf"
+CATALOG = CONF / "base/catalog.yml"
 
 
 def write_images(folder: Path) -> Path:
@@ -251,6 +257,28 @@ def test_without_any_history_there_is_no_picture_of_them(tmp_path: Path) -> None
     assert "history.png" not in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
+def test_trainings_that_were_stopped_early_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked: list[object] = []
+
+    def remember(histories: dict[str, pd.DataFrame], stopped_early: list[str]) -> Figure:
+        marked.extend((list(histories), stopped_early))
+        return Figure()
+
+    monkeypatch.setattr("receipt_ocr.evaluation.plots.plot_histories", remember)
+    histories = {"fold_0": make_history(), "fold_1": make_history(), "fold_2": None}
+    own, other = (
+        Experiment(
+            name=name,
+            page_scores=make_scores([0, 1], test_truth=False),
+            histories=histories,
+            trainings={"fold_0": {"stopped_by": ends}, "fold_1": {"stopped_by": "2 epochs"}},
+        )
+        for name, ends in (("tiny", "patience of 1 epochs"), ("wide", "2 epochs"))
+    )
+    draw_histories(histories, [own, other])
+    assert marked == [["fold_0", "fold_1"], ["fold_0"]]
+
+
 def test_a_report_in_korean_has_the_same_figures(tmp_path: Path) -> None:
     catalog = make_catalog(tmp_path, [0, 1])
     run(catalog, "report")
@@ -274,3 +302,10 @@ def test_the_catalog_puts_the_pictures_beside_the_report() -> None:
     assert [entries[name]["filepath"] for name in names] == [
         f"{folder}{file}" for _, file in PICTURES.values()
     ]
+
+
+@pytest.mark.parametrize("env", ["demo", "sroie"])
+def test_a_report_of_an_environment_tells_its_commands(env: str) -> None:
+    params = {"experiment": "tiny", "tta": "none"}
+    loader = OmegaConfigLoader(str(CONF), env=env, runtime_params=params, **CONFIG_LOADER_ARGS)
+    assert loader["catalog"]["other_experiments"]["command"] == f"kedro run --env={env}"

@@ -11,21 +11,22 @@ from typing import Any
 from urllib.request import urlopen
 
 import mlflow
+import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from receipt_ocr.tracking import runs
+from receipt_ocr.tracking.hooks import RunPlace
+from receipt_ocr.tracking.layout import PARENT, ROLES, find_parent, open_child
 from receipt_ocr.tracking.runs import (
     FOLD_RUNS,
-    PARENT,
     find_lost,
-    find_parent,
     fold_run,
     log_active,
     log_experiment,
     log_figures,
-    open_child,
     place_run,
+    place_score,
 )
 
 
@@ -93,9 +94,56 @@ def test_folds_of_one_run_get_runs_of_their_own(client: MlflowClient) -> None:
     assert [one.data.tags["fold"] for one in (trained, failed)] == ["0", "1"]
 
 
+def test_a_fold_beside_others_is_told_of_settings_data_and_code(client: MlflowClient) -> None:
+    params = {f"recipe.value_{number}": str(number) for number in range(230)}
+    known = {
+        "data.pages": "0123",
+        "environment.torch": "2.7.0",
+        "git.changed": "false",
+        "mlflow.source.git.commit": "a" * 40,
+    }
+    with mlflow.start_run():
+        place_run("lite0", "train", None, {**known, "note": "of the whole run"})
+        for first in range(0, len(params), 100):  # a whole run logs them block by block
+            mlflow.log_params(dict(list(params.items())[first : first + 100]))
+        with fold_run("fold_0", "lite0") as own:
+            assert own is not None
+    trained = client.get_run(own)
+    assert trained.data.params == params
+    assert trained.data.tags.items() >= known.items()
+    assert "note" not in trained.data.tags
+    assert (trained.data.tags["role"], trained.info.run_name) == ("fold", "lite0 fold 0")
+
+
+def test_a_score_lies_below_the_experiment_that_submitted(client: MlflowClient) -> None:
+    place_score("wide")  # no run is active: nothing happens
+    own = experiment_of(client)
+    with mlflow.start_run(run_name="score_submission") as run:
+        place_run("lite0", "score_submission", None, {})
+        place_score("wide@flips")
+    scored = client.get_run(run.info.run_id)
+    assert scored.data.tags[PARENT] == find_parent(client, own, "wide@flips")
+    assert scored.data.tags["experiment"] == "wide@flips"
+    assert (scored.data.tags["role"], scored.info.run_name) == (
+        "test truth",
+        "wide@flips test truth",
+    )
+    with mlflow.start_run(run_name="mine") as run:  # a name that was given stays
+        place_run("lite0", "leaderboard", None, {})
+        place_score("wide")
+    scored = client.get_run(run.info.run_id)
+    assert (scored.info.run_name, scored.data.tags["experiment"]) == ("mine", "wide")
+    with mlflow.start_run() as run:  # this one has made the submission, too
+        place_run("lite0", "ensemble+leaderboard", None, {})
+        place_score("wide")
+    assert client.get_run(run.info.run_id).data.tags["experiment"] == "lite0"
+
+
 def test_without_mlflow_nothing_is_logged() -> None:
+    FOLD_RUNS["fold_0"] = "of an earlier session"
     with fold_run("fold_0", "lite0") as run_id:
         assert run_id is None
+    assert FOLD_RUNS == {}
     log_active({"hmean": 0.5})
     log_experiment("lite0", {"hmean": 0.5})
     assert find_lost(["0123"]) == set()
@@ -126,7 +174,63 @@ def test_a_run_that_is_gone_is_told(client: MlflowClient, caplog: pytest.LogCapt
     assert run_id in caplog.text
     assert "gap" in caplog.text
     with mlflow.start_run():
-        assert find_lost([run_id, kept, "0" * 32]) == {run_id, "0" * 32}
+        gone = {run_id, "0" * 32, "no id/"}
+        assert find_lost([*gone, kept]) == gone
+
+
+@pytest.fixture
+def away(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A run is active, and its server has gone away since; its id."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with mlflow.start_run() as run:
+        place_run("lite0", "train", None, {})
+        with monkeypatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+            mlflow.set_tracking_uri("http://127.0.0.1:9")  # nobody listens there
+            yield run.info.run_id
+        mlflow.set_tracking_uri(client.tracking_uri)
+
+
+def test_a_server_that_is_away_costs_no_result(away: str, caplog: pytest.LogCaptureFixture) -> None:
+    place_run("lite0", "train", None, {})
+    place_score("lite0")
+    log_active({"gap": 0.25})
+    log_experiment("lite0", {"gap": 0.5})
+    RunPlace().after_dataset_loaded("pages", pd.DataFrame({"page": ["a.jpg"]}))
+    with fold_run("fold_0", "lite0") as run_id:
+        assert run_id == away  # there is no other
+    assert {"fold_0": away} == FOLD_RUNS
+    for told in (
+        "did not take the place of the run",
+        f"run {away} did not get gap",
+        "did not take the figures of lite0",
+        "did not take the hash of pages",
+        "did not take a run of fold_0",
+    ):
+        assert told in caplog.text
+
+
+def test_a_server_that_goes_away_during_a_training_costs_no_result(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MlflowException("no answer")
+
+    with mlflow.start_run():
+        place_run("lite0", "train", None, {})
+        with fold_run("fold_0", "lite0") as run_id, monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, "set_terminated", fail)
+            with pytest.raises(KeyError), fold_run("fold_1", "lite0"):
+                raise KeyError("the fold fails")  # and this is what is told
+    assert run_id is not None
+    assert caplog.text.count("did not take the end of run") == 1
+
+
+def test_no_run_is_called_lost_because_a_server_is_away(
+    away: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert find_lost([away, "0" * 32]) == set()
+    assert "did not take the question which runs are still there" in caplog.text
 
 
 @pytest.fixture
@@ -192,4 +296,4 @@ def test_a_server_shows_folds_with_their_gap_as_columns(
 def test_roles_are_of_pipelines_that_exist() -> None:
     from receipt_ocr.pipeline_registry import register_pipelines
 
-    assert runs.ROLES.keys() <= register_pipelines().keys()
+    assert ROLES.keys() <= register_pipelines().keys()

@@ -10,6 +10,7 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
+from receipt_ocr.datasets.entries import name_owner
 from receipt_ocr.datasets.probability_maps import StoredMaps
 from receipt_ocr.datasets.records import Record, RecordsDataset
 from receipt_ocr.evaluation.experiment import Experiment
@@ -23,9 +24,6 @@ T = TypeVar("T")
 
 SCORES = "page_scores.parquet"
 """File whose presence says that an experiment has been scored."""
-
-OF_TRAINING = ("checkpoint", "history", "training_record")
-"""Entries of a fold that belong to its detector, however pages are looked at."""
 
 
 class StoredExperiments(NamedTuple):
@@ -83,16 +81,24 @@ class StoredExperiments(NamedTuple):
 
     def run_record(self, experiment: str, entry: str) -> dict[str, Any] | None:
         """Which run wrote an entry of the catalog for an experiment; None where that is unknown."""
-        return _read(self.reports_folder, f"{experiment}/runs/{entry}.json", json.load)
+        folder = _records_folder(name_owner(entry, experiment))
+        return _read(self.reports_folder, f"{folder}/{entry}.json", json.load)
 
     def run_records(self, experiment: str) -> dict[str, dict[str, Any]]:
-        """Entry of the catalog -> its record, of an experiment and of its detectors' trainings."""
-        found: dict[str, dict[str, Any]] = {}
-        for name in dict.fromkeys([experiment.partition("@")[0], experiment]):
-            records = RecordsDataset.of(self.reports_folder / f"{name}/runs").load()
-            trained = tuple(f"_{entry}" for entry in OF_TRAINING)
-            found |= {k: v for k, v in records.items() if name == experiment or k.endswith(trained)}
-        return found
+        """Entry of the catalog -> its record.
+
+        Of an experiment, of its detectors' trainings, and of what all experiments have in common.
+        """
+        owners = dict.fromkeys([experiment, experiment.partition("@")[0], ""])
+        return {
+            entry: record
+            for owner in owners
+            for entry, record in self._records_of(owner).items()
+            if name_owner(entry, experiment) == owner
+        }
+
+    def _records_of(self, owner: str) -> dict[str, Record]:
+        return RecordsDataset.of(self.reports_folder / _records_folder(owner)).load()
 
     def experiment(
         self, name: str, submissions: Sequence[Record], leaderboard: Sequence[Record]
@@ -114,16 +120,14 @@ class StoredExperiments(NamedTuple):
             page_scores=page_scores,
             histories={member: self.history(name, fold) for member, fold in folds.items()},
             trainings={member: self.training(name, fold) for member, fold in folds.items()},
-            runs={member: self.training_run(name, fold) for member, fold in folds.items()},
             submissions=[one for one in submissions if one["experiment"] == name],
             leaderboard=[one for one in leaderboard if one["experiment"] == name],
-            thresholds=chosen["source"],
+            chosen=chosen,
         )
 
     def training_run(self, experiment: str, fold: int) -> str | None:
         """Id of the MLflow run that trained a fold; None where that is unknown."""
-        name = experiment.partition("@")[0]
-        record = self.run_record(name, f"fold_{fold}_checkpoint")
+        record = self.run_record(experiment, f"fold_{fold}_checkpoint")
         return None if record is None else record.get("run_id")
 
 
@@ -189,6 +193,10 @@ class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
     def _describe(self) -> dict[str, Any]:
         folders = {"maps": self._maps, "models": self._models, "reports": self._reports}
         return {name: str(folder) for name, folder in folders.items()}
+
+
+def _records_folder(owner: str) -> str:
+    return f"{owner}/runs" if owner else "runs"
 
 
 def _read(folder: Folder, file: str, parse: Callable[[Any], T]) -> T | None:

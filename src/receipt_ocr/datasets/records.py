@@ -1,22 +1,44 @@
 """A folder of small JSON records, each in a file of its own, so that writers do not meet."""
 
 import json
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
-from kedro.io.core import DatasetError
 
 from receipt_ocr.datasets.previews import JSONPreview, preview_json
 from receipt_ocr.storage import RemoteFolder, open_folder, storage_options
 
-__all__ = ["Record", "RecordsDataset"]
+__all__ = ["Record", "Records", "RecordsDataset"]
+
+log = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 SUFFIX = ".json"
 
 
-class RecordsDataset(AbstractDataset[dict[str, Record], dict[str, Record]]):
+class Records(dict[str, Record]):
+    """Name -> record, of the files that could be read; the others are its ``faults``."""
+
+    def __init__(
+        self,
+        records: Mapping[str, Record] | Iterable[tuple[str, Record]] = (),
+        faults: Mapping[str, str] | None = None,
+    ) -> None:
+        """Hold records.
+
+        Args:
+            records: Name -> record.
+            faults: Address of a file that holds no record -> what is wrong with it and what to
+                do, as the end of a sentence that begins with the address.
+        """
+        super().__init__(records)
+        self.faults = dict(faults or {})
+
+
+class RecordsDataset(AbstractDataset[dict[str, Record], Records]):
     """Name -> record. Saving adds records and replaces those of the same name, no others.
 
     Example of a catalog entry::
@@ -54,13 +76,23 @@ class RecordsDataset(AbstractDataset[dict[str, Record], dict[str, Record]]):
         dataset._filepath = folder
         return dataset
 
-    def load(self) -> dict[str, Record]:
+    def load(self) -> Records:
         """All records by name, in the order of their names; none where there is no folder.
 
-        Raises:
-            DatasetError: If a file is no JSON object; it is named.
+        One damaged file costs nobody the other records: it is left out, named in the log and
+        among the ``faults``.
         """
-        return {name: self._parse(name, text) for name, text in sorted(self._read().items())}
+        records = Records()
+        for name in sorted(self._names()):
+            try:
+                records[name] = _parse(self._read(name))
+            except FileNotFoundError:  # deleted since the folder was listed
+                continue
+            except (OSError, ValueError) as error:
+                address = f"{self._filepath}/{name}{SUFFIX}"
+                records.faults[address] = f"{error}; mend or delete it"
+                log.warning("%s %s", address, records.faults[address])
+        return records
 
     def save(self, data: dict[str, Record]) -> None:
         """Write each record into its file, all or nothing."""
@@ -83,23 +115,24 @@ class RecordsDataset(AbstractDataset[dict[str, Record], dict[str, Record]]):
         records = self.load()
         return preview_json(records, entries) if records else None
 
-    def _read(self) -> dict[str, bytes]:
-        folder = self._filepath
-        if isinstance(folder, Path):
-            return {file.stem: file.read_bytes() for file in folder.glob(f"*{SUFFIX}")}
-        files = [file.name for file in (folder / f"*{SUFFIX}").glob()]
-        return {name.removesuffix(SUFFIX): folder.read(name) for name in files}
+    def _names(self) -> list[str]:
+        files = (
+            self._filepath.glob(f"*{SUFFIX}")
+            if isinstance(self._filepath, Path)
+            else (self._filepath / f"*{SUFFIX}").glob()
+        )
+        return [file.name.removesuffix(SUFFIX) for file in files]
 
-    def _parse(self, name: str, text: bytes) -> Record:
+    def _read(self, name: str) -> bytes:
+        folder = self._filepath
         try:
-            record = json.loads(text)
-        except ValueError as error:
-            raise DatasetError(
-                f"{self._filepath}/{name}{SUFFIX} is no JSON ({error}); mend or delete it"
-            ) from error
-        if not isinstance(record, dict):
-            raise DatasetError(f"{self._filepath}/{name}{SUFFIX} holds no record; delete it")
-        return record
+            if isinstance(folder, Path):
+                return (folder / f"{name}{SUFFIX}").read_bytes()
+            return folder.read(f"{name}{SUFFIX}")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise OSError(f"cannot be read ({error})") from error
 
     def _exists(self) -> bool:
         folder = self._filepath
@@ -107,3 +140,13 @@ class RecordsDataset(AbstractDataset[dict[str, Record], dict[str, Record]]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
+
+
+def _parse(text: bytes) -> Record:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is no JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"holds no record but a {type(record).__name__}")
+    return record

@@ -25,6 +25,7 @@ __all__ = [
     "compare_settings",
     "compare_tables",
     "list_intervals",
+    "own_folds",
     "pool_scores",
     "state_verdict",
 ]
@@ -146,6 +147,11 @@ def list_intervals(page_scores: pd.DataFrame, test_pages: int | None = None) -> 
     numbers = ["hmean", "low", "high", "leaderboard_low", "leaderboard_high"]
     table = pd.DataFrame(rows, columns=[*_KEYS, *numbers])
     return table.astype({"pages": "int64", **dict.fromkeys(numbers, "float64")})
+
+
+def own_folds(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an experiment's own folds, of a table with a column ``member``."""
+    return table[table["member"].astype(str).str.fullmatch(_OWN_FOLD.pattern)]
 
 
 def pool_scores(page_scores: pd.DataFrame, subset: str, member: str) -> pd.Series:

@@ -1,22 +1,23 @@
 """What an experiment has reached, as far as experiments are laid side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from receipt_ocr.evaluation.comparisons import ALL_FOLDS, pool_scores
+from receipt_ocr.evaluation.comparisons import ALL_FOLDS, own_folds, pool_scores
 from receipt_ocr.evaluation.report_tables import ENSEMBLE
 from receipt_ocr.evaluation.uncertainty import Interval, bootstrap_mean, leaderboard_interval
 
-__all__ = ["Experiment", "judge_gap", "tabulate_experiments"]
+__all__ = ["Experiment", "judge_gap", "stopped_early", "tabulate_experiments"]
 
 Record = Mapping[str, Any]
 
 SCORES = ("precision", "recall", "hmean")
 OUT_OF_FOLD, HOLDOUT, TEST = "out_of_fold", "holdout", "test"
+LEADERBOARD = "leaderboard"
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,12 @@ class Experiment:
     """Own fold that votes -> its training, a row an epoch; None where that is not known."""
     trainings: Mapping[str, Record | None]
     """Own fold that votes -> the record of its training; None where there is none."""
-    runs: Mapping[str, str | None]
-    """Own fold that votes -> id of the MLflow run that trained it; None where that is unknown."""
     submissions: Sequence[Record] = ()
     """Records of what was made to be submitted, the latest last."""
     leaderboard: Sequence[Record] = ()
     """Scores of those submissions, by a leaderboard or by the truth of the test pages."""
-    thresholds: str = "recipe"
-    """Where the post-processing that the scores are of comes from."""
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    """The post-processing and members that the scores are of, as the ensemble has written them."""
 
     def means(self, subset: str) -> dict[str, float]:
         """Page means of precision, recall and H-mean; NaN where nothing was scored.
@@ -52,19 +51,57 @@ class Experiment:
         return pool_scores(self.page_scores, subset, self._member(subset))
 
     @property
-    def best_score(self) -> Record | None:
-        """The leaderboard's record with the highest H-mean; None without any."""
-        told = [record for record in self.leaderboard if record["source"] == "leaderboard"]
-        return max(told, key=lambda record: float(record["hmean"]), default=None)
+    def thresholds(self) -> str:
+        """Where the post-processing comes from: ``recipe``, ``tuned`` or ``holdout``."""
+        return str(self.chosen.get("source", "recipe"))
+
+    @property
+    def guests(self) -> list[str]:
+        """Members of other experiments, whose out-of-fold pages are in no score here."""
+        return [name for name in self.chosen.get("members", {}).get("names", []) if "/" in name]
+
+    @property
+    def submission(self) -> Record | None:
+        """The latest submission of what the scores are of; None where there is none.
+
+        One of other members, detectors, weights, mean or thresholds, or of a detector of all pages,
+        is not.
+        """
+        return next((one for one in reversed(self.submissions) if self._is_of(one)), None)
+
+    @property
+    def score(self) -> Record | None:
+        """What the leaderboard said of that submission; None where nothing is recorded."""
+        own = self.submission
+        return next(
+            (
+                record
+                for record in self.leaderboard
+                if own is not None
+                and record["submission"] == own["submission"]
+                and record["source"] == LEADERBOARD
+            ),
+            None,
+        )
+
+    def _is_of(self, submission: Record) -> bool:
+        voting = self.chosen.get("members", {})
+        votes = list(zip(voting.get("names", []), voting.get("weights", []), strict=True))
+        sources = voting.get("sources", {})
+        return (
+            submission.get("kind", "ensemble") == "ensemble"
+            and submission.get("postprocess") == self.chosen.get("postprocess")
+            and [(one["name"], one.get("weight")) for one in submission["members"]] == votes
+            and submission.get("sources", sources) == sources
+            and submission.get("mean", voting.get("mean")) == voting.get("mean")
+        )
 
     def _member(self, subset: str) -> str:
         return ALL_FOLDS if subset == OUT_OF_FOLD else ENSEMBLE
 
     def _rows(self, subset: str) -> pd.DataFrame:
         own = self.page_scores[self.page_scores["subset"] == subset]
-        if subset == OUT_OF_FOLD:
-            return own[own["member"].str.fullmatch(r"fold_\d+")]
-        return own[own["member"] == ENSEMBLE]
+        return own_folds(own) if subset == OUT_OF_FOLD else own[own["member"] == ENSEMBLE]
 
 
 def judge_gap(experiment: Experiment, test_pages: int) -> tuple[float, Interval, str] | None:
@@ -75,16 +112,16 @@ def judge_gap(experiment: Experiment, test_pages: int) -> tuple[float, Interval,
         test_pages: How many pages the leaderboard has.
 
     Returns:
-        The gap (leaderboard minus out of fold), the interval in which 95 % of the gaps lie if
-        nothing but the choice of pages differs (:func:`leaderboard_interval`), and ``as
-        expected``, ``higher than expected`` or ``lower than expected``. None where either score
-        is missing, or there are fewer than two pages.
+        The recorded gap (leaderboard minus the mean of the members' out-of-fold scores), the
+        interval in which 95 % of the gaps lie if nothing but the choice of pages differs
+        (:func:`leaderboard_interval`), and ``as expected``, ``higher than expected`` or ``lower
+        than expected``. None where either score is missing, or there are fewer than two pages.
     """
-    record, values = experiment.best_score, experiment.hmeans(OUT_OF_FOLD)
-    if record is None or len(values) < 2 or test_pages < 1:
+    record, values = experiment.score, experiment.hmeans(OUT_OF_FOLD)
+    if record is None or record.get("gap") is None or len(values) < 2 or test_pages < 1:
         return None
     expected = leaderboard_interval(values.to_numpy(float), test_pages)
-    gap = float(record["hmean"]) - expected.mean
+    gap = float(record["gap"])
     chance = Interval(0.0, expected.low - expected.mean, expected.high - expected.mean)
     if gap < chance.low:
         return gap, chance, "lower than expected"
@@ -111,13 +148,18 @@ def tabulate_experiments(experiments: Sequence[Experiment], test_pages: int) -> 
     )
 
 
+def stopped_early(record: Record | None) -> bool:
+    """Whether a training ended because its patience was spent; False where that is not known."""
+    return record is not None and "patience" in str(record.get("stopped_by"))
+
+
 def _describe(one: Experiment, test_pages: int) -> dict[str, Any]:
     row: dict[str, Any] = {"folds": len(one.histories), **_describe_training(one)}
     for subset in (OUT_OF_FOLD, HOLDOUT, TEST):
         row |= {f"{subset}_{name}": value for name, value in one.means(subset).items()}
-    record = one.best_score
+    record = one.score
     for name in SCORES:
-        value = None if record is None else record[name]
+        value = None if record is None else record.get(name)
         row[f"leaderboard_{name}"] = np.nan if value is None else float(value)
     values = one.hmeans(OUT_OF_FOLD).to_numpy(float)
     found = bootstrap_mean(values) if len(values) > 1 else Interval(np.nan, np.nan, np.nan)

@@ -63,7 +63,9 @@ def judge_curves(histories: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "verdict"])
 
 
-def compare_new_pages(page_scores: pd.DataFrame) -> tuple[str, PairedComparison] | None:
+def compare_new_pages(
+    page_scores: pd.DataFrame, thresholds: str = "recipe"
+) -> tuple[str, PairedComparison] | None:
     """Single folds on pages that chose nothing, against their out-of-fold pages.
 
     An out-of-fold page has chosen its fold's best epoch, perhaps thresholds; where the scores of
@@ -71,6 +73,7 @@ def compare_new_pages(page_scores: pd.DataFrame) -> tuple[str, PairedComparison]
 
     Args:
         page_scores: A row a member, subset and page.
+        thresholds: Where the post-processing comes from; a ``holdout`` that chose it is not new.
 
     Returns:
         The new pages' subset (``holdout``, else ``test``), and the mean fold's H-mean on them
@@ -78,6 +81,8 @@ def compare_new_pages(page_scores: pd.DataFrame) -> tuple[str, PairedComparison]
     """
     known = pool_scores(page_scores, "out_of_fold", ALL_FOLDS)
     for subset in ("holdout", "test"):
+        if subset == thresholds:
+            continue
         new = pool_scores(page_scores, subset, MEAN_FOLD)
         if len(new) > 1 and len(known) > 1:
             return subset, compare_unpaired(new.to_numpy(float), known.to_numpy(float))

@@ -1,7 +1,8 @@
 """What a leaderboard said of a submission, tied to the detectors that made it."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,11 +10,15 @@ import pandas as pd
 from receipt_ocr.evaluation.settings import LeaderboardSettings
 
 __all__ = [
+    "SCORE_KEYS",
+    "SUBMISSION_KEYS",
     "compute_gaps",
+    "describe_making",
     "describe_submission",
     "find_submission",
     "list_figures",
     "name_figures",
+    "part_records",
     "score_record",
 ]
 
@@ -23,6 +28,20 @@ SHORTEST = 5
 """Characters of an id that may stand for all of them."""
 
 ENSEMBLE = "ensemble"
+
+SUBMISSION_KEYS = (
+    "made", "submission", "experiment", "members", "validation_hmean", "holdout_hmean"
+)  # fmt: skip
+"""What the record of a submission must hold; each of its members :data:`MEMBER_KEYS`."""
+
+MEMBER_KEYS = ("name", "run_id", "validation_hmean", "holdout_hmean")
+
+SCORE_KEYS = ("submission", "experiment", "source", "hmean")
+"""What the record of a score must hold."""
+
+MAY_BE_UNKNOWN = ("run_id", "validation_hmean", "holdout_hmean")
+"""Keys that are always there, with None where nothing is known."""
+
 _ID = re.compile(r"s[0-9a-f]{12}")
 
 
@@ -61,6 +80,9 @@ def describe_submission(
         "submission": submission,
         "experiment": experiment,
         "members": voting,
+        "kind": "final" if any(member["fold"] is None for member in members) else "ensemble",
+        "sources": chosen.get("members", {}).get("sources", {}),
+        "mean": chosen.get("members", {}).get("mean"),
         "thresholds": chosen["source"],
         "postprocess": dict(chosen["postprocess"]),
         "validation_hmean": sum(judged) / len(judged) if judged else None,
@@ -69,13 +91,32 @@ def describe_submission(
     }
 
 
+def describe_making(submission: Mapping[str, Any]) -> str:
+    """What to run so that a submission is made once more, as far as its record tells.
+
+    Args:
+        submission: Its record, whatever it lacks.
+    """
+    name, _, tta = str(submission.get("experiment") or "").partition("@")
+    members = submission.get("members")
+    members = members if isinstance(members, list) else []
+    names = [str(one.get("name")) for one in members if isinstance(one, dict)]
+    is_final = names == ["final"]
+    voting = "" if is_final else "+".join(names)
+    given = {"experiment": name, "tta": tta, "members": voting}
+    params = ",".join(f"{key}={value}" for key, value in given.items() if value)
+    pipeline = "final_fit" if is_final else "ensemble"
+    typed = f" --params {params}" if params else ""
+    return f"--pipeline={pipeline}{typed}, with the settings that it was made with"
+
+
 def find_submission(reference: str, records: Mapping[str, Record]) -> str:
     """The id that a text stands for.
 
     Args:
-        reference: The id, its first characters, or a text that holds the id, such as the name of
-            a file ``submission_<id>.csv`` wherever it lies now.
-        records: Id -> record of every submission.
+        reference: The id or its first characters, with or without its ``s``, or a text that holds
+            the id, such as the name of a file ``submission_<id>.csv`` wherever it lies now.
+        records: Id -> record of every submission, whatever it lacks.
 
     Raises:
         ValueError: If nothing or several things fit; what there is is listed.
@@ -83,14 +124,36 @@ def find_submission(reference: str, records: Mapping[str, Record]) -> str:
     named = _ID.findall(reference)
     if named and named[-1] in records:
         return str(named[-1])
-    fitting = [known for known in records if known.startswith(reference)]
-    if len(reference) >= SHORTEST and len(fitting) == 1:
-        return fitting[0]
-    known = ", ".join(f"{name} ({record['experiment']})" for name, record in records.items())
+    for beginning in (reference, f"s{reference}"):
+        fitting = [known for known in records if known.startswith(beginning)]
+        if len(beginning) >= SHORTEST and len(fitting) == 1:
+            return fitting[0]
+    known = ", ".join(
+        f"{name} ({record.get('experiment', 'unknown')})" for name, record in records.items()
+    )
     raise ValueError(
         f"no submission {reference!r}; "
         + (f"there are: {known}" if known else "there is none yet: run --pipeline=ensemble")
     )
+
+
+def part_records(
+    records: Mapping[str, Record], needed: Collection[str]
+) -> tuple[dict[str, Record], dict[str, str]]:
+    """Records that can be used, and what the others lack.
+
+    Args:
+        records: Name -> record, of submissions or of scores.
+        needed: :data:`SUBMISSION_KEYS` or :data:`SCORE_KEYS`.
+
+    Returns:
+        The sound records; and name of another -> the keys it lacks, or whose value is of another
+        kind than the key's (an ``hmean`` that is no finite number), such as
+        ``made, members[0].run_id``.
+    """
+    lacking = {name: ", ".join(_list_lacking(record, needed)) for name, record in records.items()}
+    sound = {name: record for name, record in records.items() if not lacking[name]}
+    return sound, {name: keys for name, keys in lacking.items() if keys}
 
 
 def score_record(settings: LeaderboardSettings, submission: Record, source: str) -> Record:
@@ -151,9 +214,19 @@ def name_figures(record: Record, gaps: Mapping[str, Any]) -> dict[str, float]:
 
 
 def list_figures(record: Record) -> Iterator[tuple[str | None, dict[str, float]]]:
-    """Run id -> figures for MLflow, of each member of a score record."""
+    """Run id -> figures for MLflow, of each member of a score record.
+
+    A run is that of a training, whose own figures are of one plain look at each page. Those of a
+    member that looked at pages in another way bear its name: ``flips/leaderboard_hmean``.
+    """
     for member in record["members"]:
-        yield member["run_id"], name_figures(record, member)
+        experiment = member["name"].rpartition("/")[0] or record["experiment"]
+        look = experiment.partition("@")[2]
+        figures = name_figures(record, member)
+        yield (
+            member["run_id"],
+            {f"{look}/{name}" if look else name: value for name, value in figures.items()},
+        )
 
 
 def _hmean(scores: pd.DataFrame | None, member: str, subset: str) -> float | None:
@@ -161,3 +234,24 @@ def _hmean(scores: pd.DataFrame | None, member: str, subset: str) -> float | Non
         return None
     own = scores[(scores["member"] == member) & (scores["subset"] == subset)]["hmean"].dropna()
     return None if own.empty else float(own.iloc[0])
+
+
+def _list_lacking(record: Mapping[str, Any], needed: Collection[str]) -> Iterator[str]:
+    for key in needed:
+        if key not in record or not _is_sound(key, record[key]):
+            yield key
+        elif key == "members":
+            for place, member in enumerate(record[key]):
+                content = member if isinstance(member, dict) else {}
+                yield from (f"members[{place}].{k}" for k in _list_lacking(content, MEMBER_KEYS))
+
+
+def _is_sound(key: str, value: Any) -> bool:
+    if value is None:
+        return key in MAY_BE_UNKNOWN
+    if key == "members":
+        return isinstance(value, list)
+    if key.endswith("hmean"):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
+    return isinstance(value, str)

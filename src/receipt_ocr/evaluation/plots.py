@@ -4,7 +4,7 @@ Colours are those of Okabe and Ito, which colour-blind readers tell apart; folds
 their markers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from io import BytesIO
 from itertools import cycle
 
@@ -29,14 +29,18 @@ _SCORE_TICKS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 1.0)
 _HEADROOM = 1.02  # scores are drawn by the logarithm of their distance from this
 
 
-def plot_histories(histories: Mapping[str, pd.DataFrame]) -> Figure:
+def plot_histories(
+    histories: Mapping[str, pd.DataFrame], stopped_early: Collection[str] = ()
+) -> Figure:
     """H-mean, precision, recall and loss by epoch, one colour a fold.
 
-    Stars mark each fold's best epoch, dashed lines the epochs at which pages change their size.
+    Stars mark each fold's best epoch, crosses the end of those whose patience was spent, dashed
+    lines the epochs at which pages change their size.
     The axes of the scores are stretched towards 1, where folds part.
 
     Args:
         histories: Fold -> a row an epoch with ``epoch, size, hmean, precision, recall, loss``.
+        stopped_early: Folds that early stopping ended.
 
     Raises:
         ValueError: If there are no histories.
@@ -53,6 +57,9 @@ def plot_histories(histories: Mapping[str, pd.DataFrame]) -> Figure:
                 best = int(values.to_numpy().argmax())
                 place = (history["epoch"].iloc[best], values.iloc[best])
                 axes.plot(*place, "*", color=style["color"], ms=15, mec="white", zorder=5)
+                if name in stopped_early:
+                    end = (history["epoch"].iloc[-1], values.iloc[-1])
+                    axes.plot(*end, "X", color=style["color"], ms=11, mec="black", zorder=6)
         axes.set_title(_PANELS[column] + (" on validation pages" if column != "loss" else ""))
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -65,6 +72,8 @@ def plot_histories(histories: Mapping[str, pd.DataFrame]) -> Figure:
     for column in ("recall", "loss"):
         panels[column].set_xlabel("epoch")
     panels["hmean"].plot([], [], "*", color=_GREY, ms=13, label="best epoch")
+    if any(name in stopped_early for name in histories):
+        panels["hmean"].plot([], [], "X", color=_GREY, ms=10, mec="black", label="early stopping")
     handles, labels = panels["hmean"].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure

@@ -1,11 +1,9 @@
 """Which experiment to submit, why, and how sure that is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from receipt_ocr.evaluation.experiment import HOLDOUT, OUT_OF_FOLD, Experiment
 from receipt_ocr.evaluation.uncertainty import (
@@ -23,8 +21,11 @@ class Rival:
     """Another experiment beside the recommended one."""
 
     name: str
-    comparison: PairedComparison
-    """The recommended one minus this one, on the pages that both were judged on."""
+    comparison: PairedComparison | None
+    """The recommended one minus this one, on the pages that both were judged on; None where those
+    are fewer than two."""
+    thresholds: str
+    """Where its post-processing comes from."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,53 @@ class Recommendation:
 
     experiment: str
     submission: str | None
-    """Id of its latest submission; None where none was made."""
+    """Id of the submission of what was scored; None where none was made."""
     subset: str
     """Of whose pages the choice was made: ``holdout`` or ``out_of_fold``."""
+    forced_by: str | None
+    """The experiment without an untouched holdout that made the choice one out of fold, where the
+    recommended one has a holdout; else None."""
     hmean: float
     """Page mean on them."""
     pages: int
     expected: Interval | None
     """Where 95 % of leaderboard scores would lie; None for fewer than two pages."""
+    thresholds: str
+    """Where its post-processing comes from."""
     rivals: Sequence[Rival]
-    """All others that were judged on at least two of the same pages, the closest first."""
+    """All others that were scored, the closest first."""
 
     @property
     def indistinct(self) -> list[str]:
-        """Names of those that it is not clearly better than."""
-        return [one.name for one in self.rivals if one.comparison.verdict != "better"]
+        """Names of those that cannot be told apart from it."""
+        return self._judged("cannot be told apart")
+
+    @property
+    def beaten_by(self) -> list[str]:
+        """Names of those that are better on the pages that both were judged on.
+
+        They were judged on fewer pages, or they would have been recommended.
+        """
+        return self._judged("worse")
+
+    @property
+    def uncompared(self) -> list[str]:
+        """Names of those that were not judged on two of its pages."""
+        return [one.name for one in self.rivals if one.comparison is None]
+
+    def _judged(self, verdict: str) -> list[str]:
+        return [
+            one.name for one in self.rivals if one.comparison and one.comparison.verdict == verdict
+        ]
 
 
 def recommend(experiments: Sequence[Experiment], test_pages: int) -> Recommendation | None:
     """The experiment with the highest score on pages that the test truth plays no part in.
 
-    That is the ensemble's score on the holdout where every experiment has one that chose nothing,
-    else that of all folds out of fold; of pages that all were judged on, since one fold's pages
-    may be easier than another's, as far as there are two of those. Test pages are not looked at,
-    also where their truth is known: whoever chooses by them has no honest score left.
+    That is the ensemble's score on the holdout where every experiment has one that chose neither
+    epoch nor threshold, else that of all folds out of fold. Recommended is one of those with the
+    most pages: the pages of a single fold may be easier. Test pages are not looked at, also where
+    their truth is known: whoever chooses by them has no honest score left.
 
     Args:
         experiments: To choose from.
@@ -69,39 +93,62 @@ def recommend(experiments: Sequence[Experiment], test_pages: int) -> Recommendat
     scored = [one for one in experiments if len(one.hmeans(subset))]
     if not scored:
         return None
-    best = _find_best({one.name: one.hmeans(subset) for one in scored}, scored)
+    best = _find_best(scored, subset)
     values = best.hmeans(subset)
     expected = None
     if len(values) > 1 and test_pages:
         expected = leaderboard_interval(values.to_numpy(float), test_pages)
     rivals = [
-        Rival(one.name, found)
+        Rival(one.name, _compare(best, one, subset), one.thresholds)
         for one in scored
-        if one is not best and (found := _compare(best, one, subset)) is not None
+        if one is not best
     ]
     return Recommendation(
         experiment=best.name,
-        submission=_latest(best.submissions),
+        submission=None if best.submission is None else str(best.submission["submission"]),
         subset=subset,
+        forced_by=_find_cause(experiments, best) if subset == OUT_OF_FOLD else None,
         hmean=float(values.mean()),
         pages=len(values),
         expected=expected,
-        rivals=sorted(rivals, key=lambda one: one.comparison.difference),
+        thresholds=best.thresholds,
+        rivals=sorted(rivals, key=_closeness),
     )
 
 
 def choose_judge(experiments: Sequence[Experiment]) -> str:
     """``holdout`` where every experiment was scored on one that chose nothing."""
-    is_untouched = all(
-        len(one.hmeans(HOLDOUT)) and one.thresholds != "holdout" for one in experiments
-    )
+    is_untouched = all(_has_untouched_holdout(one) for one in experiments)
     return HOLDOUT if is_untouched and experiments else OUT_OF_FOLD
 
 
-def _find_best(hmeans: Mapping[str, pd.Series], scored: Sequence[Experiment]) -> Experiment:
-    pages = set.intersection(*(set(own.index) for own in hmeans.values()))
-    is_common = {name: own.index.isin(pages) | (len(pages) < 2) for name, own in hmeans.items()}
-    return max(scored, key=lambda one: float(hmeans[one.name][is_common[one.name]].mean()))
+def _has_untouched_holdout(one: Experiment) -> bool:
+    return len(one.hmeans(HOLDOUT)) > 0 and one.thresholds != HOLDOUT
+
+
+def _find_cause(experiments: Sequence[Experiment], best: Experiment) -> str | None:
+    if not len(best.hmeans(HOLDOUT)):
+        return None
+    return next((one.name for one in experiments if not _has_untouched_holdout(one)), None)
+
+
+def _find_best(scored: Sequence[Experiment], subset: str) -> Experiment:
+    """Of those with the most pages the one with the highest mean on the pages of all of these."""
+    hmeans = {one.name: one.hmeans(subset) for one in scored}
+    most = max(len(own) for own in hmeans.values())
+    whole = [one for one in scored if len(hmeans[one.name]) == most]
+    pages = set.intersection(*(set(hmeans[one.name].index) for one in whole))
+    common = pages if len(pages) > 1 else None
+
+    def mean(one: Experiment) -> float:
+        own = hmeans[one.name]
+        return float((own if common is None else own[own.index.isin(common)]).mean())
+
+    return max(whole, key=mean)
+
+
+def _closeness(rival: Rival) -> float:
+    return np.inf if rival.comparison is None else rival.comparison.difference
 
 
 def _compare(best: Experiment, other: Experiment, subset: str) -> PairedComparison | None:
@@ -112,7 +159,3 @@ def _compare(best: Experiment, other: Experiment, subset: str) -> PairedComparis
     return compare_paired(
         np.asarray(first.loc[common], dtype=float), np.asarray(second.loc[common], dtype=float)
     )
-
-
-def _latest(submissions: Sequence[Mapping[str, Any]]) -> str | None:
-    return str(submissions[-1]["submission"]) if submissions else None

@@ -63,8 +63,9 @@ def write_report(results: Results, pictures: Mapping[str, tuple[str, str]] | Non
         write_search(results),
         show("search", "precision_recall"),
         write_words(results),
+        show("worst_pages"),
         _write_errors(results),
-        show("worst_pages", "gallery"),
+        show("gallery"),
         _write_worst_pages(results),
         write_missing(results),
         _write_data(results),
@@ -170,35 +171,31 @@ def _write_settings(results: Results) -> str:
 
 
 def _write_commands(results: Results) -> str:
-    note = say(
-        "Add `--env=<name>` to each where the settings are those of another environment than base."
-    )
-    commands = "\n".join(_list_commands(results))
-    return "\n\n".join([say("## How to repeat it"), f"```bash\n{commands}\n```", note])
+    commands = "\n".join(f"{results.command} {words}" for words in _list_commands(results))
+    return "\n\n".join([say("## How to repeat it"), f"```bash\n{commands}\n```"])
 
 
 def _list_commands(results: Results) -> list[str]:
-    experiment = _name_variant(results.experiment)
-    trainings = [
-        f"kedro run --pipeline=train_fold --params fold={fold},{experiment}"
-        for fold in results.folds
-    ]
-    trainings += [
-        f"kedro run --pipeline=train_fold --params fold={fold},{_name_variant(other)}"
-        for other, fold in results.guests
-    ]
-    voting = experiment
+    own = [(results.experiment, fold) for fold in results.folds]
+    voting = _name_variant(results.experiment)
     if results.guests or results.absent_folds:
         names = [member.removeprefix("fold_") for member in results.members]
-        voting = f"members={'+'.join(names)},{experiment}"
+        voting = f"members={'+'.join(names)},{voting}"
     stages = [] if results.chosen_postprocess["source"] == "recipe" else ["tuning"]
-    stages += ["ensemble", "reporting"]
     return [
-        "kedro run --pipeline=ingestion",
-        "kedro run --pipeline=splitting",
-        *trainings,
-        *(f"kedro run --pipeline={stage} --params {voting}" for stage in stages),
+        "--pipeline=ingestion",
+        "--pipeline=splitting",
+        *(line for name, fold in [*own, *results.guests] for line in _train(name, fold)),
+        *(f"--pipeline={stage} --params {voting}" for stage in [*stages, "ensemble", "reporting"]),
     ]
+
+
+def _train(name: str, fold: int) -> Iterator[str]:
+    """A detector is trained once, however it looks at pages afterwards."""
+    experiment, _, tta = name.partition("@")
+    yield f"--pipeline=train_fold --params fold={fold},experiment={experiment}"
+    if tta:
+        yield f"--pipeline=predict_fold --params fold={fold},{_name_variant(name)}"
 
 
 def _name_variant(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from receipt_ocr.evaluation.comparisons import ALL_FOLDS
+from receipt_ocr.evaluation.comparisons import ALL_FOLDS, own_folds
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import (
     format_score,
@@ -64,5 +64,5 @@ def write_balance(results: Results) -> str:
 def _pages_of(results: Results, subset: str, member: str) -> pd.DataFrame:
     own = results.page_scores[results.page_scores["subset"] == subset]
     if member == ALL_FOLDS:
-        return own[own["member"].astype(str).str.fullmatch(r"fold_\d+")]
+        return own_folds(own)
     return own[own["member"] == member]

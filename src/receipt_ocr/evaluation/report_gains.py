@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from receipt_ocr.evaluation.comparisons import ALL_FOLDS, compare_settings, compare_tables
+from receipt_ocr.evaluation.experiment import Experiment
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import (
     format_score,
     format_signed,
     format_table,
+    join_words,
     name_sources,
     rows_of,
 )
@@ -32,8 +34,46 @@ def write_gains(results: Results) -> str:
                 "Paired bootstrap over the pages. *Cannot be told apart* is a result: the step "
                 "costs time and brings nothing that can be seen."
             ),
+            *_write_caveats(results),
             name_sources("page_scores", "untuned_page_scores", "other_experiments"),
         ]
+    )
+
+
+def _write_caveats(results: Results) -> Iterator[str]:
+    chose = {"tuned": "out-of-fold", "holdout": "holdout"}.get(results.chosen_postprocess["source"])
+    if chose is not None and results.untuned_page_scores is not None:
+        yield say(
+            "The {subset} pages chose the thresholds, so the gain of tuning is too good there.",
+            subset=say(chose),
+        )
+    others = [f"`{one.name}`" for one in _looks(results) if not _is_alike(results, one)]
+    if others and _plain(results) is not None:
+        yield say(
+            "Not compared, because other folds vote or only one of the two is tuned: {names}.",
+            names=join_words(others),
+        )
+
+
+def _looks(results: Results) -> list[Experiment]:
+    """The other ways in which the detectors of this experiment have looked at its pages."""
+    name = results.experiment.partition("@")[0]
+    return [one for one in results.experiments if one.name.partition("@")[0] == name != one.name]
+
+
+def _plain(results: Results) -> Experiment | None:
+    name = results.experiment.partition("@")[0]
+    return next((one for one in results.experiments if one.name == name), None)
+
+
+def _is_alike(results: Results, look: Experiment) -> bool:
+    """Whether nothing but the look differs: the same folds vote, and both are tuned or neither."""
+    plain = _plain(results)
+    return (
+        plain is not None
+        and list(look.histories) == list(plain.histories)
+        and look.guests == plain.guests
+        and look.thresholds == plain.thresholds
     )
 
 
@@ -69,13 +109,11 @@ def _list_tuning(results: Results) -> Iterator[tuple[Any, ...]]:
 
 def _list_augmentations(results: Results) -> Iterator[tuple[Any, ...]]:
     """Each way to look at the pages of this experiment's detectors, against looking once."""
-    name = results.experiment.partition("@")[0]
-    own = [one for one in results.experiments if one.name.partition("@")[0] == name]
-    plain = next((one for one in own if one.name == name), None)
-    for one in own:
-        if plain is None or one is plain:
+    plain = _plain(results)
+    for one in _looks(results):
+        if plain is None or not _is_alike(results, one):
             continue
-        table = compare_tables(one.page_scores, plain.page_scores, (one.name, name))
+        table = compare_tables(one.page_scores, plain.page_scores, (one.name, plain.name))
         for row in rows_of(table[table["member"].isin([ALL_FOLDS, ENSEMBLE])]):
             look = one.name.partition("@")[2]
             step = say("looking by `{tta}` ({member})", tta=look, member=say(str(row.member)))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from receipt_ocr.evaluation.experiment import stopped_early
 from receipt_ocr.evaluation.fitting import compare_new_pages, judge_curves
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import (
@@ -64,8 +65,7 @@ def _write_epochs(results: Results, known: dict[str, pd.DataFrame]) -> Iterator[
 def _say_ends(results: Results, ended: list[str]) -> Iterator[str]:
     """Why trainings ended, where that is recorded."""
     for name in ended:
-        record = results.trainings.get(name)
-        if record is not None and "patience" in record["stopped_by"]:
+        if stopped_early(results.trainings.get(name)):
             yield say("{fold}: early stopping", fold=name)
 
 
@@ -98,7 +98,7 @@ def _write_verdict(results: Results) -> Iterator[str]:
         "was kept is the one before it set in. *Still rising* at the end is underfitting. "
         "Differences up to 0.0005 are called level."
     )
-    found = compare_new_pages(results.page_scores)
+    found = compare_new_pages(results.page_scores, results.chosen_postprocess["source"])
     if found is None:
         yield say(
             "Whether the choice of epochs was overfitted cannot be said: there are no pages with "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from receipt_ocr.evaluation.experiment import LEADERBOARD, Experiment
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import NOTHING, format_table, join_words
 from receipt_ocr.evaluation.results import Results
@@ -23,13 +24,20 @@ def list_missing(results: Results) -> list[str]:
         *_list_unscored(results),
         *_list_unrecorded(results),
         *_list_left_out(results),
+        *(
+            say("A record cannot be read and is left out: {fault}.", fault=one)
+            for one in results.faults
+        ),
         *_list_lost(results),
     ]
 
 
 def _list_unscored(results: Results) -> Iterator[str]:
-    if not any(one.best_score for one in results.experiments):
-        yield say("No leaderboard score: `kedro run --pipeline=leaderboard` records one.")
+    if not any(_is_told(one) for one in results.experiments):
+        yield say(
+            "No leaderboard score: `{command} --pipeline=leaderboard` records one.",
+            command=results.command,
+        )
     if not results.has_truth("holdout"):
         yield say("No holdout: every labelled page chose an epoch or a threshold.")
     if not results.has_truth("test"):
@@ -37,7 +45,14 @@ def _list_unscored(results: Results) -> Iterator[str]:
     for fold in results.absent_folds:
         yield say("Fold {fold} does not vote.", fold=fold)
     if results.tuned_postprocess is None:
-        yield say("No tuned thresholds: `kedro run --pipeline=tuning` finds them.")
+        yield say(
+            "No tuned thresholds: `{command} --pipeline=tuning` finds them.",
+            command=results.command,
+        )
+
+
+def _is_told(one: Experiment) -> bool:
+    return any(record["source"] == LEADERBOARD for record in one.leaderboard)
 
 
 def _list_unrecorded(results: Results) -> Iterator[str]:
@@ -47,15 +62,40 @@ def _list_unrecorded(results: Results) -> Iterator[str]:
     without = [n for n in results.members if results.trainings.get(n) is None and "/" not in n]
     if without:
         yield say(
-            "No record of the training of {members} (parameters, time, size, why it ended): they "
-            "were trained by an earlier version.",
+            "No record of the training of {members} (parameters, time, size, why it ended): run "
+            "`{command} --pipeline=train_fold` again, which trains nothing that is finished.",
             members=join_words(without),
+            command=results.command,
         )
     if results.word_outcomes is None:
-        yield say("No record of single words: `kedro run --pipeline=ensemble` makes it.")
+        yield say(
+            "No record of single words: `{command} --pipeline=ensemble` makes it.",
+            command=results.command,
+        )
     needed = ("page_scores", "chosen_postprocess")
+    yield from _list_mixed(results)
     if unknown := [entry for entry in needed if entry not in results.run_records]:
         yield say("Which run wrote {entries} is not recorded.", entries=join_words(unknown))
+
+
+def _list_mixed(results: Results) -> Iterator[str]:
+    """Entries that belong together but were written by different runs."""
+    records = results.run_records
+    together = ("chosen_postprocess", "page_scores", "scores", "word_outcomes")
+    runs = {records[entry].get("run_id") for entry in together if entry in records}
+    if len(runs) > 1:
+        yield say(
+            "Thresholds and scores are of different runs, as after one that was broken off: "
+            "`{command} --pipeline=ensemble` makes them anew.",
+            command=results.command,
+        )
+    if results.retrained:
+        yield say(
+            "{members}: trained again after these scores were made. `{command} "
+            "--pipeline=ensemble` makes them anew.",
+            members=join_words(list(results.retrained)),
+            command=results.command,
+        )
 
 
 def _list_left_out(results: Results) -> Iterator[str]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from receipt_ocr.evaluation.comparisons import own_folds
+from receipt_ocr.evaluation.fitting import STILL_RISING, judge_curves
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import NOTHING, format_table, name_sources, rows_of
 from receipt_ocr.evaluation.results import Results
@@ -21,7 +23,7 @@ def write_words(results: Results) -> str:
         return f"{title}\n\n" + say(
             "Not recorded: these scores are of an earlier version; run --pipeline=ensemble again."
         )
-    own = _own_words(words)
+    own = own_folds(words[words["subset"] == "out_of_fold"])
     if own.empty:
         return ""
     missed = own[own["is_true"] & (own["outcome"] == "missed")]
@@ -41,12 +43,6 @@ def write_words(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def _own_words(words: pd.DataFrame) -> pd.DataFrame:
-    """Each out-of-fold word once: judged by the own fold that never saw its page."""
-    is_own = words["member"].astype(str).str.fullmatch(r"fold_\d+")
-    return words[(words["subset"] == "out_of_fold") & is_own]
-
-
 def _write_group(own: pd.DataFrame, by: str) -> str:
     groups = group_errors(own, by)
     rows = [
@@ -54,7 +50,7 @@ def _write_group(own: pd.DataFrame, by: str) -> str:
             row.group,
             row.words,
             f"{row.missed_share:.2%}",
-            f"{row.low:.2%} {say('to')} {row.high:.2%}",
+            NOTHING if pd.isna(row.low) else f"{row.low:.2%} {say('to')} {row.high:.2%}",
             f"{row.split_share:.2%}",
             f"{row.lost_share:.3%}",
             *(NOTHING if pd.isna(value) else int(value) for value in (row.false, row.merged)),
@@ -68,10 +64,12 @@ def _write_group(own: pd.DataFrame, by: str) -> str:
 
 def write_next_gains(results: Results) -> str:
     """What to try next, in Markdown."""
-    gains = list_next_gains(results.page_scores, results.word_outcomes, results.histories)
+    gains = list_next_gains(results.page_scores, results.word_outcomes)
     title = say("## Where the next gain is likely")
+    ends = list(_list_open_ends(results))
     if not gains:
-        return f"{title}\n\n" + say("No kind of error costs 0.0001 or more out of fold.")
+        nothing = say("No kind of error costs 0.0001 or more out of fold.")
+        return "\n\n".join([title, nothing, *ends])
     rows = [(one.reason, one.advice, f"{one.gain:.4f}") for one in gains]
     return "\n\n".join(
         [
@@ -81,14 +79,25 @@ def write_next_gains(results: Results) -> str:
                 "were gone: an upper bound, no promise. Several rows may be about the same words."
             ),
             format_table([say("what is lost"), say("what to try"), say("at most")], rows, left=2),
-            *_list_open_ends(results),
+            *ends,
             name_sources("page_scores", "word_outcomes"),
         ]
     )
 
 
 def _list_open_ends(results: Results) -> Iterator[str]:
-    """What has not been tried at all."""
+    """What more epochs might give, and what has not been tried at all."""
+    own = {name: one for name, one in results.histories.items() if "/" not in name}
+    table = judge_curves(own)
+    rising = table[table["verdict"] == STILL_RISING]
+    if len(rising):
+        yield say(
+            "{count} of {all} folds were still rising when they ended, by {rise:.4f} in an epoch: "
+            "more `training.epochs` (and `training.schedule_epochs`) may gain more.",
+            count=len(rising),
+            all=len(table),
+            rise=float(rising["rise"].mean()),
+        )
     untried = []
     if results.tuned_postprocess is None:
         untried.append(say("tuning (`--pipeline=tuning`)"))

@@ -50,8 +50,14 @@ class Results:
     """Member -> the record of its training; None where there is none."""
     experiments: Sequence[Experiment] = ()
     """This experiment and those beside it."""
+    command: str = "kedro run"
+    """What a reader types to run a pipeline in this environment."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Name of an experiment that is not laid beside -> why."""
+    faults: Sequence[str] = ()
+    """Records that could not be read, each with its file and what is wrong."""
+    retrained: Sequence[str] = ()
+    """Members whose maps are of another detector than the one that was scored."""
     run_records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Entry of the catalog -> which run wrote it: ``run_id``, ``pipeline``, ``commit``,
     ``saved``."""

@@ -2,14 +2,15 @@
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from receipt_ocr.config import Config, NonNegative, PositiveInt
 
 __all__ = ["CLEvalSettings", "LeaderboardSettings", "ReportSettings"]
 
-ROUNDING = 1e-4
-"""A leaderboard shows four digits or more."""
+ROUNDING = 1.5e-4
+"""A leaderboard shows four digits or more: each number is off by up to 5e-5, which moves their
+harmonic mean by up to 1e-4."""
 
 
 class CLEvalSettings(Config):
@@ -37,6 +38,18 @@ class LeaderboardSettings(Config):
     percent: bool = False
     """Whether the three numbers are percentages, to be divided by 100."""
 
+    @field_validator("submission", mode="before")
+    @classmethod
+    def _read_digits(cls, value: object) -> object:
+        """A command line takes an id without its ``s`` for a number where it looks like one."""
+        if isinstance(value, float):  # 12e34: its digits are lost
+            raise ValueError(
+                f"leaderboard.submission was read as the number {value:g}; write the id with its "
+                "first letter: s and 12 digits or letters"
+            )
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return str(value) if is_number else value
+
     @model_validator(mode="after")
     def _check_scores(self) -> Self:
         given = {name: value for name, value in self._given().items() if value is not None}
@@ -51,25 +64,33 @@ class LeaderboardSettings(Config):
                 raise ValueError(
                     f"leaderboard.{name} must be at most {most:g}, got {value:g}; {advice}"
                 )
-        if self.percent and 0 < max(given.values(), default=0) <= 1:
+        small = {name: value for name, value in given.items() if 0 < value <= 1}
+        if self.percent and small:
+            name, value = min(small.items(), key=lambda item: item[1])
             raise ValueError(
-                f"leaderboard: {max(given.values()):g} is a fraction or below 1 %; leave percent "
-                "out and give fractions"
+                f"leaderboard.{name}: {value:g} is a fraction or below 1 %; give percentages only, "
+                "or leave percent out and give fractions"
             )
-        if len(given) == 3:
-            self._check_agreement()
+        self._check_agreement()
         return self
 
     def _check_agreement(self) -> None:
-        """By Jensen's inequality the mean of the pages' H cannot exceed the H of the means."""
+        """By Jensen's inequality the mean of the pages' H cannot exceed the H of the means.
+
+        It rises with both, so one that is not given is taken for the highest that it can be.
+        """
         score = self.fractions
-        precision, recall = score["precision"] or 0.0, score["recall"] or 0.0
-        most = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-        if (score["hmean"] or 0.0) > most + ROUNDING:
+        hmean, precision, recall = score["hmean"], score["precision"], score["recall"]
+        if hmean is None:
+            return
+        p, r = (1.0 if value is None else value for value in (precision, recall))
+        most = 2 * p * r / (p + r) if p + r else 0.0
+        if hmean > most + ROUNDING:
+            named = [f"{k} {score[k]:g}" for k in ("precision", "recall") if score[k] is not None]
+            whose = "whose harmonic mean is" if len(named) == 2 else "with which it is at most"
             raise ValueError(
-                f"leaderboard.hmean {score['hmean']:g} cannot belong to precision {precision:g} "
-                f"and recall {recall:g}, whose harmonic mean is {most:.4f}; look at the "
-                "leaderboard again"
+                f"leaderboard.hmean {hmean:g} cannot belong to {' and '.join(named)}, {whose} "
+                f"{most:.4f}; look at the leaderboard again"
             )
 
     def _given(self) -> dict[str, float | None]:

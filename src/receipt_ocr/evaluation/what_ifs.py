@@ -1,13 +1,13 @@
 """Where the next gain is likely: what each kind of error costs, and what would lower it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from receipt_ocr.evaluation.cleval import PageScore, score_pages
-from receipt_ocr.evaluation.fitting import STILL_RISING, judge_curves
+from receipt_ocr.evaluation.comparisons import own_folds
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.scores import COUNTS
 from receipt_ocr.evaluation.word_errors import group_errors
@@ -33,11 +33,7 @@ class NextGain:
     """What to try, naming the setting."""
 
 
-def list_next_gains(
-    page_scores: pd.DataFrame,
-    words: pd.DataFrame | None,
-    histories: Mapping[str, pd.DataFrame | None],
-) -> list[NextGain]:
+def list_next_gains(page_scores: pd.DataFrame, words: pd.DataFrame | None) -> list[NextGain]:
     """What to try next, the largest possible gain first.
 
     Each gain is what the corpus H-mean of the out-of-fold pages would gain if that kind of error
@@ -46,14 +42,13 @@ def list_next_gains(
     Args:
         page_scores: A row a member, subset and page.
         words: What became of every word; None where that was not recorded.
-        histories: Member -> a row an epoch.
     """
     own = _own_folds(page_scores)
     if own.empty:
         return []
     counts: list[Any] = [int(own[count].sum()) for count in COUNTS]
     total = PageScore(*counts)
-    gains = [*_judge_counts(total, own), *_judge_curves(histories)]
+    gains = list(_judge_counts(total, own))
     if words is not None and len(words):
         gains += _judge_words(total, _own_folds(words))
     worth = [one for one in gains if one.gain >= LEAST]
@@ -62,8 +57,7 @@ def list_next_gains(
 
 def _own_folds(table: pd.DataFrame) -> pd.DataFrame:
     """Rows out of fold, without those of other experiments' folds: they are of the same pages."""
-    own = table[table["subset"] == "out_of_fold"]
-    return own[own["member"].astype(str).str.fullmatch(r"fold_\d+")]
+    return own_folds(table[table["subset"] == "out_of_fold"])
 
 
 def _corpus(total: PageScore) -> float:
@@ -159,21 +153,3 @@ def _found_again(total: PageScore, characters: int) -> float:
         characters_detected=total.characters_detected + characters,
     )
     return _corpus(found) - _corpus(total)
-
-
-def _judge_curves(histories: Mapping[str, pd.DataFrame | None]) -> Iterator[NextGain]:
-    table = judge_curves(histories)
-    rising = table[table["verdict"] == STILL_RISING]
-    if rising.empty:
-        return
-    gain: Any = rising["rise"].clip(lower=0.0).mean()
-    yield NextGain(
-        float(gain) * len(rising) / len(table),
-        say(
-            "{count} of {all} folds were still rising when they ended, by {rise:.4f} an epoch",
-            count=len(rising),
-            all=len(table),
-            rise=float(gain),
-        ),
-        say("more training.epochs (and training.schedule_epochs)"),
-    )

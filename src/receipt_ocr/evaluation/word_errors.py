@@ -13,7 +13,7 @@ import pandas as pd
 
 from receipt_ocr.evaluation.cleval import PageScore, TruthWords
 from receipt_ocr.evaluation.language import say
-from receipt_ocr.evaluation.uncertainty import bootstrap_share
+from receipt_ocr.evaluation.uncertainty import Interval, bootstrap_share
 from receipt_ocr.geometry import Polygon, measure_line
 
 __all__ = ["GROUPS", "WORD_COLUMNS", "choose_worst", "group_errors", "tabulate_words"]
@@ -36,6 +36,7 @@ GROUPS = {
 
 _TILTS = (1.0, 3.0, 10.0)
 _COLUMN = {"height": "height", "length": "characters", "tilt": "tilt", "density": "words_of_page"}
+UPRIGHT = 45.0
 _STANDING_OUT = 1.5  # length of a side beside the other, below which a tilt means nothing
 
 Judged = Mapping[str, tuple[Sequence[Polygon], PageScore]]
@@ -92,14 +93,15 @@ def group_errors(words: pd.DataFrame, by: str) -> pd.DataFrame:
     Args:
         words: Rows of :func:`tabulate_words` of one or more members.
         by: ``height``, ``length`` and ``density`` are cut into quarters of the true words,
-            ``tilt`` at 1, 3 and 10 degrees (of words of two characters or
-            more that are clearly longer than high).
+            ``tilt`` at 1, 3 and 10 degrees (of lines clearly longer than high that
+            lie rather than stand: tilts above 45 degrees are mostly narrow letters).
 
     Returns:
         A row a group with words, in rising order: ``group`` (its range), ``words``,
-        ``missed_share`` with ``low`` and ``high`` (95 % interval, whole pages are drawn),
-        ``split_share``, ``missed_characters``, ``lost_share`` (of all characters of the table,
-        those of the group's missed words), and ``false`` and ``merged`` detections of such size.
+        ``missed_share`` with ``low`` and ``high`` (95 % interval, whole pages are drawn; NaN of a
+        single page), ``split_share``, ``missed_characters``, ``lost_share`` (of all characters of
+        the table, those of the group's missed words), and ``false`` and ``merged`` detections of
+        such size.
 
     Raises:
         ValueError: If ``by`` is none of these.
@@ -109,8 +111,10 @@ def group_errors(words: pd.DataFrame, by: str) -> pd.DataFrame:
     column = _COLUMN[by]
     own = words
     if by == "tilt":
-        is_single = words["is_true"] & (words["characters"] < 2)  # a 1 or l stands upright
-        own = words[~is_single & (words["length"] >= _STANDING_OUT * words["height"])]
+        # What stands upright is mostly one narrow letter, such as 1 or |, not a tilted line.
+        own = words[
+            (words["tilt"] <= UPRIGHT) & (words["length"] >= _STANDING_OUT * words["height"])
+        ]
     true = own[own["is_true"]]
     if true.empty:
         return pd.DataFrame(columns=["group", "words"])
@@ -129,7 +133,9 @@ def _describe(inside: pd.DataFrame, name: str, total: int, by: str) -> list[dict
         return []
     is_missed = true["outcome"] == "missed"
     by_page = is_missed.groupby(true["page"]).agg(["sum", "count"])
-    share = bootstrap_share(by_page["sum"].to_numpy(), by_page["count"].to_numpy())
+    share = Interval(float(is_missed.mean()), np.nan, np.nan)  # one page says nothing of others
+    if len(by_page) > 1:
+        share = bootstrap_share(by_page["sum"].to_numpy(), by_page["count"].to_numpy())
     lost = int(true.loc[is_missed, "characters"].sum())
     wrong = inside["outcome"].value_counts()
     return [

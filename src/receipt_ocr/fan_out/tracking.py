@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from receipt_ocr.fan_out.plan import PIPELINE, Fold
 from receipt_ocr.tracking.environment import describe_environment
-from receipt_ocr.tracking.runs import find_parent, open_child
+from receipt_ocr.tracking.layout import FAILED, FINISHED, find_parent, open_child
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -16,7 +16,7 @@ __all__ = ["FanOutRuns", "open_runs"]
 
 log = logging.getLogger(__name__)
 
-FINISHED, FAILED, KILLED, SCHEDULED = "FINISHED", "FAILED", "KILLED", "SCHEDULED"
+KILLED, SCHEDULED = "KILLED", "SCHEDULED"
 
 
 class FanOutRuns:
@@ -47,12 +47,14 @@ class FanOutRuns:
         """Experiment -> id of its run."""
         for name in dict.fromkeys(fold.experiment for fold in folds):
             self.parents[name] = find_parent(client, mlflow_experiment, name)
-            numbers = sorted(fold.number for fold in folds if fold.experiment == name)
-            own = {**tags, "folds": ",".join(map(str, numbers))}
+            numbers = {fold.number for fold in folds if fold.experiment == name}
+            numbers |= self._folds_before(self.parents[name])
+            own = {**tags, "folds": ",".join(map(str, sorted(numbers)))}
             for key, value in own.items():
                 client.set_tag(self.parents[name], key, value)
             client.update_run(self.parents[name], status="RUNNING")
         self._children: dict[str, str] = {}
+        self._waiting = {fold.name: fold.experiment for fold in folds}
         self._failed: set[str] = set()
 
     def open(self, fold: Fold) -> str | None:
@@ -75,6 +77,7 @@ class FanOutRuns:
 
     def end(self, fold: Fold, *, has_failed: bool) -> None:
         """Note how a fold ended for good."""
+        self._waiting.pop(fold.name, None)
         if has_failed:
             self._failed.add(fold.experiment)
         run = self._children.pop(fold.name, None)
@@ -82,13 +85,22 @@ class FanOutRuns:
             self._terminate(run, FAILED if has_failed else FINISHED)
 
     def close(self, *, was_stopped: bool) -> None:
-        """Note how all went; the runs of folds that have not ended are noted as stopped."""
+        """Note how all went.
+
+        The runs of folds that have not ended are noted as stopped, and those of their experiments.
+        """
         for run in self._children.values():
             self._terminate(run, KILLED)
         self._children.clear()
         for name, parent in self.parents.items():
             status = FAILED if name in self._failed else FINISHED
-            self._terminate(parent, KILLED if was_stopped else status)
+            is_whole = name not in self._waiting.values()
+            self._terminate(parent, KILLED if was_stopped and not is_whole else status)
+
+    def _folds_before(self, parent: str) -> set[int]:
+        """Folds that earlier commands have trained."""
+        known = self._client.get_run(parent).data.tags.get("folds", "")
+        return {int(number) for number in known.split(",") if number.isdigit()}
 
     def _terminate(self, run: str, status: str) -> None:
         from mlflow.exceptions import MlflowException

@@ -9,16 +9,25 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.io.core import DatasetError
 
+from receipt_ocr.datasets.entries import OF_TRAINING, SHARED
 from receipt_ocr.tracking.environment import describe_environment, read_commit
+from receipt_ocr.tracking.layout import warn_if_away
 from receipt_ocr.tracking.runs import FOLD_RUNS, place_run
 
-__all__ = ["RECORDS", "Artifacts", "RunPlace", "SavedBy"]
+__all__ = ["Artifacts", "RunPlace", "SavedBy"]
 
-RECORDS = "run_records"
-"""Entry of the catalog that holds a record for each entry that was written."""
+RECORDS = ("run_records", "training_run_records", "shared_run_records")
+"""Entries of the catalog that hold a record for each entry that was written: of an experiment's
+results, of its detectors, and of what all experiments have in common."""
 
 OF_ONE_FOLD = ("train_fold", "predict_fold")
-"""Pipelines whose entries are those of the fold that the parameter ``fold`` chooses."""
+"""Pipelines that work on the fold that the parameter ``fold`` chooses."""
+
+FOLD_ENTRIES = (
+    *("checkpoint", "history", "training_record"),
+    *("out_of_fold_maps", "holdout_maps", "test_maps"),
+)
+"""Entries of these pipelines that are the chosen fold's."""
 
 ARTIFACTS = (
     *("history", "scores", "tuned_postprocess", "submission_csv", "submission_json"),
@@ -40,6 +49,7 @@ class RunPlace:
         """Place the run below that of its experiment; see :func:`place_run`."""
         import mlflow
 
+        FOLD_RUNS.clear()  # those of an earlier session in this process
         if mlflow.active_run() is None:
             return
         _leave_blocks_to_us()
@@ -56,7 +66,8 @@ class RunPlace:
         if mlflow.active_run() is not None:
             from receipt_ocr.tracking.data_hash import hash_table
 
-            mlflow.set_tag(f"data.{dataset_name}", hash_table(data))
+            with warn_if_away(f"the hash of {dataset_name}"):
+                mlflow.set_tag(f"data.{dataset_name}", hash_table(data))
 
 
 class Artifacts:
@@ -85,17 +96,14 @@ class Artifacts:
         run_id = _run_id(_entry(dataset_name, self._fold))
         if run_id is None:
             return
-        from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
         file = getattr(self._catalog.get(dataset_name), "_filepath", None)
-        try:
+        with warn_if_away(str(file)):
             if is_checkpoint:
                 MlflowClient().set_tag(run_id, "checkpoint", str(file))
             elif file is not None and Path(file).is_file():  # not at a remote address
                 MlflowClient().log_artifact(run_id, str(file))
-        except (MlflowException, OSError) as error:
-            log.warning("MLflow did not take %s: %s", file, str(error).partition("\n")[0])
 
 
 class SavedBy:
@@ -123,19 +131,19 @@ class SavedBy:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
         """Write the record of an entry, if it was saved for later runs."""
-        catalog = self._catalog
-        if catalog is None or dataset_name == RECORDS or RECORDS not in catalog:
+        catalog, entry = self._catalog, _entry(dataset_name, self._fold)
+        records = _records(entry)
+        if catalog is None or dataset_name in RECORDS or records not in catalog:
             return
         if isinstance(catalog.get(dataset_name), MemoryDataset):
             return
-        entry = _entry(dataset_name, self._fold)
         record = {
             "run_id": _run_id(entry),
             **self._common,
             "saved": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         try:
-            catalog.save(RECORDS, {entry: record})
+            catalog.save(records, {entry: record})
         except (DatasetError, OSError) as error:  # a missing note is not worth a lost training
             log.warning("It is not recorded which run wrote %s: %s", entry, error)
 
@@ -160,7 +168,17 @@ def _leave_blocks_to_us() -> None:
 
 def _entry(dataset_name: str, fold: int | None) -> str:
     """The name of an entry in the graph of all folds."""
-    return dataset_name if fold is None else f"fold_{fold}_{dataset_name}"
+    if fold is None or dataset_name not in FOLD_ENTRIES:
+        return dataset_name
+    return f"fold_{fold}_{dataset_name}"
+
+
+def _records(entry: str) -> str:
+    """The entry of the catalog that takes another one's record."""
+    own, of_training, shared = RECORDS
+    if entry in SHARED:
+        return shared
+    return of_training if entry.endswith(OF_TRAINING) else own
 
 
 def _run_id(entry: str) -> str | None:
@@ -179,8 +197,8 @@ def _pipeline(run_params: dict[str, Any]) -> str:
 
 
 def _fold(run_params: dict[str, Any]) -> int | None:
-    """The fold of a pipeline of one fold."""
-    if _pipeline(run_params) not in OF_ONE_FOLD:
+    """The fold that is chosen, where one of the pipelines is of one fold."""
+    if not set(OF_ONE_FOLD).intersection(run_params.get("pipeline_names") or ()):
         return None
     fold = (run_params.get("runtime_params") or {}).get("fold", 0)
     return fold if isinstance(fold, int) else None

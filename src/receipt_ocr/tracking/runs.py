@@ -1,90 +1,57 @@
-"""How runs lie in MLflow: one parent run an experiment, below it folds, tunings, ensembles.
-
-The MLflow experiment is the data set (``mlflow.yml`` names it), so that the runs in one table have
-seen the same pages. Within it, a run tagged ``role: experiment`` stands for each experiment of
-``parameters.yml``; every other run names that one as its parent.
-"""
+"""What a run of the project does in MLflow: it takes its place, opens folds' runs, logs figures."""
 
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from receipt_ocr.tracking.layout import (
+    EXPERIMENT,
+    FAILED,
+    FINISHED,
+    FOLD,
+    PARENT,
+    ROLE,
+    ROLES,
+    find_parent,
+    first_line,
+    is_tracked,
+    name_run,
+    open_child,
+    warn_if_away,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 __all__ = [
-    "FINISHED",
     "FOLD_RUNS",
-    "PARENT",
     "find_lost",
-    "find_parent",
     "fold_run",
     "log_active",
     "log_experiment",
     "log_figures",
-    "open_child",
     "place_run",
+    "place_score",
 ]
 
-PARENT, ROLE, EXPERIMENT, FOLD = "mlflow.parentRunId", "role", "experiment", "fold"
-FINISHED, FAILED = "FINISHED", "FAILED"
-ROLES = {
-    "train_fold": "fold",
-    "predict_fold": "prediction",
-    "final_fit": "final fit",
-    "tuning": "tuning",
-    "ensemble": "ensemble",
-    "submission": "submission",
-    "reporting": "report",
-    "leaderboard": "leaderboard",
-    "score_submission": "leaderboard",
-    "train": "folds",
-    "__default__": "whole way",
-}
-"""Pipeline -> what its run is called in the tag ``role``."""
+OF_SCORES = ("leaderboard", "test truth")
+"""Roles of runs that are of nothing but a score of a submission."""
 
 FOLD_RUNS: dict[str, str] = {}
-"""Name of a fold's work folder -> id of the run that trained it in this process."""
+"""Name of a fold's work folder -> id of the run that trained it in this session."""
+
+INHERITED = ("data.", "environment.", "git.", "mlflow.source.git")
+"""Beginnings of the tags that a fold's run takes over from the whole run."""
+
+MOST_PARAMS = 100
+"""That MLflow takes at once."""
+
+UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What a tracking server answers where it has no such run, or where no run can have such an id."""
 
 log = logging.getLogger(__name__)
-
-
-def find_parent(client: "MlflowClient", mlflow_experiment: str, experiment: str) -> str:
-    """Id of the run that stands for an experiment, made where there is none yet.
-
-    Args:
-        client: Of the tracking server.
-        mlflow_experiment: Id of the MLflow experiment, which is the data set.
-        experiment: Name under ``experiments.variants``.
-    """
-    wanted = f"tags.{ROLE} = 'experiment' and tags.{EXPERIMENT} = '{experiment}'"
-    order = ["attributes.start_time ASC"]  # of two that were made at once all take the first
-    found = client.search_runs([mlflow_experiment], wanted, order_by=order, max_results=1)
-    if not found:
-        own = _with_user({ROLE: "experiment", EXPERIMENT: experiment})
-        run = client.create_run(mlflow_experiment, tags=own, run_name=experiment)
-        client.set_terminated(run.info.run_id, FINISHED)  # it holds no work of its own
-        again = client.search_runs([mlflow_experiment], wanted, order_by=order, max_results=1)
-        return str(again[0].info.run_id if again else run.info.run_id)
-    run_id: str = found[0].info.run_id
-    return run_id
-
-
-def open_child(
-    client: "MlflowClient", mlflow_experiment: str, experiment: str, fold: int, name: str
-) -> str:
-    """Id of a new run for a fold's training, below its experiment's run."""
-    tags = {
-        PARENT: find_parent(client, mlflow_experiment, experiment),
-        ROLE: "fold",
-        EXPERIMENT: experiment,
-        FOLD: str(fold),
-    }
-    run = client.create_run(mlflow_experiment, tags=_with_user(tags), run_name=name)
-    run_id: str = run.info.run_id
-    return run_id
 
 
 def place_run(experiment: str, pipeline: str, fold: int | None, tags: Mapping[str, str]) -> None:
@@ -102,13 +69,39 @@ def place_run(experiment: str, pipeline: str, fold: int | None, tags: Mapping[st
     run = mlflow.active_run()
     if run is None:
         return
-    client, own = MlflowClient(), {EXPERIMENT: experiment, ROLE: ROLES.get(pipeline, pipeline)}
+    own = {EXPERIMENT: experiment, ROLE: ROLES.get(pipeline, pipeline)}
     if fold is not None:
         own[FOLD] = str(fold)
-    parent = find_parent(client, run.info.experiment_id, experiment)
     if run.info.run_name == pipeline:  # nobody has named it
-        own["mlflow.runName"] = _name(experiment, own[ROLE], fold)
-    mlflow.set_tags({**tags, **own, PARENT: parent})
+        own["mlflow.runName"] = name_run(experiment, own[ROLE], fold)
+    with warn_if_away("the place of the run"):
+        parent = find_parent(MlflowClient(), run.info.experiment_id, experiment)
+        mlflow.set_tags({**tags, **own, PARENT: parent})
+
+
+def place_score(experiment: str) -> None:
+    """Put the active run below the experiment whose submission it scores.
+
+    That need not be the one that the settings select. A run that does more than record a score
+    stays where it is.
+    """
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    active = mlflow.active_run()
+    if active is None:
+        return
+    with warn_if_away("the place of the run"):
+        client = MlflowClient()
+        run = client.get_run(active.info.run_id)
+        role, earlier = run.data.tags.get(ROLE, ""), run.data.tags.get(EXPERIMENT, "")
+        if role not in OF_SCORES or earlier == experiment:
+            return
+        parent = find_parent(client, run.info.experiment_id, experiment)
+        own = {EXPERIMENT: experiment, PARENT: parent}
+        if run.info.run_name == name_run(earlier, role, None):  # nobody has named it
+            own["mlflow.runName"] = name_run(experiment, role, None)
+        mlflow.set_tags(own)
 
 
 @contextmanager
@@ -116,7 +109,8 @@ def fold_run(fold: str, experiment: str) -> Iterator[str | None]:
     """The MLflow run that a fold's figures go to, noted in :data:`FOLD_RUNS`.
 
     That is the active run where the whole run is of this fold, and a new one beside it where one
-    Kedro run trains several folds.
+    Kedro run trains several folds, with what the whole run knows of parameters, data and code.
+    Where a new one cannot be opened, the active one serves.
 
     Args:
         fold: Name of its work folder, ``fold_3`` or ``final``.
@@ -128,25 +122,48 @@ def fold_run(fold: str, experiment: str) -> Iterator[str | None]:
     import mlflow
     from mlflow.tracking import MlflowClient
 
-    run = mlflow.active_run()
-    if run is None:
+    active = mlflow.active_run()
+    if active is None:
+        FOLD_RUNS.pop(fold, None)
         yield None
         return
-    client, number = MlflowClient(), fold.removeprefix("fold_")
-    role = client.get_run(run.info.run_id).data.tags.get(ROLE, "fold")
-    if not number.isdigit() or role == "fold":
-        FOLD_RUNS[fold] = run.info.run_id
-        yield run.info.run_id
-        return
-    name = _name(experiment, "fold", int(number))
-    own = open_child(client, run.info.experiment_id, experiment, int(number), name)
-    FOLD_RUNS[fold] = own
+    active_id, own = str(active.info.run_id), None
+    with warn_if_away(f"a run of {fold}"):
+        own = _open_fold(MlflowClient(), active_id, fold, experiment)
+    FOLD_RUNS[fold] = own or active_id
     try:
-        yield own
+        yield own or active_id
     except BaseException:
-        client.set_terminated(own, FAILED)
+        _end_fold(own, FAILED)
         raise
-    client.set_terminated(own, FINISHED)
+    _end_fold(own, FINISHED)
+
+
+def _open_fold(client: "MlflowClient", active_id: str, fold: str, experiment: str) -> str | None:
+    """A run for a fold beside the active one, which it is like; None where that one is its own."""
+    from mlflow.entities import Param, RunTag
+
+    number, active = fold.removeprefix("fold_"), client.get_run(active_id)
+    if not number.isdigit() or active.data.tags.get(ROLE, "fold") == "fold":
+        return None
+    name = name_run(experiment, "fold", int(number))
+    own = open_child(client, active.info.experiment_id, experiment, int(number), name)
+    with warn_if_away(f"parameters and tags of {fold}"):
+        known = active.data.tags.items()
+        tags = [RunTag(key, value) for key, value in known if key.startswith(INHERITED)]
+        client.log_batch(own, tags=tags)
+        params = [Param(key, value) for key, value in active.data.params.items()]
+        for first in range(0, len(params), MOST_PARAMS):
+            client.log_batch(own, params=params[first : first + MOST_PARAMS])
+    return own
+
+
+def _end_fold(own: str | None, status: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    if own is not None:
+        with warn_if_away(f"the end of run {own}"):
+            MlflowClient().set_terminated(own, status)
 
 
 def log_figures(
@@ -160,14 +177,14 @@ def log_figures(
         tags: Further tags.
 
     Returns:
-        Whether the run is still there; a deleted or unknown one is warned of.
+        Whether it took them; a run that is gone, and a server that is away, are warned of.
     """
     from mlflow.entities import Metric, RunTag
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient()
     try:
+        client = MlflowClient()
         if client.get_run(run_id).info.lifecycle_stage == "deleted":
             raise MlflowException("it was deleted")
         now = int(time.time() * 1000)
@@ -176,43 +193,38 @@ def log_figures(
             metrics=[Metric(name, float(value), now, 0) for name, value in figures.items()],
             tags=[RunTag(name, text) for name, text in (tags or {}).items()],
         )
-    except MlflowException as error:
-        first = str(error).partition("\n")[0]
-        log.warning("MLflow run %s did not get %s: %s", run_id, ", ".join(figures), first)
+    except (MlflowException, OSError) as error:
+        names, why = ", ".join(figures), first_line(error)
+        log.warning("MLflow run %s did not get %s: %s", run_id, names, why)
         return False
     return True
 
 
-def _name(experiment: str, role: str, fold: int | None) -> str:
-    return f"{experiment} {role}" + ("" if fold is None else f" {fold}")
-
-
-def _with_user(tags: Mapping[str, Any]) -> dict[str, str]:
-    """The tags that every run has: user and source."""
-    from mlflow.tracking.context.registry import resolve_tags
-
-    with suppress(OSError):
-        resolved: dict[str, str] = resolve_tags(dict(tags))
-        return resolved
-    return dict(tags)
-
-
 def find_lost(run_ids: Iterable[str]) -> set[str]:
-    """Which of these runs the tracking server no longer has; none where MLflow is not in use."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
+    """Which of these runs the tracking server no longer has.
+
+    Only what the server itself says counts: none where it does not answer, which is warned of, and
+    none where MLflow is not in use.
+    """
     from mlflow.tracking import MlflowClient
 
-    if mlflow.active_run() is None:
-        return set()
-    client, lost = MlflowClient(), set()
-    for run_id in set(run_ids):
-        try:
-            if client.get_run(run_id).info.lifecycle_stage == "deleted":
-                lost.add(run_id)
-        except MlflowException:
-            lost.add(run_id)
+    lost: set[str] = set()
+    if is_tracked():
+        with warn_if_away("the question which runs are still there"):
+            client = MlflowClient()
+            lost.update(run_id for run_id in sorted(set(run_ids)) if _is_lost(client, run_id))
     return lost
+
+
+def _is_lost(client: "MlflowClient", run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "deleted")
+    except MlflowException as error:
+        if error.error_code in UNKNOWN:
+            return True
+        raise
 
 
 def log_active(figures: Mapping[str, float | None]) -> None:
@@ -231,8 +243,9 @@ def log_experiment(experiment: str, figures: Mapping[str, float | None]) -> None
 
     run = mlflow.active_run()
     if run is not None:
-        parent = find_parent(MlflowClient(), run.info.experiment_id, experiment)
-        log_figures(parent, _known(figures))
+        with warn_if_away(f"the figures of {experiment}"):
+            parent = find_parent(MlflowClient(), run.info.experiment_id, experiment)
+            log_figures(parent, _known(figures))
 
 
 def _known(figures: Mapping[str, float | None]) -> dict[str, float]:

@@ -213,10 +213,16 @@ def publish_scores(
     scores: pd.DataFrame,
     others: StoredExperiments,
 ) -> None:
-    """Write the scores into the MLflow runs of ensemble, experiment and members, as columns."""
+    """Write the scores into the MLflow runs of ensemble, experiment and its folds, as columns.
+
+    Members of other experiments keep the figures that theirs has given them.
+    """
     from receipt_ocr.evaluation.scores import list_hmeans
+    from receipt_ocr.tracking.layout import is_tracked
     from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
 
+    if not is_tracked():
+        return
     own = tta.name_variant(experiments.selected)
     figures = list_hmeans(scores, "ensemble")
     log_active(figures)
@@ -225,7 +231,9 @@ def publish_scores(
         return
     for name in chosen["members"]["names"]:
         member = Member.parse(name)
-        run_id = others.training_run(member.experiment or own, member.fold)
+        if member.experiment not in {"", own}:
+            continue
+        run_id = others.training_run(own, member.fold)
         if run_id is not None:
             log_figures(run_id, list_hmeans(scores, name))
 
@@ -250,7 +258,8 @@ def _judge(
         scores = {page: score for page, (_, score) in judged.items()}
         pages.append(tabulate_pages(member, subsets[0], scores))
         words.append(tabulate_words(member, subsets[0], judged, truths))
-        worst |= choose_worst(judged, WORST_PAGES)
+        if "/" not in member:  # the folds of others saw the same pages
+            worst |= choose_worst(judged, WORST_PAGES)
     flat = {
         page: [polygon.ravel().tolist() for polygon in found]
         for page, (found, _) in choose_worst(worst, WORST_PAGES).items()

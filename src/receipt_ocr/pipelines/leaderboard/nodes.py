@@ -15,16 +15,35 @@ log = logging.getLogger(__name__)
 
 Records = dict[str, dict[str, Any]]
 
+SUBMISSIONS = "08_reporting/submissions"
+"""Folder of the workspace that holds a copy of every submission and its record."""
+
 
 def find_submission(leaderboard: LeaderboardSettings, submission_records: Records) -> str:
-    """The id of the submission that is meant: by id, by name of a file, or by a file's content."""
+    """The id of the submission that is meant: by id, by name of a file, or by a file's content.
+
+    Raises:
+        ValueError: If there is none, or its record is damaged.
+    """
     from receipt_ocr.decoding.submission import identify_submission
+    from receipt_ocr.evaluation.leaderboard import SUBMISSION_KEYS, describe_making, part_records
     from receipt_ocr.evaluation.leaderboard import find_submission as find
 
     reference = leaderboard.named
     if (file := Path(reference)).is_file():
         reference = identify_submission(_read(file))
-    return find(reference, submission_records)
+    try:
+        found = find(reference, submission_records)
+    except ValueError as error:
+        faults: dict[str, str] = getattr(submission_records, "faults", {})
+        unread = "".join(f"\n{address} {fault}" for address, fault in faults.items())
+        raise ValueError(f"{error}{unread}") from error
+    if lacking := part_records({found: submission_records[found]}, SUBMISSION_KEYS)[1]:
+        raise ValueError(
+            f"{SUBMISSIONS}/{found}.json lacks {lacking[found]}; write the record again: "
+            f"{describe_making(submission_records[found])}"
+        )
+    return found
 
 
 def record_leaderboard(
@@ -45,6 +64,7 @@ def score_submission(
 ) -> Records:
     """The same, computed from the truth of the test pages where it is at hand."""
     from receipt_ocr.decoding.submission import parse_submission
+    from receipt_ocr.evaluation.leaderboard import describe_making
     from receipt_ocr.evaluation.scores import prepare_truths, score_polygons
 
     truths = prepare_truths(pages, words, "test")
@@ -53,22 +73,31 @@ def score_submission(
             "the truth of the test pages is withheld: nothing can be scored here. Record what the "
             "leaderboard says with --pipeline=leaderboard"
         )
-    score = score_polygons(parse_submission(submissions[f"submission_{submission}"]()), truths)
+    record, copy = submission_records[submission], f"submission_{submission}"
+    if copy not in submissions:
+        raise ValueError(
+            f"{SUBMISSIONS}/{copy}.csv is gone; put it back, or make it again: "
+            f"{describe_making(record)}"
+        )
+    score = score_polygons(parse_submission(submissions[copy]()), truths)
     given = LeaderboardSettings(hmean=score.hmean, precision=score.precision, recall=score.recall)
-    return _record(given, submission_records[submission], "test truth")
+    return _record(given, record, "test truth")
 
 
 def _record(
     settings: LeaderboardSettings, submission: dict[str, Any], source: str
 ) -> dict[str, dict[str, Any]]:
     from receipt_ocr.evaluation.leaderboard import list_figures, name_figures, score_record
-    from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
+    from receipt_ocr.tracking.layout import is_tracked
+    from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures, place_score
 
     record = score_record(settings, submission, source)
     own = name_figures(record, record)
+    place_score(record["experiment"])
     log_active(own)
     log_experiment(record["experiment"], own)
-    told = [log_figures(run, figures) for run, figures in list_figures(record) if run]
+    voting = list_figures(record) if is_tracked() else ()
+    told = [log_figures(run, figures) for run, figures in voting if run]
     gaps = ", ".join(
         f"{name} {record[key]:+.4f}"
         for name, key in (("to validation", "gap"), ("to holdout", "holdout_gap"))
@@ -89,14 +118,24 @@ def _read(file: Path) -> pd.DataFrame:
     Raises:
         ValueError: If it is neither.
     """
+    try:
+        if file.suffix.lower() == ".json":
+            return _tabulate(file.read_text(encoding="utf-8"))
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        return table[["filename", "polygons"]]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{file} is no submission ({error}); give its CSV or JSON") from error
+
+
+def _tabulate(text: str) -> pd.DataFrame:
     import json
 
     from receipt_ocr.decoding.submission import tabulate_submission
 
+    content = json.loads(text)
     try:
-        if file.suffix == ".json":
-            return tabulate_submission(json.loads(file.read_text(encoding="utf-8")))
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-        return table[["filename", "polygons"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} is no submission ({error}); give its CSV or JSON") from error
+        return tabulate_submission(content)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            'it must be {"images": {page: {"words": {number: {"points": [[x, y], ...]}}}}}'
+        ) from error

@@ -1,9 +1,14 @@
 """Nodes that draw the report's pictures."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from receipt_ocr.evaluation.experiment import Experiment
+else:  # Kedro reads the signatures to check parameters
+    Experiment = Any
 
 __all__ = [
     "PICTURES",
@@ -46,7 +51,7 @@ COLUMNS = 3
 
 
 def draw_histories(
-    histories: dict[str, pd.DataFrame | None],
+    histories: dict[str, pd.DataFrame | None], compared: list[Experiment]
 ) -> tuple[object, dict[str, bytes]]:
     """The members' scores and losses by epoch (a Matplotlib figure), and the same as a file.
 
@@ -54,12 +59,15 @@ def draw_histories(
     """
     from matplotlib.figure import Figure
 
+    from receipt_ocr.evaluation.experiment import stopped_early
     from receipt_ocr.evaluation.plots import plot_histories
 
     known = {name: one for name, one in histories.items() if one is not None}
     if not known:
         return Figure(), {}
-    return _with_file(plot_histories(known), "history")
+    trainings = compared[0].trainings if compared else {}  # the first is this experiment
+    early = [name for name, record in trainings.items() if stopped_early(record)]
+    return _with_file(plot_histories(known, early), "history")
 
 
 def draw_scores(page_scores: pd.DataFrame) -> tuple[object, dict[str, bytes]]:

@@ -1,10 +1,11 @@
 """Nodes of the reporting stage."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from receipt_ocr.decoding.settings import EnsembleSettings
+from receipt_ocr.decoding.settings import EnsembleSettings, Member
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.evaluation.settings import ReportSettings
@@ -57,33 +58,56 @@ def gather_experiments(  # noqa: PLR0913, PLR0917  # one argument a catalog entr
     others: StoredExperiments,
     submission_records: Records,
     leaderboard_records: Records,
-) -> tuple[list[Experiment], dict[str, str]]:
-    """This experiment and those to lay beside it; and name -> why one is left out.
+) -> tuple[list[Experiment], dict[str, str], list[str]]:
+    """This experiment and those to lay beside it; name -> why one is left out; broken records.
 
     A damaged file of another experiment leaves that one out, one of this experiment is an error.
     """
     from kedro.io.core import DatasetError
 
     from receipt_ocr.evaluation.comparisons import check_pair
+    from receipt_ocr.evaluation.leaderboard import SCORE_KEYS, SUBMISSION_KEYS
 
-    own = tta.name_variant(experiments.selected)
-    wanted = others.names() if report.experiments == "all" else report.experiments
-    submissions = sorted(submission_records.values(), key=lambda record: str(record["made"]))
+    own, known = tta.name_variant(experiments.selected), others.names()
+    wanted = known if report.experiments == "all" else report.experiments
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(
+            f"report.experiments names {', '.join(unknown)}, which has no scores; there are: "
+            f"{', '.join(known)}. Run --pipeline=ensemble for it, or take it out"
+        )
+    made, faults = _part(submission_records, SUBMISSION_KEYS, "submissions")
+    told, more = _part(leaderboard_records, SCORE_KEYS, "leaderboard")
+    submissions = sorted(made, key=lambda record: str(record["made"]))
     found, left_out = [], {}
     for name in dict.fromkeys([own, *wanted]):
         try:
-            one = others.experiment(name, submissions, list(leaderboard_records.values()))
+            one = others.experiment(name, submissions, told)
             if one is None:
                 left_out[name] = "it has no scores; run --pipeline=ensemble for it"
                 continue
             check_pair(one.page_scores, page_scores, (name, own))
-        except (DatasetError, ValueError) as error:
+        except (DatasetError, KeyError, TypeError, ValueError) as error:
             if name == own:
                 raise
-            left_out[name] = str(error)
+            lacks = isinstance(error, KeyError | TypeError)
+            left_out[name] = f"a record of it lacks {error}" if lacks else str(error)
         else:
             found.append(one)
-    return found, left_out
+    return found, left_out, [*faults, *more]
+
+
+def _part(
+    records: Records, needed: Collection[str], folder: str
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Sound records, and what is wrong with the others, each with its file."""
+    from receipt_ocr.evaluation.leaderboard import part_records
+
+    sound, lacking = part_records(records, needed)
+    unreadable: dict[str, str] = getattr(records, "faults", {})
+    faults = [f"{address} {fault}" for address, fault in unreadable.items()]
+    for name, keys in lacking.items():
+        faults.append(f"08_reporting/{folder}/{name}.json lacks {keys}; mend or delete it")
+    return list(sound.values()), faults
 
 
 def gather_records(
@@ -122,6 +146,8 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     histories: dict[str, pd.DataFrame | None],
     compared: list[Experiment],
     left_out: dict[str, str],
+    faults: list[str],
+    others: StoredExperiments,
     run_records: Records,
     lost_runs: dict[str, list[str]],
     pages: pd.DataFrame,
@@ -168,7 +194,10 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         word_outcomes=word_outcomes,
         trainings={} if own is None else own.trainings,
         experiments=compared,
+        command=others.command,
         left_out=left_out,
+        faults=faults,
+        retrained=_find_retrained(chosen["members"], name, others),
         run_records=run_records,
         lost_runs=lost_runs,
     )
@@ -180,6 +209,20 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         del pictures["worst_pages"]
     with speaking(TEXTS if report.language == "korean" else {}):
         return write_report(results, pictures)
+
+
+def _find_retrained(voting: dict[str, Any], own: str, others: StoredExperiments) -> list[str]:
+    """Members whose stored maps are of another detector than those that were scored."""
+    changed = []
+    for name, source in voting.get("sources", {}).items():
+        member = Member.parse(name)
+        try:
+            maps = others.maps(member.experiment or own, member.fold, "out_of_fold")
+            if maps.source != source:
+                changed.append(name)
+        except (OSError, ValueError):  # gone: there is nothing to compare with
+            continue
+    return changed
 
 
 def render_page(report: ReportSettings, text: str, *pictures: dict[str, bytes]) -> str:

@@ -50,7 +50,7 @@ def _gather() -> list[Node]:
         Node(
             gather_experiments,
             [SETTINGS, *VARIANT, "page_scores", "other_experiments", *RECORDS],
-            ["compared_experiments", "left_out_experiments"],
+            ["compared_experiments", "left_out_experiments", "record_faults"],
             name="gather_experiments",
         ),
         Node(
@@ -67,7 +67,7 @@ def _draw() -> list[Node]:
     return [
         Node(
             draw_histories,
-            "member_histories",
+            ["member_histories", "compared_experiments"],
             ["history_plot", "history_file"],
             name="draw_histories",
         ),
@@ -94,7 +94,8 @@ def _draw() -> list[Node]:
 
 
 def _write() -> list[Node]:
-    compared = ["compared_experiments", "left_out_experiments", "entry_runs", "lost_runs"]
+    compared = ["compared_experiments", "left_out_experiments", "record_faults"]
+    compared += ["other_experiments", "entry_runs", "lost_runs"]
     return [
         Node(
             write_report,

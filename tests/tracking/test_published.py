@@ -1,0 +1,119 @@
+"""Whose MLflow runs the scores of an ensemble and of a leaderboard reach."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
+from receipt_ocr.evaluation.settings import LeaderboardSettings
+from receipt_ocr.pipelines.ensemble.nodes import publish_scores
+from receipt_ocr.pipelines.leaderboard.nodes import record_leaderboard
+from receipt_ocr.tracking.layout import find_parent
+from receipt_ocr.tracking.runs import place_run
+
+MINE = Experiments(selected="lite0", recipe=Recipe(), variants={"lite0": {}, "b3": {}})
+LOOKS = {"none": TtaSettings(), "flips": TtaSettings(flips=("horizontal",))}
+MEMBERS = ["fold_0", "b3/fold_0", "lite0@flips/fold_0", "lite0/fold_1"]
+SCORES = pd.DataFrame(
+    [(member, "out_of_fold", 0.5, 0.5, 0.1 * place) for place, member in enumerate(MEMBERS, 5)]
+    + [("ensemble", "holdout", 0.5, 0.5, 0.9)],
+    columns=["member", "subset", "recall", "precision", "hmean"],
+)
+
+
+class Trained:
+    """Stands for what experiments have stored: which run trained a fold."""
+
+    def __init__(self, runs: dict[str, str]) -> None:
+        self.runs = runs
+
+    def training_run(self, experiment: str, fold: int) -> str | None:
+        return self.runs.get(f"{experiment.partition('@')[0]}/{fold}")
+
+
+@pytest.fixture
+def client(tracking_uri: str) -> Iterator[MlflowClient]:
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_experiment("receipts")
+    yield MlflowClient(tracking_uri)
+
+
+@pytest.fixture
+def runs(client: MlflowClient) -> dict[str, str]:
+    """Experiment and fold -> id of the run that trained it."""
+    experiment = client.get_experiment_by_name("receipts")
+    assert experiment is not None
+    names = ("lite0/0", "lite0/1", "b3/0")
+    return {name: client.create_run(experiment.experiment_id).info.run_id for name in names}
+
+
+def metrics(client: MlflowClient, runs: dict[str, str]) -> dict[str, dict[str, float]]:
+    return {name: client.get_run(run).data.metrics for name, run in runs.items()}
+
+
+def publish(runs: dict[str, str], look: str = "none") -> None:
+    tta = TtaVariants(selected=look, variants=LOOKS)
+    chosen = {"members": {"names": MEMBERS}}
+    publish_scores(MINE, tta, chosen, SCORES, Trained(runs))  # type: ignore[arg-type]
+
+
+def test_an_ensemble_leaves_the_figures_of_its_guests_alone(
+    client: MlflowClient, runs: dict[str, str]
+) -> None:
+    with mlflow.start_run() as active:
+        publish(runs)
+    found = metrics(client, runs)
+    assert found["lite0/0"]["out_of_fold_hmean"] == pytest.approx(0.5)  # and not that of flips
+    assert found["lite0/1"]["out_of_fold_hmean"] == pytest.approx(0.8)
+    assert found["b3/0"] == {}
+    parent = find_parent(client, active.info.experiment_id, "lite0")
+    for run in (active.info.run_id, parent):
+        assert client.get_run(run).data.metrics["holdout_hmean"] == pytest.approx(0.9)
+
+
+def test_without_a_run_no_server_is_asked(
+    client: MlflowClient, runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        pytest.fail("MLflow is not in use")
+
+    for name in ("get_run", "log_batch", "search_runs", "create_run"):
+        monkeypatch.setattr(MlflowClient, name, refuse)
+    publish(runs)
+    record = tell(runs, "lite0")
+    assert record["hmean"] == 0.75
+
+
+def tell(runs: dict[str, str], experiment: str) -> dict[str, Any]:
+    """What the leaderboard says of a submission of an experiment, with a plain guest."""
+    known = {"validation_hmean": 0.5, "holdout_hmean": None}
+    members = [{"name": "fold_0", "run_id": runs["lite0/0"], **known}]
+    members += [{"name": "b3/fold_0", "run_id": runs["b3/0"], **known}]
+    submission = {"submission": "s1", "experiment": experiment, "members": members, **known}
+    said = record_leaderboard(LeaderboardSettings(hmean=0.75), "s1", {"s1": submission})
+    return said["s1"]
+
+
+def test_a_score_of_flipped_pages_stands_beside_that_of_plain_ones(
+    client: MlflowClient, runs: dict[str, str]
+) -> None:
+    with mlflow.start_run(run_name="leaderboard") as active:
+        place_run("b3", "leaderboard", None, {})
+        tell(runs, "lite0@flips")
+    own = {"leaderboard_hmean": 0.75, "gap": 0.25}
+    found = metrics(client, runs)
+    assert found["lite0/0"] == {f"flips/{name}": value for name, value in own.items()}
+    assert found["b3/0"] == own  # it has looked at the pages once
+    run = client.get_run(active.info.run_id)
+    assert run.data.metrics == own
+    assert (run.info.run_name, run.data.tags["experiment"]) == (
+        "lite0@flips leaderboard",
+        "lite0@flips",
+    )
+    parent = find_parent(client, active.info.experiment_id, "lite0@flips")
+    assert client.get_run(parent).data.metrics == own
