@@ -74,5 +74,8 @@ def _end_mlflow_runs() -> None:
     if mlflow := sys.modules.get("mlflow"):
         while mlflow.active_run():
             mlflow.end_run()
+        # Its number belongs to a database that the next test does not have.
+        mlflow.tracking.fluent._active_experiment_id = None
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     if hooks := sys.modules.get("kedro_mlflow.framework.hooks"):
         hooks.mlflow_hook.run_id = None  # it is one object for all sessions of a process

@@ -127,6 +127,7 @@ def test_a_training_is_found_whatever_augmentation_was_chosen(
     tmp_path: Path, save: Callable[..., None], tracking_uri: str
 ) -> None:
     mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_experiment("receipts")  # another test may have left one of its own database
     trained = ["checkpoint", "history", "training_record"]
     with mlflow.start_run() as run:
         save(["train_fold"], [*trained, "test_maps"], fold=2, **FLIPS)
