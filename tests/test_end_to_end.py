@@ -30,12 +30,12 @@ SMALL = {
 
 @pytest.fixture
 def run(no_mlflow_run_left_open: Callable[[], None]) -> Callable[..., None]:
-    """Runs a pipeline in a session and an MLflow run of its own."""
+    """Runs pipelines in a session and an MLflow run of their own."""
 
-    def start(pipeline: str, **more: Any) -> None:
+    def start(*pipelines: str, **more: Any) -> None:
         bootstrap_project(PROJECT)
         with KedroSession.create(PROJECT, env="demo", runtime_params={**SMALL, **more}) as session:
-            session.run(pipeline_names=[pipeline])
+            session.run(pipeline_names=list(pipelines))
         no_mlflow_run_left_open()
 
     return start
@@ -136,8 +136,7 @@ def test_the_whole_way_leaves_a_checked_submission_and_the_same_again(
     )
     own = scores[(scores["member"] == "ensemble") & (scores["subset"] == "test")]
     assert told["hmean"] == pytest.approx(own["hmean"].iloc[0], abs=1e-9)
-    for pipeline in ("ensemble", "reporting"):
-        run(pipeline)
+    run("ensemble", "reporting")
     assert read_results(workspace) == before
     assert "| leaderboard H | 0.5000 |" in (workspace / REPORTING / "report.md").read_text()
     check_mlflow(tracking_uri, record.stem)
@@ -167,6 +166,5 @@ def test_the_whole_way_leaves_a_checked_submission_and_the_same_again(
 
     # Elsewhere the same data, split and fold come out the same.
     first, workspace = workspace, enter("second")
-    for pipeline in ("synthesis", "ingestion", "splitting", "train_fold"):
-        run(pipeline, fold=1)
+    run("synthesis", "ingestion", "splitting", "train_fold", fold=1)
     assert read_fold(workspace) == read_fold(first)

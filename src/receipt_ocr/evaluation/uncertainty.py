@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 _DRAWS_AT_ONCE = 1_000_000  # page indices in memory: 8 MB
+_REMEMBERED = 1024  # intervals, of which a report has some hundreds
 _ROUNDING = 1e-12  # equal scores that were summed in another order differ by less
 
 Verdict = Literal["better", "worse", "cannot be told apart"]
@@ -67,11 +69,7 @@ def bootstrap_mean(
     """
     pages = _as_values(values, "values")
     _check_draws(level, resamples)
-    count = len(pages)
-    blocks = _split(resamples, per_resample=count)
-    draws = _draw(count, count, blocks, np.random.default_rng(seed))
-    means = np.concatenate([pages[chosen].mean(axis=1) for chosen in draws])
-    return _as_interval(pages, means, level)
+    return _bootstrap_mean(pages.tobytes(), level, resamples, seed)
 
 
 def bootstrap_share(
@@ -106,14 +104,7 @@ def bootstrap_share(
         )
     if not (np.isfinite(some).all() and np.isfinite(whole).all() and whole.sum() > 0):
         raise ValueError("parts and totals must be finite, and the totals sum to more than 0")
-    count = len(whole)
-    draws = _draw(count, count, _split(resamples, count), np.random.default_rng(seed))
-    shares = np.concatenate(
-        [some[chosen].sum(axis=1) / np.maximum(whole[chosen].sum(axis=1), 1.0) for chosen in draws]
-    )
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(shares, [tail, 1.0 - tail])
-    return Interval(mean=float(some.sum() / whole.sum()), low=float(low), high=float(high))
+    return _bootstrap_share(some.tobytes(), whole.tobytes(), level, resamples, seed)
 
 
 def compare_unpaired(
@@ -192,6 +183,38 @@ def leaderboard_interval(
     _check_draws(level, resamples)
     if test_pages < 1:
         raise ValueError(f"test_pages must be 1 or more, got {test_pages}")
+    return _foretell(pages.tobytes(), test_pages, level, resamples, seed)
+
+
+# A report asks for the same intervals in several of its parts.
+@lru_cache(maxsize=_REMEMBERED)
+def _bootstrap_mean(values: bytes, level: float, resamples: int, seed: int) -> Interval:
+    pages = np.frombuffer(values)
+    count = len(pages)
+    blocks = _split(resamples, per_resample=count)
+    draws = _draw(count, count, blocks, np.random.default_rng(seed))
+    means = np.concatenate([pages[chosen].mean(axis=1) for chosen in draws])
+    return _as_interval(pages, means, level)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _bootstrap_share(
+    parts: bytes, totals: bytes, level: float, resamples: int, seed: int
+) -> Interval:
+    some, whole = np.frombuffer(parts), np.frombuffer(totals)
+    count = len(whole)
+    draws = _draw(count, count, _split(resamples, count), np.random.default_rng(seed))
+    shares = np.concatenate(
+        [some[chosen].sum(axis=1) / np.maximum(whole[chosen].sum(axis=1), 1.0) for chosen in draws]
+    )
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(shares, [tail, 1.0 - tail])
+    return Interval(mean=float(some.sum() / whole.sum()), low=float(low), high=float(high))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _foretell(values: bytes, test_pages: int, level: float, resamples: int, seed: int) -> Interval:
+    pages = np.frombuffer(values)
     count = len(pages)
     of_judged, of_test = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     blocks = _split(resamples, per_resample=max(count, test_pages))
