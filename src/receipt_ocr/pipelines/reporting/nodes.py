@@ -29,7 +29,7 @@ __all__ = [
 
 LANGUAGES = {"english": "en", "korean": "ko"}
 
-OF_TRAINING = ("_history", "_training_record")
+SHOWN_OF_OTHERS = ("_history", "_training_record")
 """Ends of the names of entries that lay an experiment's trainings beside others."""
 
 Records = dict[str, dict[str, Any]]
@@ -128,7 +128,7 @@ def gather_records(
         records |= {
             f"{one.name}/{entry}": record
             for entry, record in others.run_records(one.name).items()
-            if (entry == "page_scores" or entry.endswith(OF_TRAINING))
+            if (entry == "page_scores" or entry.endswith(SHOWN_OF_OTHERS))
             and record not in own.values()
         }
     by_run: dict[str, list[str]] = {}
