@@ -164,6 +164,10 @@ def test_members_must_hold_the_same_pages() -> None:
     ("other", "message"),
     [
         (stored(1, np.diag([1.2, 2.0, 1.0])), "the map of fold_3 does not fit its page"),
+        (
+            ProbabilityMap(np.ones((40, 40), dtype=np.uint8), FRAME, 6, 4),
+            "the map of fold_3 does not fit its page .40x40 of a page of 6x4.",
+        ),
         (stored(1, width=7), "the map of fold_3 is 3x2 of a page of 7x4, of another member .* 6x4"),
     ],
 )

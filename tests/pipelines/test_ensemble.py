@@ -170,6 +170,16 @@ def run(catalog: DataCatalog, with_tuning: bool = False) -> None:
     SequentialRunner().run(pipeline, catalog)
 
 
+@pytest.mark.parametrize("with_tuning", [False, True])
+def test_maps_of_an_image_that_has_changed_are_refused(with_tuning: bool) -> None:
+    tables = make_tables()
+    tables["pages"].loc[tables["pages"]["page"] == "train_2.jpg", "width"] = WIDTH + 2
+    catalog = make_catalog(tables=tables)
+    message = "'train_2.jpg': the map of fold_2 is of an image of 240x160 pixels, .*242x160 today"
+    with pytest.raises(ValueError, match=message):
+        run(catalog, with_tuning=with_tuning)
+
+
 def test_all_members_go_from_maps_to_a_submission() -> None:
     catalog = make_catalog()
     run(catalog, with_tuning=True)

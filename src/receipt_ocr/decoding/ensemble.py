@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from receipt_ocr.decoding.averaging import MeanOfMaps
-from receipt_ocr.decoding.frames import align_map, frame_of, widest_frame
+from receipt_ocr.decoding.frames import align_map, fitting_frame, widest_frame
 from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap, as_probability
 from receipt_ocr.decoding.settings import MeanKind
 
@@ -134,18 +134,9 @@ def _vote_page(
     mean: MeanKind,
 ) -> ProbabilityMap:
     loaded = {name: maps[page]() for name, maps in members.items()}
-    frames = {}
-    for name, page_map in loaded.items():
-        try:
-            frames[name] = frame_of(page_map)
-        except ValueError as error:
-            raise ValueError(f"page {page!r}: the map of {name}: {error}") from error
+    frames = {name: fitting_frame(page_map, name, page) for name, page_map in loaded.items()}
     target = widest_frame(list(frames.values()))
     for name, frame in frames.items():
-        if not frame.holds_page:
-            raise ValueError(
-                f"page {page!r}: the map of {name} does not fit its page ({frame}); predict it anew"
-            )
         if (frame.width, frame.height) != (target.width, target.height):
             raise ValueError(
                 f"page {page!r}: the map of {name} is {frame}, of another member {target}; "

@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from receipt_ocr.decoding.maps import MapValues, ProbabilityMap, as_probability
 from receipt_ocr.geometry import Matrix
 
-__all__ = ["MapFrame", "align_map", "frame_of", "widest_frame"]
+__all__ = ["MapFrame", "align_map", "fitting_frame", "frame_of", "widest_frame"]
+
+PADDING = 32
+"""Map pixels that a page-shaped frame may have beyond the page at most, on each side of it."""
 
 
 class MapFrame:
@@ -68,6 +71,18 @@ class MapFrame:
                 return False
         return True
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether the page fills the map in width or in height, as in every letterbox."""
+        rows, columns = self.shape
+        return any(
+            start + (count - PADDING) * scale <= length
+            for (scale, start), count, length in (
+                (self.axis(0), columns, self.width),
+                (self.axis(1), rows, self.height),
+            )
+        )
+
     def axis(self, number: int) -> tuple[float, float]:
         """Page pixels a map pixel, and where on the page the map begins, in x (0) or y (1)."""
         return float(self.map_to_page[number, number]), float(self.map_to_page[number, 2])
@@ -90,6 +105,29 @@ def frame_of(page_map: ProbabilityMap) -> MapFrame:
     """The frame of a stored map."""
     rows, columns = page_map.probability.shape
     return MapFrame((rows, columns), page_map.map_to_page, page_map.width, page_map.height)
+
+
+def fitting_frame(page_map: ProbabilityMap, name: str, page: str) -> MapFrame:
+    """The frame of a stored map, once it is seen to be one of the map's page.
+
+    Args:
+        page_map: The map.
+        name: Whose map it is, for the message.
+        page: Of which page, for the message.
+
+    Raises:
+        ValueError: If the frame is turned, does not reach to all sides of the page, or is larger
+            than the page both ways.
+    """
+    try:
+        frame = frame_of(page_map)
+    except ValueError as error:
+        raise ValueError(f"page {page!r}: the map of {name}: {error}") from error
+    if not (frame.holds_page and frame.is_filled):
+        raise ValueError(
+            f"page {page!r}: the map of {name} does not fit its page ({frame}); predict it anew"
+        )
+    return frame
 
 
 def widest_frame(frames: Sequence[MapFrame]) -> MapFrame:

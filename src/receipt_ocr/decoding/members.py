@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from receipt_ocr.decoding.decode import score_maps
-from receipt_ocr.decoding.maps import LazyMaps
+from receipt_ocr.decoding.frames import fitting_frame
+from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
 from receipt_ocr.decoding.settings import EnsembleSettings, Member, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords
 
@@ -48,6 +50,7 @@ def gather_members(  # noqa: PLR0913, PLR0917  # all that maps are checked again
     folds: Mapping[str, int],
     kinds: Collection[str] = KINDS,
     look: str | None = None,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
 ) -> MemberMaps:
     """Find the maps of all members and check that they are of today's pages.
 
@@ -59,6 +62,8 @@ def gather_members(  # noqa: PLR0913, PLR0917  # all that maps are checked again
         kinds: Which maps are wanted.
         look: How the selected experiment's folds must have looked at the pages, as maps note it
             behind their detector; None takes any way.
+        sizes: Page -> width and height of its upright image today, which each map is compared
+            with when it is read; None compares nothing.
 
     Raises:
         ValueError: If a member's maps are of other pages, or of different detectors; member,
@@ -76,7 +81,7 @@ def gather_members(  # noqa: PLR0913, PLR0917  # all that maps are checked again
         if look is not None and not member.experiment:
             _check_look(member.name, sources[member.name], look)
         for kind, one in found.items():
-            maps[kind][member.name] = one
+            maps[kind][member.name] = _compared(member.name, one, sizes or {})
     return MemberMaps(maps, sources, {member.name: member.fold for member in settings.voters})
 
 
@@ -170,6 +175,31 @@ def _check_member(
             f"{_again(name, next(iter(maps.values())))}"
         )
     return next(iter(sources.values()))
+
+
+def _compared(name: str, maps: LazyMaps, sizes: Mapping[str, tuple[int, int]]) -> LazyMaps:
+    """The maps, each checked against its page when it is read."""
+    again = _again(name, maps)
+    return LazyMaps(
+        {
+            page: partial(_load_fitting, maps[page], name, page, sizes.get(page), again)
+            for page in maps
+        },
+        maps.source,
+    )
+
+
+def _load_fitting(
+    load: LoadMap, name: str, page: str, size: tuple[int, int] | None, again: str
+) -> ProbabilityMap:
+    page_map = load()
+    fitting_frame(page_map, name, page)
+    if size is not None and size != (page_map.width, page_map.height):
+        raise ValueError(
+            f"page {page!r}: the map of {name} is of an image of {page_map.width}x"
+            f"{page_map.height} pixels, which has {size[0]}x{size[1]} today; {again}"
+        )
+    return page_map
 
 
 def _again(name: str, maps: LazyMaps) -> str:

@@ -62,7 +62,9 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
 
         known = {kind: pages.loc[pages["subset"] == kind, "page"].tolist() for kind in kinds}
         fold_of = dict(zip(folds["page"].astype(str), folds["fold"].astype(int), strict=True))
-        return find_all(ensemble, find, known, fold_of, kinds, tta.chosen.label)
+        sides = pages[["page", "width", "height"]].itertuples(index=False)
+        sizes = {page: (int(width), int(height)) for page, width, height in sides}
+        return find_all(ensemble, find, known, fold_of, kinds, tta.chosen.label, sizes)
 
     return gather
 
