@@ -385,7 +385,8 @@ def check_next_gains(reader: Reader, sources: Sources) -> None:
         (gain(characters_detected=-false),
          f"{counts['false']} detections match no word ({false} characters)"),
         (gain_of_found(int(lost)),
-         f"small text ({small}): {share:.1%} of the words are missed, elsewhere {elsewhere:.1%}"),
+         f"small text (text height in pixels: {small}): {share:.1%} of the words are missed, "
+         f"elsewhere {elsewhere:.1%}"),
         (gain_of_found(int(missed["characters"].sum())),
          f"{len(missed)} of {len(true)} words are missed altogether"),
     ]  # fmt: skip

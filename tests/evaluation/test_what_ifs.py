@@ -98,7 +98,10 @@ def test_small_text_stands_out_where_it_is_missed_more_often() -> None:
     gains = list_next_gains(pages(FIRST, SECOND), small_words(4, 1))
     found = find(gains, "small text")
     # Elsewhere 20 of 600.
-    assert found.reason == "small text (below 12.0): 40.0% of the words are missed, elsewhere 3.3%"
+    assert found.reason == (
+        "small text (text height in pixels: below 12.0): 40.0% of the words are missed, "
+        "elsewhere 3.3%"
+    )
     assert "frame.sizes" in found.advice
     lost = 20 * 4 * 3
     assert found.gain == pytest.approx(corpus_hmean(300, 288 + lost, 270 + lost, 6, 8) - NOW)
@@ -131,9 +134,9 @@ def test_tilted_short_and_dense_text_stand_out_too() -> None:
     ]
     gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows))
     for name, setting in (
-        ("tilted text (10 and more): 50.0%", "augmentation.rotation"),
-        ("short words (up to 3): 50.0%", "min_size"),
-        ("dense pages (90 and more): 50.0%", "max_candidates"),
+        ("tilted text (tilt in degrees: 10 and more): 50.0%", "augmentation.rotation"),
+        ("short words (characters of the word: up to 3): 50.0%", "min_size"),
+        ("dense pages (words on the page: 90 and more): 50.0%", "max_candidates"),
     ):
         assert setting in find(gains, name).advice
 

@@ -31,8 +31,8 @@ def write_words(results: Results) -> str:
         title,
         say(
             "Out of fold, of {words} words on {pages} pages, {missed} are missed. Groups are "
-            "quarters of all words (tilts are cut at 1, 3 and 10 degrees); the interval draws "
-            "whole pages.",
+            "quarters of all words (tilts are cut at 1, 3 and 10 degrees, and only words clearly "
+            "longer than high have one); the interval draws whole pages.",
             words=int(own["is_true"].sum()),
             pages=own["page"].nunique(),
             missed=len(missed),

@@ -10,7 +10,7 @@ from receipt_ocr.evaluation.cleval import PageScore, score_pages
 from receipt_ocr.evaluation.comparisons import own_folds
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.scores import COUNTS
-from receipt_ocr.evaluation.word_errors import group_errors
+from receipt_ocr.evaluation.word_errors import GROUPS, group_errors
 
 __all__ = ["NextGain", "list_next_gains"]
 
@@ -131,8 +131,10 @@ def _judge_words(total: PageScore, words: pd.DataFrame) -> Iterator[NextGain]:
             yield NextGain(
                 _found_again(total, int(row["missed_characters"])),
                 say(
-                    "{name} ({group}): {share:.1%} of the words are missed, elsewhere {other:.1%}",
+                    "{name} ({what}: {group}): {share:.1%} of the words are missed, "
+                    "elsewhere {other:.1%}",
                     name=name,
+                    what=say(GROUPS[by]),
                     group=row["group"],
                     share=row["missed_share"],
                     other=elsewhere,
