@@ -6,6 +6,7 @@ import click
 import pytest
 
 from receipt_ocr.console import plain_errors
+from receipt_ocr.decoding.settings import GridSettings
 from receipt_ocr.settings import REMARKS
 
 
@@ -13,6 +14,13 @@ def test_a_users_error_becomes_one_message() -> None:
     message = r"(?s)no file x.*FileNotFoundError"
     with pytest.raises(click.ClickException, match=message), plain_errors():
         raise FileNotFoundError("no file x")
+
+
+def test_a_wrong_setting_is_named_without_links_to_manuals() -> None:
+    message = r"(?s)GridSettings\nthresh\.0\n.*'high'.*RECEIPT_OCR_TRACEBACK"
+    with pytest.raises(click.ClickException, match=message) as raised, plain_errors():
+        GridSettings.model_validate({"thresh": ["high"]})
+    assert "http" not in raised.value.message
 
 
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,9 @@ _CONFIGURATION_ERRORS = (
     YAMLError,
 )
 _USER_ERRORS = (*_CONFIGURATION_ERRORS, DatasetError, ParameterValidationError, ValueError, OSError)
+
+_LINKS = re.compile(r"\n *For further information visit https://errors\.pydantic\.dev\S*")
+"""Lines of a validation error that lead to pages on Python types, not on these settings."""
 
 _TALKERS = (
     "kedro.pipeline.node",
@@ -82,4 +86,4 @@ def _describe(error: Exception) -> str:
             lines.append(str(error.__cause__))  # names what is wrong with the line
         lines.append("Correct that place in the folder conf, or the --params that lead there.")
     lines.append(f"({type(error).__name__}; {TRACEBACK}=1 shows where it came from)")
-    return "\n".join(lines)
+    return _LINKS.sub("", "\n".join(lines))
