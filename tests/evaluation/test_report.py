@@ -259,7 +259,7 @@ class TestReport:
         assert "| at the best point of the grid | 0.9100 |" in text
         assert "(honest) | 0.9050 |" in text
         assert "thresh = 0.1 is the lowest tried" in text
-        assert "and the thresholds, which flatters it by 0.0050" in text
+        assert "and the thresholds; the thresholds flatter it by 0.0050" in text
         assert "run tuning again" not in text
         assert "kedro run --pipeline=tuning --params members=0+1,experiment=tiny" in text
 
@@ -267,6 +267,13 @@ class TestReport:
         inside = TUNED | {"postprocess": POSTPROCESS | {"thresh": 0.2}}
         text = write_report(make_results(tuned_postprocess=inside, tuning_table=GRID))
         assert "edge of the grid" not in text
+
+    @pytest.mark.parametrize("is_open", [True, False])
+    def test_an_edge_beyond_which_the_score_falls_gives_no_advice(self, is_open: bool) -> None:
+        side = {"lowest": 0.08, "highest": 0.2, "is_open_below": is_open, "is_open_above": True}
+        scanned = TUNED | {"plateau": {"thresh": side}}
+        text = write_report(make_results(tuned_postprocess=scanned, tuning_table=GRID))
+        assert ("thresh = 0.1 is the lowest tried" in text) == is_open
 
     def test_an_unknown_optimism_is_not_made_up(self) -> None:
         results = make_results(

@@ -230,7 +230,7 @@ def check_recommendation(reader: Reader, sources: Sources) -> None:
     assert 0 < len(unsure) < len(rivals)
     *most, last = unsure
     names = f"{', '.join(most)}{' and ' * bool(most)}{last}"
-    reader.strike(f"on the same pages it cannot be told apart from {names}.")
+    reader.strike(f"on the same pages it cannot be told apart from {names}; of these take")
 
 
 def check_side_by_side(reader: Reader, sources: Sources) -> None:
@@ -352,6 +352,13 @@ def check_words(reader: Reader, sources: Sources) -> None:
             ])  # fmt: skip
         header = [title, "words", "missed", INTERVAL, "split", "of all characters lost"]
         reader.compare("Which words are lost", [[*header, "false", "merged"], *rows])
+    lies = (true["tilt"] <= 45) & (true["length"] >= 1.5 * true["height"])
+    rest = true.loc[~lies, "outcome"] == "missed"
+    assert len(rest), "the drawn words are to have some without a tilt"
+    reader.strike(
+        f"{len(rest)} words stand upright or are hardly longer than high, so that they have no "
+        f"tilt; {rest.mean():.1%} of them are missed."
+    )
 
 
 def check_next_gains(reader: Reader, sources: Sources) -> None:
@@ -477,7 +484,7 @@ def check_verdicts(reader: Reader, sources: Sources) -> None:
         ])  # fmt: skip
     header = ["fold", "best epoch", "best H", "last H", "since the best", "loss fell since by"]
     reader.compare("Too little or too much?", [[*header, "the curve is"], *rows])
-    reader.strike("Differences up to 0.0005 are called level.")
+    reader.strike("Differences up to 0.0005 are called level;")
     known = sources.hmeans("out_of_fold", "all folds")
     found = compare_unpaired(sources.mean_fold("holdout"), known)
     assert found.verdict == SAME

@@ -164,6 +164,7 @@ def _write_settings(results: Results) -> str:
     return "\n\n".join(
         [
             say("## Settings"),
+            say("The recipe before tuning; what the scores are made with stands above."),
             format_table([say("setting"), say("value")], rows, left=2),
             name_sources("params:experiments", "params:ensemble"),
         ]

@@ -52,12 +52,20 @@ def write_balance(results: Results) -> str:
         [
             say("## Precision and recall"),
             format_table([*header, say("95 % interval"), say("verdict")], rows, left=2),
-            say(
-                "Higher `thresh` and `box_thresh` give precision for recall; H-mean is highest "
-                "near balance, so a clear side is a hint for tuning."
-            ),
+            _advise(results),
             name_sources("page_scores"),
         ]
+    )
+
+
+def _advise(results: Results) -> str:
+    if results.chosen_postprocess["source"] in {"tuned", "holdout"}:
+        return say(
+            "The thresholds are tuned: where H-mean is highest need not be where both are equal."
+        )
+    return say(
+        "Higher `thresh` and `box_thresh` give precision for recall; H-mean is highest near "
+        "balance, so a clear side is a hint for tuning."
     )
 
 

@@ -63,7 +63,8 @@ def _state_expected(found: Recommendation, pages: int) -> str:
             high=high,
         )
     return say(
-        "A leaderboard of {pages} such pages would show a single fold {low} to {high} (95 %).",
+        "A leaderboard of {pages} such pages would show a single fold {low} to {high} (95 %); an "
+        "ensemble of several, which is what one submits, has no score out of fold.",
         pages=pages,
         low=low,
         high=high,
@@ -105,7 +106,8 @@ def _state_certainty(found: Recommendation) -> Iterator[str]:
         )
     if found.indistinct:
         yield say(
-            "That is not certain: on the same pages it cannot be told apart from {names}.",
+            "That is not certain: on the same pages it cannot be told apart from {names}; of these "
+            "take whichever costs less.",
             names=_quote(found.indistinct),
         )
     if found.beaten_by:

@@ -103,8 +103,8 @@ def write_comparison(results: Results) -> str:
             title,
             say(
                 "Differences of the page-mean H-mean on the {pages} {subset} pages, with a paired "
-                "bootstrap over pages. The best fold is the best on these very pages: nobody could "
-                "have picked it beforehand.",
+                "bootstrap over pages; verdicts are of the figures before rounding. The best fold "
+                "is the best on these very pages: nobody could have picked it beforehand.",
                 pages=table["pages"].iloc[0],
                 subset=say(subset),
             ),

@@ -31,8 +31,9 @@ def write_gains(results: Results) -> str:
             say("## What each step gained"),
             format_table([*header, say("95 % interval"), say("afterwards it is")], rows, left=2),
             say(
-                "Paired bootstrap over the pages. *Cannot be told apart* is a result: the step "
-                "costs time and brings nothing that can be seen."
+                "Paired bootstrap over the pages; verdicts are of the figures before rounding. "
+                "*Cannot be told apart* is a result: the step costs time and brings nothing that "
+                "can be seen."
             ),
             *_write_caveats(results),
             name_sources("page_scores", "untuned_page_scores", "other_experiments"),

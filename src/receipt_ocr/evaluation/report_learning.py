@@ -94,9 +94,10 @@ def _write_verdict(results: Results) -> Iterator[str]:
     header = [say("fold"), say("best epoch"), say("best H"), say("last H"), say("since the best")]
     yield format_table([*header, say("loss fell since by"), say("the curve is")], rows)
     yield say(
-        "*Past its peak* while the training loss goes on falling is overfitting; the epoch that "
-        "was kept is the one before it set in. *Still rising* at the end is underfitting. "
-        "Differences up to 0.0005 are called level."
+        "*Past its peak* while the training loss goes on falling may be overfitting, or the "
+        "recipe's thresholds, which H is measured at here, no longer fit; the epoch that was kept "
+        "is the best. *Still rising* at the end is underfitting. Differences up to 0.0005 are "
+        "called level; no interval was computed for them. Epochs count from 0."
     )
     found = compare_new_pages(results.page_scores, results.chosen_postprocess["source"])
     if found is None:

@@ -123,8 +123,12 @@ def _say_end(value: float, is_open: bool) -> str:
 def _write_edges(results: Results) -> Iterator[str]:
     if results.tuning_table is None or results.tuned_postprocess is None:
         return
-    best = results.tuned_postprocess["postprocess"]
-    edges = find_grid_edges(results.tuning_table, best)
+    best, plateau = (results.tuned_postprocess.get(key) or {} for key in ("postprocess", "plateau"))
+    edges = {
+        axis: end
+        for axis, end in find_grid_edges(results.tuning_table, best).items()
+        if _is_open_at(plateau.get(axis), end)
+    }
     if not edges:
         return
     named = [
@@ -137,6 +141,11 @@ def _write_edges(results: Results) -> Iterator[str]:
         "**The best point lies on the edge of the grid: {edges}; widen `tuning` there.**",
         edges=join_words(named),
     )
+
+
+def _is_open_at(side: Mapping[str, Any] | None, end: str) -> bool:
+    """Whether nothing shows that H-mean falls beyond that end: the plateau is looked for there."""
+    return side is None or side["is_open_below" if end == "lowest" else "is_open_above"]
 
 
 def _write_transfer(results: Results) -> Iterator[str]:

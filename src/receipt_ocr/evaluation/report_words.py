@@ -10,7 +10,7 @@ from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import NOTHING, format_table, name_sources, rows_of
 from receipt_ocr.evaluation.results import Results
 from receipt_ocr.evaluation.what_ifs import list_next_gains
-from receipt_ocr.evaluation.word_errors import GROUPS, group_errors
+from receipt_ocr.evaluation.word_errors import GROUPS, group_errors, has_tilt
 
 __all__ = ["write_next_gains", "write_words"]
 
@@ -32,15 +32,28 @@ def write_words(results: Results) -> str:
         say(
             "Out of fold, of {words} words on {pages} pages, {missed} are missed. Groups are "
             "quarters of all words (tilts are cut at 1, 3 and 10 degrees, and only words clearly "
-            "longer than high have one); the interval draws whole pages.",
+            "longer than high have one); the interval draws whole pages. Characters are CLEval's: "
+            "as many as fit into a word's box.",
             words=int(own["is_true"].sum()),
             pages=own["page"].nunique(),
             missed=len(missed),
         ),
         *(_write_group(own, by) for by in GROUPS),
+        *_state_untilted(own),
         name_sources("word_outcomes"),
     ]
     return "\n\n".join(parts)
+
+
+def _state_untilted(own: pd.DataFrame) -> Iterator[str]:
+    rest = own[own["is_true"] & ~has_tilt(own)]
+    if len(rest):
+        yield say(
+            "{count} words stand upright or are hardly longer than high, so that they have no "
+            "tilt; {share:.1%} of them are missed.",
+            count=len(rest),
+            share=float((rest["outcome"] == "missed").mean()),
+        )
 
 
 def _write_group(own: pd.DataFrame, by: str) -> str:
@@ -75,14 +88,24 @@ def write_next_gains(results: Results) -> str:
         [
             title,
             say(
-                "What the corpus H-mean of the out-of-fold pages would gain if that error alone "
+                "What the corpus H-mean of the out-of-fold pages (over all their characters "
+                "together; a leaderboard takes the mean over pages) would gain if that error alone "
                 "were gone: an upper bound, no promise. Several rows may be about the same words."
             ),
             format_table([say("what is lost"), say("what to try"), say("at most")], rows, left=2),
+            *_warn_of_tuned(results),
             *ends,
             name_sources("page_scores", "word_outcomes"),
         ]
     )
+
+
+def _warn_of_tuned(results: Results) -> Iterator[str]:
+    if results.chosen_postprocess["source"] in {"tuned", "holdout"}:
+        yield say(
+            "The thresholds are tuned already: moving one of them alone trades these errors for "
+            "others. What else is advised may gain more."
+        )
 
 
 def _list_open_ends(results: Results) -> Iterator[str]:

@@ -144,7 +144,7 @@ def _judge_words(total: PageScore, words: pd.DataFrame) -> Iterator[NextGain]:
     yield NextGain(
         _found_again(total, int(missed["characters"].sum())),
         say("{count} of {all} words are missed altogether", count=len(missed), all=len(true)),
-        say("look at them in the pictures; a lower box_thresh, longer training, another encoder"),
+        say("look at them in the pictures; a lower box_thresh, another encoder"),
     )
 
 

@@ -16,7 +16,7 @@ from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.uncertainty import Interval, bootstrap_share
 from receipt_ocr.geometry import Polygon, measure_line
 
-__all__ = ["GROUPS", "WORD_COLUMNS", "choose_worst", "group_errors", "tabulate_words"]
+__all__ = ["GROUPS", "WORD_COLUMNS", "choose_worst", "group_errors", "has_tilt", "tabulate_words"]
 
 WORD_TYPES = {
     **dict.fromkeys(["member", "subset", "page", "outcome"], "str"),
@@ -111,10 +111,7 @@ def group_errors(words: pd.DataFrame, by: str) -> pd.DataFrame:
     column = _COLUMN[by]
     own = words
     if by == "tilt":
-        # What stands upright is mostly one narrow letter, such as 1 or |, not a tilted line.
-        own = words[
-            (words["tilt"] <= UPRIGHT) & (words["length"] >= _STANDING_OUT * words["height"])
-        ]
+        own = words[has_tilt(words)]
     true = own[own["is_true"]]
     if true.empty:
         return pd.DataFrame(columns=["group", "words"])
@@ -125,6 +122,16 @@ def group_errors(words: pd.DataFrame, by: str) -> pd.DataFrame:
         inside = own[(own[column] >= low) & (own[column] < high)]
         rows += _describe(inside, _name_range(low, high, by), total, by)
     return pd.DataFrame(rows)
+
+
+def has_tilt(words: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows of :func:`tabulate_words` are lines with a direction.
+
+    They are clearly longer than high, and lie: what stands upright is mostly one narrow letter,
+    such as 1 or |, not a tilted line.
+    """
+    lies = words["tilt"] <= UPRIGHT
+    return lies & (words["length"] >= _STANDING_OUT * words["height"])
 
 
 def _describe(inside: pd.DataFrame, name: str, total: int, by: str) -> list[dict[str, Any]]:
