@@ -67,11 +67,17 @@ CURVES = (
 """Fold -> H-mean by epoch."""
 
 RECIPE = Recipe()
+CHANGES: dict[str, dict[str, Any]] = {
+    "small": {"frame": {"sizes": [{"epoch": 0, "size": 320}]}, "training": {"batch_size": 2}},
+    "wide": {},
+    "deep": {"network": {"encoder": "resnet50"}},
+}
+"""Experiment -> what it has otherwise than the recipe."""
 SETTINGS: dict[str, Any] = {
     "experiments": Experiments(
         selected=MINE,
         recipe=RECIPE,
-        variants={name: {} for name in ERRORS if "@" not in name},
+        variants=CHANGES,
     ),
     "ensemble": EnsembleSettings(members="all"),
     "report": ReportSettings(),

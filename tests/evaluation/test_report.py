@@ -9,6 +9,8 @@ import pytest
 
 from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.evaluation.cleval import PageScore
+from receipt_ocr.evaluation.experiment import Experiment
+from receipt_ocr.evaluation.markdown import NOTHING
 from receipt_ocr.evaluation.report import Results, write_report
 from receipt_ocr.evaluation.report_tables import (
     choose_pages,
@@ -267,6 +269,16 @@ class TestReport:
         inside = TUNED | {"postprocess": POSTPROCESS | {"thresh": 0.2}}
         text = write_report(make_results(tuned_postprocess=inside, tuning_table=GRID))
         assert "edge of the grid" not in text
+
+    def test_an_experiment_that_is_no_longer_configured_is_named(self) -> None:
+        beside = [Experiment(name, score_rows(), {}, {}) for name in ("tiny", "large", "gone")]
+        recipes = {"tiny": {"frame": {"size": 640}}, "large": {"frame": {"size": 960, "crop": 64}}}
+        text = write_report(make_results(experiments=beside, recipes=recipes))
+        assert f"| frame.size | 640 | 960 | {NOTHING} |" in text
+        assert f"| frame.crop | {NOTHING} | 64 | {NOTHING} |" in text
+        assert "No longer configured: `gone`." in text
+        recipes["large"] = recipes["tiny"]
+        assert "In no setting." in write_report(make_results(experiments=beside, recipes=recipes))
 
     @pytest.mark.parametrize("is_open", [True, False])
     def test_an_edge_beyond_which_the_score_falls_gives_no_advice(self, is_open: bool) -> None:

@@ -183,6 +183,7 @@ def test_every_figure_is_that_of_its_source(written: tuple[str, Sources]) -> Non
     for check in (
         check_recommendation,
         check_side_by_side,
+        check_differences,
         check_gaps,
         check_next_gains,
         check_folds,
@@ -690,6 +691,22 @@ def check_data(reader: Reader, sources: Sources) -> None:
     header = ["subset", "pages", "words", "pages without words", "rejected pages", "rejected words"]
     reader.compare("Data", [header, *rows])
     reader.strike("Rejected for: zero_area 2 and image_missing 1.")
+
+
+def check_differences(reader: Reader, sources: Sources) -> None:
+    del sources  # what is configured is no record
+    recipe = SETTINGS["experiments"].recipe
+    own = {"network.encoder": [recipe.network.encoder] * len(BESIDE)}
+    own["frame.sizes"] = ["; ".join(f"epoch {s.epoch}, size {s.size}" for s in recipe.frame.sizes)]
+    own["frame.sizes"] *= len(BESIDE)
+    own["training.batch_size"] = [str(recipe.training.batch_size)] * len(BESIDE)
+    own["test_time.flips"] = ["[]"] * len(BESIDE)
+    own["network.encoder"][BESIDE.index("deep")] = "resnet50"
+    own["frame.sizes"][BESIDE.index("small")] = "epoch 0, size 320"
+    own["training.batch_size"][BESIDE.index("small")] = "2"
+    own["test_time.flips"][BESIDE.index("wide@flip")] = "['horizontal']"
+    rows = [[setting, *values] for setting, values in own.items()]
+    reader.compare("What the experiments differ in", [["setting", *BESIDE], *rows])
 
 
 def check_settings(reader: Reader, sources: Sources) -> None:

@@ -1,7 +1,6 @@
 """The report of an experiment as Markdown; every number names the catalog entry it came from."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from receipt_ocr.evaluation.language import say
 from receipt_ocr.evaluation.markdown import (
@@ -16,6 +15,7 @@ from receipt_ocr.evaluation.report_folds import write_comparison, write_folds, w
 from receipt_ocr.evaluation.report_gains import write_gains
 from receipt_ocr.evaluation.report_learning import write_learning
 from receipt_ocr.evaluation.report_search import write_search
+from receipt_ocr.evaluation.report_settings import write_differences, write_settings
 from receipt_ocr.evaluation.report_sources import write_missing, write_sources
 from receipt_ocr.evaluation.report_summary import summarise
 from receipt_ocr.evaluation.report_tables import (
@@ -51,6 +51,7 @@ def write_report(results: Results, pictures: Mapping[str, tuple[str, str]] | Non
         state_recommendation(results),
         " ".join(summarise(results)),
         write_experiments(results),
+        write_differences(results),
         write_next_gains(results),
         write_folds(results),
         show("history"),
@@ -69,7 +70,7 @@ def write_report(results: Results, pictures: Mapping[str, tuple[str, str]] | Non
         _write_worst_pages(results),
         write_missing(results),
         _write_data(results),
-        _write_settings(results),
+        write_settings(results),
         _write_commands(results),
         write_sources(results),
     ]
@@ -155,22 +156,6 @@ def _write_data(results: Results) -> str:
     return "\n\n".join([*parts, name_sources("pages", "rejected")])
 
 
-def _write_settings(results: Results) -> str:
-    rows = list(_flatten(results.recipe))
-    voting = results.chosen_postprocess["members"]
-    rows.append(("ensemble.mean", voting["mean"]))
-    shares = zip(voting["names"], voting["weights"], strict=True)
-    rows += [(say("weight of {member}", member=name), f"{weight:.4f}") for name, weight in shares]
-    return "\n\n".join(
-        [
-            say("## Settings"),
-            say("The recipe before tuning; what the scores are made with stands above."),
-            format_table([say("setting"), say("value")], rows, left=2),
-            name_sources("params:experiments", "params:ensemble"),
-        ]
-    )
-
-
 def _write_commands(results: Results) -> str:
     commands = "\n".join(f"{results.command} {words}" for words in _list_commands(results))
     return "\n\n".join([say("## How to repeat it"), f"```bash\n{commands}\n```"])
@@ -203,14 +188,3 @@ def _name_variant(name: str) -> str:
     """The parameters that choose an experiment and how its detectors look at the pages."""
     experiment, _, tta = name.partition("@")
     return f"experiment={experiment}" + (f",tta={tta}" if tta else "")
-
-
-def _flatten(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in block.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
-            stages = [", ".join(f"{name} {part}" for name, part in v.items()) for v in value]
-            yield f"{prefix}{key}", "; ".join(stages)
-        else:
-            yield f"{prefix}{key}", value

@@ -106,8 +106,8 @@ def _state_certainty(found: Recommendation) -> Iterator[str]:
         )
     if found.indistinct:
         yield say(
-            "That is not certain: on the same pages it cannot be told apart from {names}; of these "
-            "take whichever costs less.",
+            "The choice is not certain: on the same pages it cannot be told apart from {names}; of "
+            "these take whichever costs less.",
             names=_quote(found.indistinct),
         )
     if found.beaten_by:

@@ -50,6 +50,8 @@ class Results:
     """Member -> the record of its training; None where there is none."""
     experiments: Sequence[Experiment] = ()
     """This experiment and those beside it."""
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Name of each of them that is configured -> its settings, as ``recipe``."""
     command: str = "kedro run"
     """What a reader types to run a pipeline in this environment."""
     left_out: Mapping[str, str] = field(default_factory=dict)

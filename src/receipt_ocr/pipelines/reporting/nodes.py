@@ -174,13 +174,11 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         )
     name = tta.name_variant(experiments.selected)
     own = next((one for one in compared if one.name == name), None)
+    known = [one for one in compared if _is_configured(one.name, experiments, tta)]
     results = Results(
         experiment=name,
         dataset=dataset,
-        recipe={
-            **experiments.chosen.model_dump(mode="json"),
-            "test_time": tta.chosen.model_dump(mode="json"),
-        },
+        recipe=_find_recipe(name, experiments, tta),
         histories=histories,
         scores=scores,
         page_scores=page_scores,
@@ -194,6 +192,7 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         word_outcomes=word_outcomes,
         trainings={} if own is None else own.trainings,
         experiments=compared,
+        recipes={one.name: _find_recipe(one.name, experiments, tta) for one in known},
         command=others.command,
         left_out=left_out,
         faults=faults,
@@ -209,6 +208,21 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         del pictures["worst_pages"]
     with speaking(TEXTS if report.language == "korean" else {}):
         return write_report(results, pictures)
+
+
+def _is_configured(name: str, experiments: Experiments, tta: TtaVariants) -> bool:
+    experiment, _, look = name.partition("@")
+    return experiment in experiments.variants and (not look or look in tta.variants)
+
+
+def _find_recipe(name: str, experiments: Experiments, tta: TtaVariants) -> dict[str, Any]:
+    """All settings of an experiment, and how its detectors look at a page."""
+    experiment, _, look = name.partition("@")
+    way = tta.variants[look] if look else type(tta.chosen)()
+    return {
+        **experiments.named(experiment).model_dump(mode="json"),
+        "test_time": way.model_dump(mode="json"),
+    }
 
 
 def _find_retrained(voting: dict[str, Any], own: str, others: StoredExperiments) -> list[str]:
