@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 
 from receipt_ocr.decoding.maps import MapValues, ProbabilityMap, as_probability
 from receipt_ocr.geometry import Matrix
+from receipt_ocr.receipts.settings import STRIDE
 
 __all__ = ["MapFrame", "align_map", "fitting_frame", "frame_of", "widest_frame"]
-
-PADDING = 32
-"""Map pixels that a page-shaped frame may have beyond the page at most, on each side of it."""
 
 
 class MapFrame:
@@ -76,7 +74,7 @@ class MapFrame:
         """Whether the page fills the map in width or in height, as in every letterbox."""
         rows, columns = self.shape
         return any(
-            start + (count - PADDING) * scale <= length
+            start + (count - STRIDE) * scale <= length  # page-shaped frames are padded so far
             for (scale, start), count, length in (
                 (self.axis(0), columns, self.width),
                 (self.axis(1), rows, self.height),

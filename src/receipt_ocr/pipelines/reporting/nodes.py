@@ -7,7 +7,7 @@ import pandas as pd
 
 from receipt_ocr.decoding.settings import EnsembleSettings, Member
 from receipt_ocr.detector.settings import Experiments
-from receipt_ocr.detector.tta_settings import TtaVariants
+from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.evaluation.settings import ReportSettings
 from receipt_ocr.pipelines.reporting.drawing import PICTURES, SEARCH_PICTURES
 
@@ -218,7 +218,7 @@ def _is_configured(name: str, experiments: Experiments, tta: TtaVariants) -> boo
 def _find_recipe(name: str, experiments: Experiments, tta: TtaVariants) -> dict[str, Any]:
     """All settings of an experiment, and how its detectors look at a page."""
     experiment, _, look = name.partition("@")
-    way = tta.variants[look] if look else type(tta.chosen)()
+    way = tta.variants[look] if look else TtaSettings()
     return {
         **experiments.named(experiment).model_dump(mode="json"),
         "test_time": way.model_dump(mode="json"),
