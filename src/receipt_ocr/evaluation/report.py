@@ -167,7 +167,7 @@ def _list_commands(results: Results) -> list[str]:
     if results.guests or results.absent_folds:
         names = [member.removeprefix("fold_") for member in results.members]
         voting = f"members={'+'.join(names)},{voting}"
-    stages = [] if results.chosen_postprocess["source"] == "recipe" else ["tuning"]
+    stages = ["tuning"] if results.is_tuned else []
     return [
         "--pipeline=ingestion",
         "--pipeline=splitting",

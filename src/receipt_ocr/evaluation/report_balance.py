@@ -59,7 +59,7 @@ def write_balance(results: Results) -> str:
 
 
 def _advise(results: Results) -> str:
-    if results.chosen_postprocess["source"] in {"tuned", "holdout"}:
+    if results.is_tuned:
         return say(
             "The thresholds are tuned: where H-mean is highest need not be where both are equal."
         )

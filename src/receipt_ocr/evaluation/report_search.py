@@ -70,7 +70,7 @@ def _write_tuning(results: Results) -> Iterator[str]:
             members=members,
             optimism=tuned["chosen_hmean"] - honest,
         )
-    if results.chosen_postprocess["source"] == "recipe":
+    if not results.is_tuned:
         yield say(
             "**It is not used:** `ensemble.thresholds` is `recipe`, or folds have been trained "
             "anew since (the log of the ensemble says so); run tuning again."

@@ -101,7 +101,7 @@ def write_next_gains(results: Results) -> str:
 
 
 def _warn_of_tuned(results: Results) -> Iterator[str]:
-    if results.chosen_postprocess["source"] in {"tuned", "holdout"}:
+    if results.is_tuned:
         yield say(
             "The thresholds are tuned already: moving one of them alone trades these errors for "
             "others. What else is advised may gain more."

@@ -72,6 +72,11 @@ class Results:
         return int((self.pages["subset"] == "test").sum())
 
     @property
+    def is_tuned(self) -> bool:
+        """Whether the post-processing was searched for, out of fold or on the holdout."""
+        return bool(self.chosen_postprocess["source"] != "recipe")
+
+    @property
     def members(self) -> list[str]:
         """Names of all who vote."""
         return list(self.histories)

@@ -93,8 +93,7 @@ def group_errors(words: pd.DataFrame, by: str) -> pd.DataFrame:
     Args:
         words: Rows of :func:`tabulate_words` of one or more members.
         by: ``height``, ``length`` and ``density`` are cut into quarters of the true words,
-            ``tilt`` at 1, 3 and 10 degrees (of lines clearly longer than high that
-            lie rather than stand: tilts above 45 degrees are mostly narrow letters).
+            ``tilt`` at 1, 3 and 10 degrees (of what :func:`has_tilt`).
 
     Returns:
         A row a group with words, in rising order: ``group`` (its range), ``words``,
@@ -129,6 +128,12 @@ def has_tilt(words: pd.DataFrame) -> "pd.Series[bool]":
 
     They are clearly longer than high, and lie: what stands upright is mostly one narrow letter,
     such as 1 or |, not a tilted line.
+
+    Args:
+        words: With ``tilt`` (degrees) and ``length`` and ``height`` (pixels).
+
+    Returns:
+        A truth value a row, of the same index.
     """
     lies = words["tilt"] <= UPRIGHT
     return lies & (words["length"] >= _STANDING_OUT * words["height"])

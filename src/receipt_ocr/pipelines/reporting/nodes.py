@@ -1,6 +1,6 @@
 """Nodes of the reporting stage."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -174,11 +174,11 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         )
     name = tta.name_variant(experiments.selected)
     own = next((one for one in compared if one.name == name), None)
-    known = [one for one in compared if _is_configured(one.name, experiments, tta)]
+    recipes = _find_recipes([name, *(one.name for one in compared)], experiments, tta)
     results = Results(
         experiment=name,
         dataset=dataset,
-        recipe=_find_recipe(name, experiments, tta),
+        recipe=recipes[name],
         histories=histories,
         scores=scores,
         page_scores=page_scores,
@@ -192,7 +192,7 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         word_outcomes=word_outcomes,
         trainings={} if own is None else own.trainings,
         experiments=compared,
-        recipes={one.name: _find_recipe(one.name, experiments, tta) for one in known},
+        recipes=recipes,
         command=others.command,
         left_out=left_out,
         faults=faults,
@@ -210,19 +210,18 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         return write_report(results, pictures)
 
 
-def _is_configured(name: str, experiments: Experiments, tta: TtaVariants) -> bool:
-    experiment, _, look = name.partition("@")
-    return experiment in experiments.variants and (not look or look in tta.variants)
-
-
-def _find_recipe(name: str, experiments: Experiments, tta: TtaVariants) -> dict[str, Any]:
-    """All settings of an experiment, and how its detectors look at a page."""
-    experiment, _, look = name.partition("@")
-    way = tta.variants[look] if look else TtaSettings()
-    return {
-        **experiments.named(experiment).model_dump(mode="json"),
-        "test_time": way.model_dump(mode="json"),
-    }
+def _find_recipes(
+    names: Iterable[str], experiments: Experiments, tta: TtaVariants
+) -> dict[str, dict[str, Any]]:
+    """Name of an experiment that is still configured -> its settings, and how it looks at pages."""
+    looks = {"": TtaSettings(), **tta.variants}
+    recipes = {}
+    for name in names:
+        experiment, _, look = name.partition("@")
+        if experiment in experiments.variants and look in looks:
+            settings = experiments.named(experiment).model_dump(mode="json")
+            recipes[name] = {**settings, "test_time": looks[look].model_dump(mode="json")}
+    return recipes
 
 
 def _find_retrained(voting: dict[str, Any], own: str, others: StoredExperiments) -> list[str]:
