@@ -23,11 +23,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import best_time
-from receipt_ocr.detector.module import DetectorModule
 from receipt_ocr.detector.settings import Experiments, Recipe
-from receipt_ocr.evaluation.markdown import NOTHING, format_table
 from receipt_ocr.receipts.letterbox import fit_frame
+from receipt_ocr.report.markdown import NOTHING, format_table
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
+from receipt_ocr.training.module import DetectorModule
 
 __all__ = ["Cost", "count_classifier", "measure_cost", "read_experiments", "tabulate_costs"]
 

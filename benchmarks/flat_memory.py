@@ -38,8 +38,8 @@ def measure_flatness(
 
 def _train(project: Path, sroie: Path, count: int, epochs: int) -> list[float]:
     # Imported here: the process that asks needs no Lightning.
-    from receipt_ocr.detector.module import DetectorModule  # noqa: PLC0415
-    from receipt_ocr.detector.training import train_detector  # noqa: PLC0415
+    from receipt_ocr.training.loop import train_detector  # noqa: PLC0415
+    from receipt_ocr.training.module import DetectorModule  # noqa: PLC0415
 
     peaks: list[float] = []
     end_epoch = DetectorModule.on_train_epoch_end

@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks.page_sets import BenchmarkPage
 from benchmarks.steps import anew, plain_anew
-from receipt_ocr.decoding.grid_search import GridResult, search_grid
 from receipt_ocr.decoding.maps import ProbabilityMap
-from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth
+from receipt_ocr.search.grid import GridResult, search_grid
+from receipt_ocr.search.settings import GridSettings
 
 __all__ = ["GRID", "GridTimes", "measure_grid"]
 

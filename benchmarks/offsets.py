@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from benchmarks.page_sets import BenchmarkPage
 from benchmarks.steps import STEPS
-from receipt_ocr.geometry import Path, offset_path
+from receipt_ocr.geometry.polygons import Path, offset_path
 
 __all__ = ["OFFSETTING", "time_offsets"]
 

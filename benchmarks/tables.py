@@ -7,7 +7,7 @@ from benchmarks.grid import GridTimes
 from benchmarks.loader import LoaderTimes
 from benchmarks.measurements import Growth, Measurements, Peaks
 from benchmarks.training_step import StepTimes
-from receipt_ocr.evaluation.markdown import NOTHING, format_table
+from receipt_ocr.report.markdown import NOTHING, format_table
 
 __all__ = ["write_tables"]
 

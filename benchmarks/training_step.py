@@ -16,13 +16,13 @@ from benchmarks.sroie import has_receipts, read_pages, read_recipe
 from benchmarks.timing import best_time
 from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.postprocess import extract_polygons
-from receipt_ocr.detector.module import DetectorModule
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.evaluation.cleval import TruthWords, prepare_truth, score_prepared
-from receipt_ocr.geometry import transform_polygon
+from receipt_ocr.geometry.polygons import transform_polygon
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
 from receipt_ocr.receipts.targets import render_targets
+from receipt_ocr.training.module import DetectorModule
 
 __all__ = ["StepTimes", "measure_training_step", "prepare_step"]
 

@@ -21,10 +21,11 @@ from benchmarks.page_sets import BenchmarkPage, drawn_page, recorded_pages
 from receipt_ocr.datasets.probability_maps import ProbabilityMapsDataset
 from receipt_ocr.decoding.decode import decode_maps, score_maps
 from receipt_ocr.decoding.ensemble import vote
-from receipt_ocr.decoding.grid_search import search_grid
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
-from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords, prepare_truth
+from receipt_ocr.search.grid import search_grid
+from receipt_ocr.search.settings import GridSettings
 
 __all__ = ["Cost", "measure_search", "measure_vote"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 
 OUR_NAMES = {
     "num_char_gt": "characters_truth",

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Polygon
-from receipt_ocr.polygon_batch import PolygonBatch, paint_polygons
+from receipt_ocr.geometry.batch import PolygonBatch, paint_polygons
+from receipt_ocr.geometry.polygons import Polygon
 
 
 def fill_polygons(

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 
 CELL = 110
 """Words stay inside squares of this side, so that words of different cells never touch."""

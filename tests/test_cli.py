@@ -17,8 +17,8 @@ from receipt_ocr.cli import cli
 from receipt_ocr.datasets.receipt_folder import ReceiptFolderDataset
 from receipt_ocr.pipelines import check, ingestion
 from receipt_ocr.pipelines.check import nodes
-from receipt_ocr.receipts.settings import SynthesisSettings
-from receipt_ocr.receipts.synthesis import draw_receipts
+from receipt_ocr.synthesis.dataset import draw_receipts
+from receipt_ocr.synthesis.settings import SynthesisSettings
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -24,7 +24,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
-from receipt_ocr.geometry import transform_polygon
+from receipt_ocr.geometry.polygons import transform_polygon
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.receipts.samples import LabelledPage, load_pages
 from receipt_ocr.receipts.settings import FOLD_COUNT

@@ -11,11 +11,11 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.session import KedroSession
 
-from receipt_ocr.compare_command import compare_command
-from receipt_ocr.console import PlainCommand
-from receipt_ocr.experiments_command import experiments_command
-from receipt_ocr.fan_out.command import train_folds_command
-from receipt_ocr.stored_results import open_entry, read_catalog
+from receipt_ocr.commands.compare import compare_command
+from receipt_ocr.commands.console import PlainCommand
+from receipt_ocr.commands.experiments import experiments_command
+from receipt_ocr.commands.stored import open_entry, read_catalog
+from receipt_ocr.commands.train_folds import train_folds_command
 
 if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
     import pandas as pd

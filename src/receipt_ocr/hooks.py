@@ -16,9 +16,9 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
-from receipt_ocr.detector.launch import read_launch
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
+from receipt_ocr.training.launch import read_launch
 
 __all__ = [
     "MissingInputs",

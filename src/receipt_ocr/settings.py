@@ -3,9 +3,9 @@
 import logging
 import os
 
-from receipt_ocr.detector.launch import read_launch
 from receipt_ocr.hooks import MissingInputs, ParameterLog, StartedTogether
 from receipt_ocr.tracking.hooks import Artifacts, RunPlace, SavedBy
+from receipt_ocr.training.launch import read_launch
 
 REMARKS = (
     "register_new_resolver() is deprecated",

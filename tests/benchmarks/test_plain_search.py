@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks import plain_cleval, plain_postprocess
-from receipt_ocr.decoding.grid_search import search_grid
 from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap
-from receipt_ocr.decoding.settings import GridSettings, PostprocessSettings
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth
+from receipt_ocr.search.grid import search_grid
+from receipt_ocr.search.settings import GridSettings
 from tests.golden import as_polygons
 
 PAGES = {"005", "135"}

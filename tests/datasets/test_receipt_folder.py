@@ -10,8 +10,8 @@ from kedro.io import DatasetError
 
 from receipt_ocr.datasets.receipt_folder import ReceiptFolderDataset
 from receipt_ocr.receipts.annotations import read_receipts
-from receipt_ocr.receipts.settings import SynthesisSettings
-from receipt_ocr.receipts.synthesis import SyntheticPage, draw_receipts
+from receipt_ocr.synthesis.dataset import SyntheticPage, draw_receipts
+from receipt_ocr.synthesis.settings import SynthesisSettings
 
 
 def draw_few(seed: int = 1) -> Iterator[SyntheticPage]:

@@ -12,7 +12,7 @@ import pytest
 from kedro.io.core import DatasetError
 
 from receipt_ocr.datasets.records import Records, RecordsDataset
-from receipt_ocr.storage import open_folder
+from receipt_ocr.storage.files import open_folder
 
 RECORD = {"hmean": 0.9625, "gap": None, "members": [{"name": "fold_0", "run_id": "a"}]}
 

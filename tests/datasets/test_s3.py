@@ -27,9 +27,9 @@ from receipt_ocr.datasets.probability_maps import ProbabilityMapsDataset
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
 from receipt_ocr.detector.checkpoint import Checkpoint
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.detector.work_folder import WorkFolder
 from receipt_ocr.hooks import MissingInputs
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
+from receipt_ocr.training.work_folder import WorkFolder
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUCKET = "receipts"

@@ -9,7 +9,7 @@ from receipt_ocr.decoding.decode import decode_maps, judge_maps, score_maps
 from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth, score_prepared
-from receipt_ocr.geometry import bounding_box
+from receipt_ocr.geometry.polygons import bounding_box
 
 SETTINGS = PostprocessSettings(thresh=0.3, box_thresh=0.5, unclip_ratio=1.0)
 WORD = [[100, 50], [190, 50], [190, 90], [100, 90]]

@@ -24,8 +24,8 @@ from receipt_ocr.decoding.postprocess import (
     place_on_page,
     regrow_candidates,
 )
-from receipt_ocr.geometry import bounding_box
-from receipt_ocr.polygon_batch import PolygonBatch
+from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.geometry.polygons import bounding_box
 
 IDENTITY = np.eye(3)
 

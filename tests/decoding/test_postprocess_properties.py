@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from receipt_ocr.decoding.grid_search import GridSettings, search_grid
 from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.postprocess import (
     Detections,
@@ -19,7 +18,8 @@ from receipt_ocr.decoding.postprocess import (
     extract_polygons,
 )
 from receipt_ocr.evaluation.cleval import CLEvalSettings, prepare_truth, score_page
-from receipt_ocr.geometry import Matrix, Polygon
+from receipt_ocr.geometry.polygons import Matrix, Polygon
+from receipt_ocr.search.grid import GridSettings, search_grid
 from tests.polygon_strategies import blob_maps, box, probability_maps, soup_polygons
 
 IDENTITY = np.eye(3)

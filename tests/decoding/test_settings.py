@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, Member
+from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.search.settings import GridSettings
 
 OWN = [f"fold_{fold}" for fold in range(FOLD_COUNT)]
 
@@ -28,7 +29,7 @@ OWN = [f"fold_{fold}" for fold in range(FOLD_COUNT)]
 )
 def test_members_are_folds_of_any_experiment(members: Any, names: list[str]) -> None:
     settings = EnsembleSettings(members=members, sets={"best": (1, "wide/0")})
-    assert [member.name for member in settings.voters] == names
+    assert [str(member) for member in settings.voters] == names
 
 
 def test_weights_are_one_a_member() -> None:
@@ -82,28 +83,3 @@ def test_malformed_ensembles_are_refused(block: dict[str, Any], message: str) ->
 def test_malformed_grids_are_refused(block: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         GridSettings.model_validate(block)
-
-
-@pytest.mark.parametrize(
-    ("name", "member"),
-    [
-        ("fold_0", Member("", 0)),
-        ("fold_12", Member("", 12)),
-        ("convnext_tiny/fold_3", Member("convnext_tiny", 3)),
-        ("lite0@flips/fold_1", Member("lite0@flips", 1)),
-    ],
-)
-def test_a_member_is_read_from_its_name(name: str, member: Member) -> None:
-    assert Member.parse(name) == member
-    assert member.name == name
-
-
-def test_every_voter_is_read_from_its_name() -> None:
-    voters = EnsembleSettings(members=("all", "wide@flips/all")).voters
-    assert tuple(Member.parse(voter.name) for voter in voters) == voters
-
-
-@pytest.mark.parametrize("name", ["final", "ensemble", "wide/fold_x", ""])
-def test_what_is_no_member_has_no_fold(name: str) -> None:
-    with pytest.raises(ValueError, match="invalid literal"):
-        Member.parse(name)

@@ -14,9 +14,9 @@ from receipt_ocr.detector.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from receipt_ocr.detector.module import DetectorModule
 from receipt_ocr.detector.network import build_network
 from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.training.module import DetectorModule
 
 HISTORY = [{"epoch": 0.0, "loss": 2.5, "hmean": 0.25}]
 

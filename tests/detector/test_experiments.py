@@ -14,12 +14,12 @@ from receipt_ocr.detector.checkpoint import (
     write_checkpoint,
 )
 from receipt_ocr.detector.inference import Detector
-from receipt_ocr.detector.loading import PagesData
-from receipt_ocr.detector.module import DetectorModule
 from receipt_ocr.detector.network import build_network
 from receipt_ocr.detector.settings import Experiments, NetworkSettings, Recipe
 from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.training.loading import PagesData
+from receipt_ocr.training.module import DetectorModule
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SIZE = 64

@@ -7,8 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from receipt_ocr.evaluation.areas import are_simple, measure_shared_areas
-from receipt_ocr.geometry import Polygon
-from receipt_ocr.polygon_batch import PolygonBatch
+from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.geometry.polygons import Polygon
 
 
 def moved(polygon: Polygon, right: float, down: float) -> Polygon:

@@ -15,7 +15,7 @@ from receipt_ocr.evaluation.cleval import (
     score_pages,
     score_prepared,
 )
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Polygon:

@@ -16,7 +16,7 @@ from receipt_ocr.evaluation.cleval import (
     score_page,
     score_prepared,
 )
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 from tests import polygon_strategies as shapes
 
 QUAD = CLEvalSettings(word_model="quad")

@@ -15,7 +15,7 @@ from receipt_ocr.evaluation.cleval import (
     score_page,
     score_prepared,
 )
-from receipt_ocr.polygon_batch import PolygonBatch
+from receipt_ocr.geometry.batch import PolygonBatch
 from tests import polygon_strategies as shapes
 from tests.polygon_strategies import Page, box
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receipt_ocr.evaluation.rectangles import MAX_LENGTH, guess_lengths, rectangle_aspect
-from receipt_ocr.geometry import Polygon
-from receipt_ocr.polygon_batch import PolygonBatch
+from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.geometry.polygons import Polygon
 
 EPS = np.finfo(np.float32).eps
 

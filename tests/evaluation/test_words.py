@@ -6,7 +6,7 @@ import pytest
 from receipt_ocr.evaluation.outlines import collect_outlines
 from receipt_ocr.evaluation.settings import CLEvalSettings
 from receipt_ocr.evaluation.words import false_positive_lengths, prepare_truth
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 
 POLYGON = CLEvalSettings()
 QUAD = CLEvalSettings(word_model="quad")

@@ -12,14 +12,15 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from receipt_ocr.contest.submission import identify_submission
 from receipt_ocr.datasets.probability_maps import StoredMaps
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
-from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings, PostprocessSettings
-from receipt_ocr.decoding.submission import identify_submission
+from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.pipelines import ensemble, submission, tuning
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.search.settings import GridSettings
 
 WIDTH, HEIGHT = 240, 160
 MAP_TO_PAGE = np.diag([2.0, 2.0, 1.0])

@@ -16,12 +16,8 @@ from PIL import Image
 
 from receipt_ocr.datasets.receipt_folder import ReceiptFolderDataset
 from receipt_ocr.pipelines import ingestion, splitting, synthesis
-from receipt_ocr.receipts.settings import (
-    FOLD_COUNT,
-    IngestionSettings,
-    SplittingSettings,
-    SynthesisSettings,
-)
+from receipt_ocr.receipts.settings import FOLD_COUNT, IngestionSettings, SplittingSettings
+from receipt_ocr.synthesis.settings import SynthesisSettings
 
 TABLES = ("pages", "words", "rejected", "folds")
 

@@ -17,6 +17,8 @@ from kedro_datasets.text import TextDataset
 from matplotlib.figure import Figure
 from PIL import Image
 
+from receipt_ocr.analysis.experiment import Experiment
+from receipt_ocr.analysis.scores import tabulate_pages, tabulate_scores
 from receipt_ocr.datasets.experiments import ExperimentsDataset
 from receipt_ocr.datasets.optional import OptionalCSVDataset, OptionalJSONDataset
 from receipt_ocr.datasets.records import RecordsDataset
@@ -24,15 +26,13 @@ from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.evaluation.cleval import PageScore
-from receipt_ocr.evaluation.experiment import Experiment
-from receipt_ocr.evaluation.scores import tabulate_pages, tabulate_scores
-from receipt_ocr.evaluation.settings import ReportSettings
 from receipt_ocr.pipelines import reporting
 from receipt_ocr.pipelines.reporting.drawing import draw_histories
 from receipt_ocr.pipelines.reporting.nodes import PICTURES
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.report.settings import ReportSettings
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
-from tests.evaluation.report_reader import read_tables
+from tests.report.report_reader import read_tables
 
 BAR = [10.0, 10.0, 90.0, 10.0, 90.0, 30.0, 10.0, 30.0]
 LOW_BAR = [10.0, 60.0, 90.0, 60.0, 90.0, 80.0, 10.0, 80.0]
@@ -264,7 +264,7 @@ def test_trainings_that_were_stopped_early_are_marked(monkeypatch: pytest.Monkey
         marked.extend((list(histories), stopped_early))
         return Figure()
 
-    monkeypatch.setattr("receipt_ocr.evaluation.plots.plot_histories", remember)
+    monkeypatch.setattr("receipt_ocr.pictures.plots.plot_histories", remember)
     histories = {"fold_0": make_history(), "fold_1": make_history(), "fold_2": None}
     own, other = (
         Experiment(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from receipt_ocr.geometry import PolygonError, polygon_area, transform_polygon
+from receipt_ocr.geometry.polygons import PolygonError, polygon_area, transform_polygon
 from receipt_ocr.receipts.annotation_checks import is_safe_name, place_on_page
 from receipt_ocr.receipts.annotations import IngestionSettings, Receipts, read_receipts
 from receipt_ocr.receipts.images import ImageInfo, upright_matrix

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receipt_ocr.geometry import Polygon, polygon_area, transform_polygon
+from receipt_ocr.geometry.polygons import Polygon, polygon_area, transform_polygon
 from receipt_ocr.receipts.augmentation import View, cut_words, draw_view
 from receipt_ocr.receipts.settings import AugmentationSettings
 from receipt_ocr.receipts.targets import render_targets

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from receipt_ocr.receipts.fold_balance import balance_table, plot_balance
+from receipt_ocr.pictures.fold_balance import plot_balance
+from receipt_ocr.receipts.fold_balance import balance_table
 from receipt_ocr.receipts.folds import FEATURES
 from receipt_ocr.receipts.settings import FOLD_COUNT
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from receipt_ocr.geometry import transform_polygon
+from receipt_ocr.geometry.polygons import transform_polygon
 from receipt_ocr.receipts.images import (
     ImageInfo,
     list_images,

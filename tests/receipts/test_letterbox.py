@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receipt_ocr.geometry import transform_polygon
+from receipt_ocr.geometry.polygons import transform_polygon
 from receipt_ocr.receipts.letterbox import fit_frame, letterbox, resize_page
 
 SIDES = st.integers(1, 3000)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 from receipt_ocr.receipts.targets import Targets, TargetSettings, render_targets
 from tests.masks import fill_polygons
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 from receipt_ocr.receipts.targets import Targets, TargetSettings, render_targets
 from tests.masks import fill_polygons
 from tests.polygon_strategies import band, soup, soup_polygons

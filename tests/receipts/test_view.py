@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from receipt_ocr.geometry import Polygon, transform_polygon
+from receipt_ocr.geometry.polygons import Polygon, transform_polygon
 from receipt_ocr.receipts.letterbox import resize_page
 from receipt_ocr.receipts.settings import AugmentationSettings
 from receipt_ocr.receipts.view import View, canvas_size, draw_view, render_view

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from receipt_ocr.contest.settings import LeaderboardSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
-from receipt_ocr.evaluation.settings import LeaderboardSettings
 from receipt_ocr.pipelines.ensemble.nodes import publish_scores
 from receipt_ocr.pipelines.leaderboard.nodes import record_leaderboard
 from receipt_ocr.tracking.layout import find_parent

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset
 
 from receipt_ocr.datasets.previews import JSONPreview, preview_json
-from receipt_ocr.storage import open_folder, storage_options
+from receipt_ocr.storage.files import open_folder, storage_options
 
 if TYPE_CHECKING:
     from receipt_ocr.detector.checkpoint import Checkpoint
-    from receipt_ocr.detector.work_folder import WorkFolder
+    from receipt_ocr.training.work_folder import WorkFolder
 
 __all__ = ["CheckpointDataset", "WorkFolderDataset"]
 
@@ -118,7 +118,7 @@ class WorkFolderDataset(AbstractDataset[None, "WorkFolder"]):
 
     def load(self) -> "WorkFolder":
         """The folder; at a remote address nothing is fetched before the node asks for it."""
-        from receipt_ocr.detector.work_folder import WorkFolder
+        from receipt_ocr.training.work_folder import WorkFolder
 
         return WorkFolder(self._filepath, results=self._results)
 

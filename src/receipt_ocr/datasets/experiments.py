@@ -10,11 +10,11 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
+from receipt_ocr.analysis.experiment import Experiment
 from receipt_ocr.datasets.entries import name_owner
 from receipt_ocr.datasets.probability_maps import StoredMaps
 from receipt_ocr.datasets.records import Record, RecordsDataset
-from receipt_ocr.evaluation.experiment import Experiment
-from receipt_ocr.storage import RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import RemoteFolder, open_folder, storage_options
 
 __all__ = ["ExperimentsDataset", "StoredExperiments"]
 

@@ -13,7 +13,7 @@ from kedro.io import AbstractDataset
 
 from receipt_ocr.datasets.previews import ImagePreview, encode_picture
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
-from receipt_ocr.storage import BATCH, RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import BATCH, RemoteFolder, open_folder, storage_options
 
 __all__ = ["ProbabilityMapsDataset", "StoredMaps"]
 

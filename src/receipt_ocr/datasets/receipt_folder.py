@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset, DatasetError
 
 from receipt_ocr.datasets.previews import ImagePreview, encode_picture
-from receipt_ocr.mirror import Mirror
 from receipt_ocr.receipts.settings import SUBSETS
-from receipt_ocr.storage import BATCH, RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.cache import Mirror
+from receipt_ocr.storage.files import BATCH, RemoteFolder, open_folder, storage_options
 
 if TYPE_CHECKING:
-    from receipt_ocr.receipts.synthesis import SyntheticPage
+    from receipt_ocr.synthesis.dataset import SyntheticPage
 
 __all__ = ["ReceiptFolderDataset"]
 
@@ -27,8 +27,8 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
     """A folder in the competition's layout; loads as its path, saves synthetic pages.
 
     A folder at a remote address loads as a copy on this machine, in a folder of the user's cache
-    (see :func:`receipt_ocr.mirror.cache_folder`); only what is missing there or has changed is
-    downloaded.
+    (see :func:`receipt_ocr.storage.cache.cache_folder`); only what is missing there or has changed
+    is downloaded.
     """
 
     when_missing = (

@@ -9,7 +9,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from receipt_ocr.datasets.previews import JSONPreview, preview_json
-from receipt_ocr.storage import RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import RemoteFolder, open_folder, storage_options
 
 __all__ = ["Record", "Records", "RecordsDataset"]
 

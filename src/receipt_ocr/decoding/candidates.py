@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.compiled import compiled
 from receipt_ocr.decoding.maps import MapValues, check_map
 from receipt_ocr.decoding.settings import PostprocessSettings
-from receipt_ocr.geometry import Path, minimum_area_box, short_side
-from receipt_ocr.polygon_batch import Measures, PolygonBatch
+from receipt_ocr.geometry.batch import Measures, PolygonBatch
+from receipt_ocr.geometry.compiled import compiled
+from receipt_ocr.geometry.polygons import Path, minimum_area_box, short_side
 
 __all__ = ["Candidates", "find_candidates", "is_noise", "select_candidates"]
 
@@ -47,7 +47,7 @@ class Candidates:
 
     @cached_property
     def paths(self) -> list[Path]:
-        """The kernels as `receipt_ocr.geometry.offset_path` takes them."""
+        """The kernels as `receipt_ocr.geometry.polygons.offset_path` takes them."""
         return self.kernels.paths()
 
 

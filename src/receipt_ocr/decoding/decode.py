@@ -6,7 +6,7 @@ from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.postprocess import Detections, extract_polygons
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import PageScore, TruthWords, score_prepared
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 
 __all__ = ["decode_maps", "judge_maps", "score_maps"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from receipt_ocr.decoding.maps import MapValues, ProbabilityMap, as_probability
-from receipt_ocr.geometry import Matrix
+from receipt_ocr.geometry.polygons import Matrix
 from receipt_ocr.receipts.settings import STRIDE
 
 __all__ = ["MapFrame", "align_map", "fitting_frame", "frame_of", "widest_frame"]

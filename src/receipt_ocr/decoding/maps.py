@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Matrix
+from receipt_ocr.geometry.polygons import Matrix
 
 __all__ = ["LazyMaps", "LoadMap", "MapValues", "ProbabilityMap", "as_probability", "check_map"]
 

@@ -9,8 +9,9 @@ import numpy as np
 from receipt_ocr.decoding.decode import score_maps
 from receipt_ocr.decoding.frames import fitting_frame
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
-from receipt_ocr.decoding.settings import EnsembleSettings, Member, PostprocessSettings
+from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords
+from receipt_ocr.identity import Member
 
 __all__ = ["KINDS", "MemberMaps", "gather_members", "weigh_members"]
 
@@ -76,13 +77,13 @@ def gather_members(  # noqa: PLR0913, PLR0917  # all that maps are checked again
         own = [page for page, fold in folds.items() if fold == member.fold]
         known = {**pages, "out_of_fold": own}
         found = {kind: find(member, kind) for kind in kinds}
-        sources[member.name] = _check_member(member.name, found, known)
+        sources[str(member)] = _check_member(str(member), found, known)
         _compare_with_others(member, sources)
-        if look is not None and not member.experiment:
-            _check_look(member.name, sources[member.name], look)
+        if look is not None and not member.is_external:
+            _check_look(str(member), sources[str(member)], look)
         for kind, one in found.items():
-            maps[kind][member.name] = _compared(member.name, one, sizes or {})
-    return MemberMaps(maps, sources, {member.name: member.fold for member in settings.voters})
+            maps[kind][str(member)] = _compared(str(member), one, sizes or {})
+    return MemberMaps(maps, sources, {str(member): member.fold for member in settings.voters})
 
 
 def weigh_members(
@@ -124,20 +125,20 @@ def weigh_members(
 
 def _compare_with_others(member: Member, sources: Mapping[str, str]) -> None:
     """A detector votes once, and the folds of an experiment have looked at pages in one way."""
-    own = sources[member.name]
+    own = sources[str(member)]
     for name, source in sources.items():
-        if name == member.name:
+        if name == str(member):
             continue
-        experiment, _, fold = name.rpartition("/")
-        if source == own and fold == f"fold_{member.fold}":
+        other = Member.parse(name)
+        if source == own and other.fold == member.fold:
             raise ValueError(
-                f"ensemble.members: {name} and {member.name} are the same detector, which would "
+                f"ensemble.members: {name} and {member} are the same detector, which would "
                 "vote twice"
             )
         looks = [_look_of(text) for text in (source, own)]
-        if experiment == member.experiment and looks[0] != looks[1]:
+        if other.source == member.source and looks[0] != looks[1]:
             raise ValueError(
-                f"{name} has looked at the pages in another way ({looks[0]}) than {member.name} "
+                f"{name} has looked at the pages in another way ({looks[0]}) than {member} "
                 f"({looks[1]}); predict both again (--pipeline=predict_fold)"
             )
 

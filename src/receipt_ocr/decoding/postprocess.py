@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from receipt_ocr.decoding.candidates import Candidates, find_candidates, select_candidates
 from receipt_ocr.decoding.maps import MapValues
 from receipt_ocr.decoding.settings import PostprocessSettings
-from receipt_ocr.geometry import (
+from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.geometry.polygons import (
     Matrix,
     Path,
     Polygon,
@@ -23,7 +24,6 @@ from receipt_ocr.geometry import (
     short_side,
     transform_polygon,
 )
-from receipt_ocr.polygon_batch import PolygonBatch
 
 __all__ = [
     "Detections",

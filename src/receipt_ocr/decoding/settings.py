@@ -1,27 +1,24 @@
 """Settings of the decoding room; light to import, so that the command line stays fast."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from receipt_ocr.config import (
     Config,
     NonNegative,
-    NonNegativeInt,
     Positive,
     PositiveInt,
     Probability,
 )
+from receipt_ocr.identity import ExperimentId, Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 __all__ = [
     "EnsembleSettings",
-    "GridSettings",
     "MeanKind",
-    "Member",
     "PostprocessSettings",
-    "RefineSettings",
 ]
 
 MeanKind = Literal["probability", "logit"]
@@ -45,65 +42,6 @@ class PostprocessSettings(Config):
     """Outlines as found, or the smallest rotated rectangles."""
     candidate_order: Literal["score", "contour"] = "score"
     """Who survives ``max_candidates``: the best scores, or the first contours (the contest's)."""
-
-
-class RefineSettings(Config):
-    """A search by Optuna over continuous values around the best point of a grid."""
-
-    trials: NonNegativeInt = 0
-    """Points to try; 0 leaves the grid's choice as it is."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Of the sampler: the same seed, the same points."""
-
-
-class GridSettings(Config):
-    """The post-processing settings that a search tries: every combination of the values."""
-
-    thresh: Annotated[tuple[Probability, ...], Field(min_length=1)] = (0.15, 0.22, 0.29, 0.36, 0.45)
-    """Maps have 8 bits: steps finer than 1/255 change nothing."""
-    box_thresh: Annotated[tuple[Probability, ...], Field(min_length=1)] = (0.25, 0.4, 0.5, 0.6)
-    """These and the next three as in the recipe's post-processing."""
-    unclip_ratio: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.4, 1.6, 1.8, 2.0, 2.2)
-    """How far words grow back."""
-    max_candidates: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (600,)
-    """Candidates a page."""
-    min_size: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = None
-    """None keeps the recipe's."""
-    workers: PositiveInt = 1
-    """Processes that share the pages; 1 searches in the calling process."""
-    ray: str | None = None
-    """Shares the pages out on Ray instead, one CPU each: ``local`` starts one on this machine,
-    ``auto`` or ``HOST:PORT`` joins a cluster."""
-    refine: RefineSettings = RefineSettings()
-    """The search between the values of the grid, which starts from its best point."""
-
-    @field_validator("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
-    @classmethod
-    def _values_differ(cls, values: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if values is not None and len(set(values)) < len(values):
-            raise ValueError(f"each value must occur once, got {values}")
-        return values
-
-
-class Member(NamedTuple):
-    """One detector that votes."""
-
-    experiment: str
-    """Whose maps; empty for the experiment that is selected. With test-time augmentation its
-    name follows: ``lite0@flips``."""
-    fold: int
-
-    @property
-    def name(self) -> str:
-        """As tables and messages call it: ``fold_0``, ``convnext_tiny/fold_0``."""
-        own = f"fold_{self.fold}"
-        return f"{self.experiment}/{own}" if self.experiment else own
-
-    @classmethod
-    def parse(cls, name: str) -> "Member":
-        """The member that a name of :attr:`name` is of."""
-        experiment, _, fold = name.rpartition("/")
-        return cls(experiment, int(fold.removeprefix("fold_")))
 
 
 class EnsembleSettings(Config):
@@ -155,7 +93,7 @@ class EnsembleSettings(Config):
         words = [word.strip() for entry in listed for word in str(entry).split("+")]
         members = [member for word in words for member in self._read(word, key)]
         if not members or len(set(members)) < len(members):
-            names = [member.name for member in members]
+            names = [str(member) for member in members]
             raise ValueError(f"{key} must name a fold or more, none twice, got {names}")
         return tuple(members)
 
@@ -163,8 +101,9 @@ class EnsembleSettings(Config):
         if word in self.sets and key == "ensemble.members":
             return self._resolve(self.sets[word], f"ensemble.sets.{word}")
         experiment, _, last = word.rpartition("/")
+        source = ExperimentId.parse(experiment) if experiment else None
         if last == "all":
-            return tuple(Member(experiment, fold) for fold in range(FOLD_COUNT))
+            return tuple(Member(source, fold) for fold in range(FOLD_COUNT))
         fold = _fold_of(last)
         if experiment.endswith("@none"):
             raise ValueError(f"{key}: {word!r} has no augmentation; leave @none out")
@@ -174,7 +113,7 @@ class EnsembleSettings(Config):
                 f"{key}: {word!r} is no member; one is all, a fold from 0 to {FOLD_COUNT - 1}"
                 f"{known}, or of another experiment: convnext_tiny/all, convnext_tiny/0"
             )
-        return (Member(experiment, fold),)
+        return (Member(source, fold),)
 
 
 def _fold_of(word: str) -> int | None:

@@ -11,17 +11,22 @@ from zipfile import is_zipfile
 import torch
 from pydantic import ValidationError
 
-from receipt_ocr.detector.history import EpochRow
 from receipt_ocr.detector.network import DBNet, build_network
 from receipt_ocr.detector.settings import Recipe
 
 __all__ = [
     "Checkpoint",
+    "EpochRow",
     "build_from_checkpoint",
     "load_checkpoint",
     "read_checkpoint",
     "write_checkpoint",
 ]
+
+EpochRow = dict[str, float]
+"""``epoch``, ``loss`` and its three terms, ``learning_rate``, ``size``, ``skipped_steps``, the
+``seconds`` that the epoch took with its validation, and of a training that is judged
+``precision``, ``recall`` and ``hmean`` of one epoch."""
 
 PREFIX = "network."
 

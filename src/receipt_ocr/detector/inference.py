@@ -19,7 +19,7 @@ from receipt_ocr.detector.network import DBNet
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.detector.tta import list_views, predict_augmented, relative_cost
 from receipt_ocr.detector.tta_settings import TtaSettings
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.letterbox import fit_frame
 

@@ -7,9 +7,9 @@ itself. The others are left to shapely, which takes many times as long a pair.
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.compiled import compiled
-from receipt_ocr.geometry import Polygon
-from receipt_ocr.polygon_batch import PolygonBatch
+from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.geometry.compiled import compiled
+from receipt_ocr.geometry.polygons import Polygon
 
 __all__ = ["are_simple", "measure_shared_areas"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.compiled import compiled
 from receipt_ocr.evaluation.overlap import CLOSE, Overlap
+from receipt_ocr.geometry.compiled import compiled
 
 __all__ = ["match_words"]
 

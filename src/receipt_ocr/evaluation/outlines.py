@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from receipt_ocr.evaluation.areas import are_simple
 from receipt_ocr.evaluation.settings import CLEvalSettings
-from receipt_ocr.polygon_batch import PolygonBatch, check_batch, join_polygons
+from receipt_ocr.geometry.batch import PolygonBatch, check_batch, join_polygons
 
 __all__ = ["Outlines", "collect_outlines"]
 

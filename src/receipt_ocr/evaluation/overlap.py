@@ -12,12 +12,12 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from receipt_ocr.compiled import compiled
 from receipt_ocr.evaluation.areas import measure_shared_areas
 from receipt_ocr.evaluation.outlines import Outlines, collect_outlines
 from receipt_ocr.evaluation.words import TruthWords, false_positive_lengths
-from receipt_ocr.geometry import Polygon
-from receipt_ocr.polygon_batch import PolygonBatch
+from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.geometry.compiled import compiled
+from receipt_ocr.geometry.polygons import Polygon
 
 __all__ = ["CLOSE", "Overlap", "measure_overlap"]
 

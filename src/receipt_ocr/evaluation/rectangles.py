@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
-from receipt_ocr.compiled import compiled
-from receipt_ocr.geometry import Polygon
-from receipt_ocr.polygon_batch import PolygonBatch
+from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.geometry.compiled import compiled
+from receipt_ocr.geometry.polygons import Polygon
 
 __all__ = ["MAX_LENGTH", "guess_lengths", "rectangle_aspect"]
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from receipt_ocr.evaluation.outlines import Outlines, collect_outlines
 from receipt_ocr.evaluation.rectangles import MAX_LENGTH, guess_lengths, rectangle_aspect
 from receipt_ocr.evaluation.settings import CLEvalSettings
-from receipt_ocr.geometry import Polygon
+from receipt_ocr.geometry.polygons import Polygon
 
 __all__ = ["TruthWords", "false_positive_lengths", "prepare_truth"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import receipt_ocr
 from receipt_ocr.fan_out.process import Ending, Order
-from receipt_ocr.ray_connection import LOCAL, connect_ray, import_ray
+from receipt_ocr.fan_out.ray_connection import LOCAL, connect_ray, import_ray
 
 __all__ = ["LOCAL", "RayCrew"]
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.hooks import open_config
 from receipt_ocr.receipts.settings import FOLD_COUNT
-from receipt_ocr.storage import RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import RemoteFolder, open_folder, storage_options
 
 __all__ = ["PIPELINE", "Fold", "parse_folds", "plan_folds"]
 

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeVar
 from receipt_ocr.fan_out.plan import Fold
 from receipt_ocr.fan_out.process import FAILED, TITLE, Ending, Order, last_line
 from receipt_ocr.fan_out.traces import Traces, read_best, read_traces
-from receipt_ocr.storage import RemoteFolder
+from receipt_ocr.storage.files import RemoteFolder
 
 __all__ = ["Crew", "Outcome", "Stopped", "stop_on_signals", "train_folds"]
 

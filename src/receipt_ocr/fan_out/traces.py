@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from receipt_ocr.detector.work_folder import IDENTITY_FILE, RESULT_FILE
-from receipt_ocr.storage import RemoteFolder
+from receipt_ocr.storage.files import RemoteFolder
+from receipt_ocr.training.work_folder import IDENTITY_FILE, RESULT_FILE
 
 __all__ = ["Traces", "read_best", "read_traces"]
 

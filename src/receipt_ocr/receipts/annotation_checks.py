@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from receipt_ocr.geometry import (
+from receipt_ocr.geometry.polygons import (
     Matrix,
     Polygon,
     PolygonError,

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from receipt_ocr.geometry import Matrix, Polygon, PolygonError
+from receipt_ocr.geometry.polygons import Matrix, Polygon, PolygonError
 from receipt_ocr.receipts.annotation_checks import (
     fits_only_stored_frame,
     is_safe_name,

@@ -4,7 +4,7 @@ The view itself, which moves image and polygons by one matrix, is in `receipt_oc
 colours are in `receipt_ocr.receipts.colours`.
 """
 
-from receipt_ocr.geometry import Polygon, clip_to_pieces, transform_polygon
+from receipt_ocr.geometry.polygons import Polygon, clip_to_pieces, transform_polygon
 from receipt_ocr.receipts.colours import check_pixels, recolour
 from receipt_ocr.receipts.settings import AugmentationSettings
 from receipt_ocr.receipts.view import View, canvas_size, draw_view, render_view

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import as_polygon, short_side
+from receipt_ocr.geometry.polygons import as_polygon, short_side
 from receipt_ocr.receipts.duplicates import group_duplicates
 from receipt_ocr.receipts.settings import FOLD_COUNT, SplittingSettings
 

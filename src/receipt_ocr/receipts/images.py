@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
-from receipt_ocr.geometry import Matrix
+from receipt_ocr.geometry.polygons import Matrix
 
 __all__ = [
     "IMAGE_SUFFIXES",

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Matrix
+from receipt_ocr.geometry.polygons import Matrix
 from receipt_ocr.receipts.settings import STRIDE
 
 __all__ = ["Frame", "fit_frame", "letterbox", "place_page", "resize_page"]

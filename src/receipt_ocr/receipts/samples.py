@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Polygon, as_polygon
+from receipt_ocr.geometry.polygons import Polygon, as_polygon
 from receipt_ocr.receipts.augmentation import (
     canvas_size,
     cut_words,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.compiled import compiled
-from receipt_ocr.geometry import Polygon, offset_path
-from receipt_ocr.polygon_batch import PolygonBatch, join_polygons, paint_polygons
+from receipt_ocr.geometry.batch import PolygonBatch, join_polygons, paint_polygons
+from receipt_ocr.geometry.compiled import compiled
+from receipt_ocr.geometry.polygons import Polygon, offset_path
 from receipt_ocr.receipts.settings import TargetSettings
 
 __all__ = ["TargetSettings", "Targets", "render_targets"]

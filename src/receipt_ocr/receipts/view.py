@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry import Matrix, Polygon, transform_polygon
+from receipt_ocr.geometry.polygons import Matrix, Polygon, transform_polygon
 from receipt_ocr.receipts.letterbox import resize_page
 from receipt_ocr.receipts.settings import AugmentationSettings
 

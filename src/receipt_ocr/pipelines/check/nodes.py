@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from receipt_ocr.checks.findings import Finding
 from receipt_ocr.detector.settings import Experiments
-from receipt_ocr.receipts.findings import Finding
 
 if TYPE_CHECKING:
     from receipt_ocr.receipts.samples import LabelledPage
@@ -30,8 +30,8 @@ def inspect_data(
     pages: pd.DataFrame, words: pd.DataFrame, rejected: pd.DataFrame, experiments: Experiments
 ) -> list[Finding]:
     """Look at the tables: rejects, frames, labels, sizes."""
-    from receipt_ocr.decoding.round_trip import inspect_capacity
-    from receipt_ocr.receipts.inspection import inspect_pages
+    from receipt_ocr.checks.dataset import inspect_pages
+    from receipt_ocr.checks.round_trip import inspect_capacity
 
     recipe = experiments.chosen
     findings = inspect_pages(pages, words, rejected, recipe.frame, recipe.targets)
@@ -44,7 +44,7 @@ def inspect_targets(
     """Decode targets as if they were a perfect output; draw the worst page (a Pillow image)."""
     from PIL import Image
 
-    from receipt_ocr.decoding import round_trip
+    from receipt_ocr.checks import round_trip
     from receipt_ocr.receipts.images import read_upright
 
     chosen = _choose_pages(pages, words, raw_receipts, ROUND_TRIP_PAGES)
@@ -64,7 +64,7 @@ def overfit_one_page(
     pages: pd.DataFrame, words: pd.DataFrame, raw_receipts: Path, experiments: Experiments
 ) -> list[Finding]:
     """Train on the median page alone, for a minute at most."""
-    from receipt_ocr.detector.overfit import overfit_page
+    from receipt_ocr.checks.overfit import overfit_page
 
     chosen = _choose_pages(pages, words, raw_receipts, 1)
     recipe = experiments.chosen
@@ -79,7 +79,7 @@ def collect_findings(*findings: list[Finding]) -> list[dict[str, str]]:
 def _choose_pages(
     pages: pd.DataFrame, words: pd.DataFrame, folder: Path, count: int
 ) -> list[LabelledPage]:
-    from receipt_ocr.receipts.inspection import choose_pages
+    from receipt_ocr.checks.dataset import choose_pages
     from receipt_ocr.receipts.samples import load_pages
 
     names = choose_pages(pages, words, count)

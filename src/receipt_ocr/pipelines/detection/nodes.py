@@ -28,10 +28,10 @@ def detect_folder(
     tuned: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The words of every image in a folder, in the competition's JSON."""
-    from receipt_ocr.decoding.submission import build_submission
-    from receipt_ocr.decoding.tuned import choose_postprocess
+    from receipt_ocr.contest.submission import build_submission
     from receipt_ocr.detector.inference import Detector, detect_images
     from receipt_ocr.receipts.images import list_images
+    from receipt_ocr.search.tuned import choose_postprocess
 
     detector = Detector.restore(checkpoint, tta=tta.chosen)
     sources = {f"fold_{fold}": detector.source_of(checkpoint)}
@@ -48,7 +48,7 @@ def draw_detections(detection: DetectionSettings, detected: dict[str, Any]) -> o
     """The first images with the words found on them (a Pillow image)."""
     from PIL import Image
 
-    from receipt_ocr.evaluation.gallery import contact_sheet, draw_page
+    from receipt_ocr.pictures.gallery import contact_sheet, draw_page
     from receipt_ocr.receipts.images import read_upright
 
     shown = list(detected["images"])[:SHOWN]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from receipt_ocr.decoding.settings import EnsembleSettings, Member, PostprocessSettings
+from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
+from receipt_ocr.identity import Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
         from receipt_ocr.decoding.members import gather_members as find_all
 
         def find(member: Member, kind: str) -> LazyMaps:
-            if member.experiment:
-                return others.maps(member.experiment, member.fold, kind)
+            if member.is_external:
+                return others.maps(str(member.source), member.fold, kind)
             return fold_maps[kinds.index(kind) * FOLD_COUNT + member.fold]
 
         known = {kind: pages.loc[pages["subset"] == kind, "page"].tolist() for kind in kinds}
@@ -77,8 +78,8 @@ def weigh_members(
     words: pd.DataFrame,
 ) -> list[float]:
     """How much each member counts, a share of 1."""
+    from receipt_ocr.analysis.scores import prepare_truths
     from receipt_ocr.decoding.members import weigh_members as weigh
-    from receipt_ocr.evaluation.scores import prepare_truths
 
     decides = ensemble.weights == "out_of_fold"
     truths = prepare_truths(pages, words, "train") if decides else {}
@@ -97,8 +98,8 @@ def choose_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entr
     holdout: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """The post-processing that maps are read with, where it comes from, and who votes how."""
-    from receipt_ocr.decoding.tuned import Voting
-    from receipt_ocr.decoding.tuned import choose_postprocess as choose
+    from receipt_ocr.search.tuned import Voting
+    from receipt_ocr.search.tuned import choose_postprocess as choose
 
     recipe = experiments.chosen.postprocess
     voting = Voting(ensemble.mean, dict(zip(members.names, weights, strict=True)))
@@ -182,7 +183,7 @@ def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 
     Members out of fold, and the ensemble on the other pages; no rows where nothing is tuned.
     """
-    from receipt_ocr.evaluation.scores import tabulate_pages
+    from receipt_ocr.analysis.scores import tabulate_pages
 
     if chosen["source"] == "recipe":
         return tabulate_pages("", "", {})
@@ -199,7 +200,7 @@ def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 
 def join_tables(*parts: Any) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Worst]:
     """All scored pages, one row a member and subset, all words, and the worst pages."""
-    from receipt_ocr.evaluation.scores import tabulate_scores
+    from receipt_ocr.analysis.scores import tabulate_scores
 
     pages, words = (pd.concat(tables, ignore_index=True) for tables in (parts[::3], parts[1::3]))
     worst = {subset: found for part in parts[2::3] for subset, found in part.items()}
@@ -219,7 +220,7 @@ def publish_scores(
 
     Members of other experiments keep the figures that theirs has given them.
     """
-    from receipt_ocr.evaluation.scores import list_hmeans
+    from receipt_ocr.analysis.scores import list_hmeans
     from receipt_ocr.tracking.layout import is_tracked
     from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
 
@@ -233,7 +234,7 @@ def publish_scores(
         return
     for name in chosen["members"]["names"]:
         member = Member.parse(name)
-        if member.experiment not in {"", own}:
+        if member.is_external and str(member.source) != own:
             continue
         run_id = others.training_run(own, member.fold)
         if run_id is not None:
@@ -247,9 +248,9 @@ def _judge(
     tables: tuple[pd.DataFrame, pd.DataFrame],
 ) -> tuple[pd.DataFrame, pd.DataFrame, Worst]:
     """As :func:`_score`, what became of every word, and the worst pages' polygons."""
+    from receipt_ocr.analysis.scores import prepare_truths, tabulate_pages
+    from receipt_ocr.analysis.word_errors import choose_worst, tabulate_words
     from receipt_ocr.decoding.decode import judge_maps
-    from receipt_ocr.evaluation.scores import prepare_truths, tabulate_pages
-    from receipt_ocr.evaluation.word_errors import choose_worst, tabulate_words
 
     settings = PostprocessSettings.model_validate(postprocess)
     truths = prepare_truths(*tables, subsets[1])
@@ -277,8 +278,8 @@ def _score(
     tables: tuple[pd.DataFrame, pd.DataFrame],
 ) -> pd.DataFrame:
     """Args: the subset's name in the tables of scores, and in those of pages and words."""
+    from receipt_ocr.analysis.scores import prepare_truths, tabulate_pages
     from receipt_ocr.decoding.decode import score_maps
-    from receipt_ocr.evaluation.scores import prepare_truths, tabulate_pages
 
     settings = PostprocessSettings.model_validate(postprocess)
     truths = prepare_truths(*tables, subsets[1])

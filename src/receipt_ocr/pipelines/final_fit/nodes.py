@@ -11,7 +11,7 @@ from receipt_ocr.receipts.settings import IngestionSettings
 
 if TYPE_CHECKING:
     from receipt_ocr.detector.checkpoint import Checkpoint
-    from receipt_ocr.detector.work_folder import WorkFolder
+    from receipt_ocr.training.work_folder import WorkFolder
 else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
     Checkpoint = WorkFolder = Any
 
@@ -24,7 +24,7 @@ def choose_epochs(
     settings: FinalFitSettings, experiments: Experiments, *histories: pd.DataFrame | None
 ) -> dict[str, Any]:
     """How many epochs to train, and the best epoch of each fold that says so."""
-    from receipt_ocr.detector.history import epochs_of_peaks
+    from receipt_ocr.training.history import epochs_of_peaks
 
     peaks = {
         f"fold_{fold}": int(history["epoch"].to_numpy()[history["hmean"].to_numpy().argmax()])
@@ -51,11 +51,11 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 ) -> tuple[Checkpoint, pd.DataFrame]:
     """Train on all labelled pages; the last epoch's checkpoint and the history."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
-    from receipt_ocr.detector.training import train_detector
-    from receipt_ocr.mirror import local_copy
     from receipt_ocr.pipelines.training.tracking import mlflow_logger
     from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
+    from receipt_ocr.storage.cache import local_copy
     from receipt_ocr.tracking.runs import fold_run
+    from receipt_ocr.training.loop import train_detector
 
     labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
     for data in settings.further:
@@ -77,7 +77,7 @@ def choose_postprocess(
     No labelled page is left to tune on: what was tuned on the folds' out-of-fold maps is the
     nearest there is.
     """
-    from receipt_ocr.decoding.tuned import choose_postprocess as choose
+    from receipt_ocr.search.tuned import choose_postprocess as choose
 
     recipe = experiments.chosen.postprocess
     source, chosen = choose(settings.thresholds, recipe, tuned, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from receipt_ocr.evaluation.settings import LeaderboardSettings
+from receipt_ocr.contest.settings import LeaderboardSettings
 
 __all__ = ["find_submission", "record_leaderboard", "score_submission"]
 
@@ -25,9 +25,9 @@ def find_submission(leaderboard: LeaderboardSettings, submission_records: Record
     Raises:
         ValueError: If there is none, or its record is damaged.
     """
-    from receipt_ocr.decoding.submission import identify_submission
-    from receipt_ocr.evaluation.leaderboard import SUBMISSION_KEYS, describe_making, part_records
-    from receipt_ocr.evaluation.leaderboard import find_submission as find
+    from receipt_ocr.contest.leaderboard import SUBMISSION_KEYS, describe_making, part_records
+    from receipt_ocr.contest.leaderboard import find_submission as find
+    from receipt_ocr.contest.submission import identify_submission
 
     reference = leaderboard.named
     if (file := Path(reference)).is_file():
@@ -63,9 +63,9 @@ def score_submission(
     words: pd.DataFrame,
 ) -> Records:
     """The same, computed from the truth of the test pages where it is at hand."""
-    from receipt_ocr.decoding.submission import parse_submission
-    from receipt_ocr.evaluation.leaderboard import describe_making
-    from receipt_ocr.evaluation.scores import prepare_truths, score_polygons
+    from receipt_ocr.analysis.scores import prepare_truths, score_polygons
+    from receipt_ocr.contest.leaderboard import describe_making
+    from receipt_ocr.contest.submission import parse_submission
 
     truths = prepare_truths(pages, words, "test")
     if not truths:
@@ -87,7 +87,7 @@ def score_submission(
 def _record(
     settings: LeaderboardSettings, submission: dict[str, Any], source: str
 ) -> dict[str, dict[str, Any]]:
-    from receipt_ocr.evaluation.leaderboard import list_figures, name_figures, score_record
+    from receipt_ocr.contest.leaderboard import list_figures, name_figures, score_record
     from receipt_ocr.tracking.layout import is_tracked
     from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures, place_score
 
@@ -130,7 +130,7 @@ def _read(file: Path) -> pd.DataFrame:
 def _tabulate(text: str) -> pd.DataFrame:
     import json
 
-    from receipt_ocr.decoding.submission import tabulate_submission
+    from receipt_ocr.contest.submission import tabulate_submission
 
     content = json.loads(text)
     try:

@@ -16,9 +16,9 @@ def profile_step(
     experiments: Experiments, pages: pd.DataFrame, words: pd.DataFrame, raw_receipts: Path
 ) -> pd.DataFrame:
     """Where a training step's time goes, as a table that is also shown."""
-    from receipt_ocr.detector.profiling import profile_training
-    from receipt_ocr.evaluation.markdown import format_table
     from receipt_ocr.receipts.samples import load_pages
+    from receipt_ocr.report.markdown import format_table
+    from receipt_ocr.training.profiling import profile_training
 
     recipe = experiments.chosen
     labelled = load_pages(pages[pages["subset"] == "train"], words, raw_receipts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
-    from receipt_ocr.evaluation.experiment import Experiment
+    from receipt_ocr.analysis.experiment import Experiment
 else:  # Kedro reads the signatures to check parameters
     Experiment = Any
 
@@ -59,8 +59,8 @@ def draw_histories(
     """
     from matplotlib.figure import Figure
 
-    from receipt_ocr.evaluation.experiment import stopped_early
-    from receipt_ocr.evaluation.plots import plot_histories
+    from receipt_ocr.analysis.experiment import stopped_early
+    from receipt_ocr.pictures.plots import plot_histories
 
     known = {name: one for name, one in histories.items() if one is not None}
     if not known:
@@ -72,7 +72,7 @@ def draw_histories(
 
 def draw_scores(page_scores: pd.DataFrame) -> tuple[object, dict[str, bytes]]:
     """Every page's H-mean by member (a Matplotlib figure), and the same as a file."""
-    from receipt_ocr.evaluation.plots import plot_scores
+    from receipt_ocr.pictures.plots import plot_scores
 
     return _with_file(plot_scores(page_scores), "scores")
 
@@ -81,8 +81,8 @@ def draw_search(
     tuned: dict[str, Any] | None, tuning_table: pd.DataFrame | None
 ) -> dict[str, bytes]:
     """The pictures of tuning as files; none where it has not run."""
-    from receipt_ocr.evaluation.plots import encode_png
-    from receipt_ocr.evaluation.search_plots import plot_precision_recall, plot_search
+    from receipt_ocr.pictures.plots import encode_png
+    from receipt_ocr.pictures.search_plots import plot_precision_recall, plot_search
 
     if tuned is None or tuning_table is None:
         return {}
@@ -95,7 +95,7 @@ def draw_search(
 
 
 def _with_file(figure: Any, name: str) -> tuple[object, dict[str, bytes]]:
-    from receipt_ocr.evaluation.plots import encode_png
+    from receipt_ocr.pictures.plots import encode_png
 
     return figure, {PICTURES[name][1]: encode_png(figure)}
 
@@ -110,8 +110,8 @@ def draw_gallery(
     """Test pages from the ensemble's worst to its best, with truth and detections (a picture)."""
     from PIL import Image
 
-    from receipt_ocr.evaluation.gallery import contact_sheet, encode_jpeg
-    from receipt_ocr.evaluation.report_tables import choose_pages
+    from receipt_ocr.analysis.tables import choose_pages
+    from receipt_ocr.pictures.gallery import contact_sheet, encode_jpeg
 
     test = {row.page: row for row in pages[pages["subset"] == "test"].itertuples()}
     own = words[words["subset"] == "test"]
@@ -137,7 +137,7 @@ def draw_worst(
     """The worst out-of-fold pages with truth and detections; an empty picture without any."""
     from PIL import Image
 
-    from receipt_ocr.evaluation.gallery import contact_sheet, encode_jpeg
+    from receipt_ocr.pictures.gallery import contact_sheet, encode_jpeg
 
     found = (worst or {}).get("out_of_fold", {})
     if not found:
@@ -155,8 +155,8 @@ def draw_worst(
 def _draw_tile(path: Path, words: pd.DataFrame | None, detections: list[list[float]]) -> Any:
     """One page; without words (truth withheld) its detections only."""
     from receipt_ocr.evaluation.cleval import score_page
-    from receipt_ocr.evaluation.gallery import draw_page
-    from receipt_ocr.geometry import as_polygon
+    from receipt_ocr.geometry.polygons import as_polygon
+    from receipt_ocr.pictures.gallery import draw_page
     from receipt_ocr.receipts.images import read_upright
 
     found = [as_polygon(flat) for flat in detections]

@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from receipt_ocr.decoding.settings import EnsembleSettings, Member
+from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
-from receipt_ocr.evaluation.settings import ReportSettings
+from receipt_ocr.identity import Member
 from receipt_ocr.pipelines.reporting.drawing import PICTURES, SEARCH_PICTURES
+from receipt_ocr.report.settings import ReportSettings
 
 if TYPE_CHECKING:
+    from receipt_ocr.analysis.experiment import Experiment
     from receipt_ocr.datasets.experiments import StoredExperiments
-    from receipt_ocr.evaluation.experiment import Experiment
 else:  # Kedro reads the signatures to check parameters
     Experiment = StoredExperiments = Any
 
@@ -43,8 +44,8 @@ def gather_histories(
 ) -> dict[str, pd.DataFrame | None]:
     """Member -> history of its training, of all who vote; None where its file is gone."""
     return {
-        member.name: others.history(member.experiment, member.fold)
-        if member.experiment
+        str(member): others.history(str(member.source), member.fold)
+        if member.is_external
         else histories[member.fold]
         for member in ensemble.voters
     }
@@ -65,8 +66,8 @@ def gather_experiments(  # noqa: PLR0913, PLR0917  # one argument a catalog entr
     """
     from kedro.io.core import DatasetError
 
-    from receipt_ocr.evaluation.comparisons import check_pair
-    from receipt_ocr.evaluation.leaderboard import SCORE_KEYS, SUBMISSION_KEYS
+    from receipt_ocr.analysis.comparisons import check_pair
+    from receipt_ocr.contest.leaderboard import SCORE_KEYS, SUBMISSION_KEYS
 
     own, known = tta.name_variant(experiments.selected), others.names()
     wanted = known if report.experiments == "all" else report.experiments
@@ -100,7 +101,7 @@ def _part(
     records: Records, needed: Collection[str], folder: str
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Sound records, and what is wrong with the others, each with its file."""
-    from receipt_ocr.evaluation.leaderboard import part_records
+    from receipt_ocr.contest.leaderboard import part_records
 
     sound, lacking = part_records(records, needed)
     unreadable: dict[str, str] = getattr(records, "faults", {})
@@ -163,9 +164,9 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     worst: dict[str, Any] | None,
 ) -> str:
     """The report as Markdown."""
-    from receipt_ocr.evaluation.korean import TEXTS
-    from receipt_ocr.evaluation.language import speaking
-    from receipt_ocr.evaluation.report import Results, write_report
+    from receipt_ocr.report.korean import TEXTS
+    from receipt_ocr.report.language import speaking
+    from receipt_ocr.report.report import Results, write_report
 
     if (scored := chosen["members"]["names"]) != list(histories):
         raise ValueError(
@@ -230,7 +231,7 @@ def _find_retrained(voting: dict[str, Any], own: str, others: StoredExperiments)
     for name, source in voting.get("sources", {}).items():
         member = Member.parse(name)
         try:
-            maps = others.maps(member.experiment or own, member.fold, "out_of_fold")
+            maps = others.maps(str(member.source or own), member.fold, "out_of_fold")
             if maps.source != source:
                 changed.append(name)
         except (OSError, ValueError):  # gone: there is nothing to compare with
@@ -240,9 +241,9 @@ def _find_retrained(voting: dict[str, Any], own: str, others: StoredExperiments)
 
 def render_page(report: ReportSettings, text: str, *pictures: dict[str, bytes]) -> str:
     """The report as one HTML page with its pictures inside."""
-    from receipt_ocr.evaluation.korean import TEXTS
-    from receipt_ocr.evaluation.language import say, speaking
-    from receipt_ocr.evaluation.report_html import render_html
+    from receipt_ocr.report.html import render_html
+    from receipt_ocr.report.korean import TEXTS
+    from receipt_ocr.report.language import say, speaking
 
     joined = {path: content for part in pictures for path, content in part.items()}
     with speaking(TEXTS if report.language == "korean" else {}):

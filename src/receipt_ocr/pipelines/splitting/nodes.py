@@ -32,6 +32,6 @@ def tabulate_balance(folds: pd.DataFrame) -> pd.DataFrame:
 
 def plot_balance(folds: pd.DataFrame) -> object:
     """Show in a picture (a Matplotlib figure) how alike the folds are."""
-    from receipt_ocr.receipts import fold_balance
+    from receipt_ocr.pictures import fold_balance
 
     return fold_balance.plot_balance(folds)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from receipt_ocr.decoding.settings import Member
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
+from receipt_ocr.identity import Member
 
 if TYPE_CHECKING:
     from receipt_ocr.datasets.experiments import StoredExperiments
@@ -29,7 +29,7 @@ def format_submission(
     detections: dict[str, list[list[float]]], pages: pd.DataFrame, rejected: pd.DataFrame
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The contest's JSON and CSV, checked: every test page once, every polygon valid."""
-    from receipt_ocr.decoding.submission import (
+    from receipt_ocr.contest.submission import (
         build_submission,
         check_submission,
         tabulate_submission,
@@ -67,7 +67,7 @@ def register_submission(  # noqa: PLR0913, PLR0917  # one argument a catalog ent
     members = []
     for name, weight in zip(voting["names"], voting["weights"], strict=True):
         member = Member.parse(name)
-        experiment = member.experiment or own
+        experiment = str(member.source or own)
         members.append(
             {
                 "name": name,
@@ -101,8 +101,8 @@ def _register(
     chosen: dict[str, Any],
     scores: pd.DataFrame | None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Any]]]:
-    from receipt_ocr.decoding.submission import identify_submission
-    from receipt_ocr.evaluation.leaderboard import describe_submission
+    from receipt_ocr.contest.leaderboard import describe_submission
+    from receipt_ocr.contest.submission import identify_submission
 
     name = identify_submission(table)
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

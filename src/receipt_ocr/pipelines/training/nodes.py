@@ -14,7 +14,7 @@ from receipt_ocr.receipts.settings import FOLD_COUNT
 if TYPE_CHECKING:
     from receipt_ocr.decoding.maps import LazyMaps
     from receipt_ocr.detector.checkpoint import Checkpoint
-    from receipt_ocr.detector.work_folder import WorkFolder
+    from receipt_ocr.training.work_folder import WorkFolder
 else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
     Checkpoint = LazyMaps = WorkFolder = Any
 
@@ -57,10 +57,10 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 ) -> tuple[Checkpoint, pd.DataFrame, dict[str, Any]]:
     """Train one fold; its best checkpoint, the history of its epochs, and a record of both."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
-    from receipt_ocr.detector.training import train_detector as train
     from receipt_ocr.pipelines.training.tracking import log_training, mlflow_logger, record_training
     from receipt_ocr.receipts.samples import load_pages
     from receipt_ocr.tracking.runs import fold_run
+    from receipt_ocr.training.loop import train_detector as train
 
     own = pages[pages["subset"] == "train"]
     training = load_pages(own, words, raw_receipts, split["training"])

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from receipt_ocr.decoding.settings import EnsembleSettings, GridSettings
+from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.search.settings import GridSettings
 
 if TYPE_CHECKING:
     from receipt_ocr.decoding.members import MemberMaps
@@ -31,8 +32,8 @@ def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     words: pd.DataFrame,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Search on the members' out-of-fold maps: the best settings, and every point tried."""
-    from receipt_ocr.decoding.tuning import tune_out_of_fold as tune
-    from receipt_ocr.evaluation.scores import prepare_truths
+    from receipt_ocr.analysis.scores import prepare_truths
+    from receipt_ocr.search.tuning import tune_out_of_fold as tune
     from receipt_ocr.tracking.runs import log_active
 
     judged = [page for maps in members.maps["out_of_fold"].values() for page in maps]
@@ -55,9 +56,9 @@ def tune_on_holdout(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     words: pd.DataFrame,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The same search on the ensemble's maps of the holdout pages; empty where there is none."""
+    from receipt_ocr.analysis.scores import prepare_truths
     from receipt_ocr.decoding.settings import PostprocessSettings
-    from receipt_ocr.decoding.tuning import tune_on_holdout as tune
-    from receipt_ocr.evaluation.scores import prepare_truths
+    from receipt_ocr.search.tuning import tune_on_holdout as tune
 
     truths = prepare_truths(pages, words, "holdout")
     if not truths:
@@ -73,7 +74,7 @@ def draw_search(
     tuned: dict[str, Any], table: pd.DataFrame
 ) -> tuple[object, object, object, object]:
     """Heat maps and precision/recall of all points, as Matplotlib figures and as Plotly's."""
-    from receipt_ocr.evaluation import search_plotly, search_plots
+    from receipt_ocr.pictures import search_plotly, search_plots
 
     best, plateau = tuned["postprocess"], tuned["plateau"]
     return (

@@ -1,0 +1,1 @@
+"""Page scores -> statements: intervals, comparisons, kinds of errors, learning, recommendation."""

@@ -1,0 +1,1 @@
+"""What is wrong with data, targets or network before time is spent on training."""

@@ -1,0 +1,1 @@
+"""What the command line `kedro` learns from this project."""

@@ -1,0 +1,115 @@
+"""The command ``kedro experiments``: what there is to train, and how each differs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+from kedro.framework.cli.utils import _split_params, env_option
+
+from receipt_ocr.commands.console import PlainCommand
+from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.hooks import flatten_settings, open_config
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+__all__ = ["experiments_command"]
+
+WIDTH = 100
+NO_DIFFERENCE = "the recipe itself"
+
+
+@click.command(name="experiments", cls=PlainCommand)
+@click.argument("name", required=False)
+@env_option
+@click.option(
+    "--params",
+    default="",
+    callback=_split_params,
+    metavar="KEY=VALUE,...",
+    help="Parameters that replace those of the environment.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+@click.pass_obj
+def experiments_command(
+    metadata: "ProjectMetadata",
+    name: str | None,
+    env: str | None,
+    params: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """List the experiments that can be trained, or show the whole recipe of one, NAME.
+
+    Each is listed with what differs from the environment's recipe; a star marks the one that
+    `kedro run` trains unless --params experiment=NAME selects another. A new experiment is a
+    block with its differences under experiments.variants in conf/base/parameters.yml (or in the
+    file of an environment). All of them are checked before anything is shown.
+
+    \b
+    Examples: kedro experiments
+              kedro experiments --env=sroie
+              kedro experiments convnext_small --env=base
+    """  # noqa: D301 (the backspace is click's mark of lines that stay as they are)
+    experiments = _read_experiments(metadata.project_path, env, params)
+    if name is None:
+        click.echo(_list_as_json(experiments) if as_json else "\n".join(_tabulate(experiments)))
+        return
+    if name not in experiments.variants:
+        known = ", ".join(sorted(experiments.variants))
+        raise click.ClickException(f"unknown experiment {name!r}; known are {known}")
+    recipe = experiments.named(name).model_dump(mode="json")
+    click.echo(json.dumps(recipe, indent=2) if as_json else _as_yaml(recipe))
+
+
+def _read_experiments(project: Path, env: str | None, params: dict[str, Any]) -> Experiments:
+    """The block as a run would have it; without a session, whose hooks open the database."""
+    loader = open_config(project, env, params)
+    return Experiments.model_validate(loader["parameters"]["experiments"])
+
+
+def _tabulate(experiments: Experiments) -> list[str]:
+    """A line or more an experiment: a star at the selected one, its name and differences."""
+    indent = max(map(len, experiments.variants)) + 4
+    lines = []
+    for name in experiments.variants:
+        mark = "*" if name == experiments.selected else " "
+        lines.append(f"{mark} {name}".ljust(indent))
+        differences = _differences(experiments, name)
+        items = [f"{key}={_as_text(value)}" for key, value in differences.items()]
+        for item in items or [NO_DIFFERENCE]:
+            if len(lines[-1]) > indent and len(lines[-1]) + len(item) > WIDTH:
+                lines.append(" " * indent)
+            lines[-1] += f"{item}  "
+    return [line.rstrip() for line in lines]
+
+
+def _list_as_json(experiments: Experiments) -> str:
+    differences = {name: _differences(experiments, name) for name in experiments.variants}
+    return json.dumps({"selected": experiments.selected, "differences": differences}, indent=2)
+
+
+def _differences(experiments: Experiments, name: str) -> dict[str, Any]:
+    """Dotted key -> value of all that an experiment has otherwise than the recipe."""
+    base, own = (
+        flatten_settings(recipe.model_dump(mode="json"))
+        for recipe in (experiments.recipe, experiments.named(name))
+    )
+    return {key: value for key, value in own.items() if value != base[key]}
+
+
+def _as_text(value: Any) -> str:
+    """A value as it is written in YAML; sizes in their short form, of transforms the number."""
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        if "size" not in value[0]:
+            return f"{len(value)} transforms"
+        value = {stage["epoch"]: stage["size"] for stage in value}
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6)
+    return text.removesuffix("...\n").strip()
+
+
+def _as_yaml(recipe: dict[str, Any]) -> str:
+    text: str = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
+    return text.rstrip()

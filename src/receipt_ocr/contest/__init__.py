@@ -1,0 +1,1 @@
+"""The contest's files: submissions, and what a leaderboard said of them."""

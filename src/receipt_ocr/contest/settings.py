@@ -1,0 +1,104 @@
+"""A score that somebody types in; light to import."""
+
+from typing import Self
+
+from pydantic import field_validator, model_validator
+
+from receipt_ocr.config import Config, NonNegative
+
+ROUNDING = 1.5e-4
+"""A leaderboard shows four digits or more: each number is off by up to 5e-5, which moves their
+harmonic mean by up to 1e-4."""
+
+
+class LeaderboardSettings(Config):
+    """A score that a leaderboard has shown, and the submission that it is of."""
+
+    submission: str | None = None
+    """Its id, or a file: the submission itself, or any name that holds the id."""
+    hmean: NonNegative | None = None
+    """Page-mean H-mean, a fraction of 1."""
+    precision: NonNegative | None = None
+    """Page mean, as ``hmean``."""
+    recall: NonNegative | None = None
+    """Page mean, as ``hmean``."""
+    percent: bool = False
+    """Whether the three numbers are percentages, to be divided by 100."""
+
+    @field_validator("submission", mode="before")
+    @classmethod
+    def _read_digits(cls, value: object) -> object:
+        """A command line takes an id without its ``s`` for a number where it looks like one."""
+        if isinstance(value, float):  # 12e34: its digits are lost
+            raise ValueError(
+                f"leaderboard.submission was read as the number {value:g}; write the id with its "
+                "first letter: s and 12 digits or letters"
+            )
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return str(value) if is_number else value
+
+    @model_validator(mode="after")
+    def _check_scores(self) -> Self:
+        given = {name: value for name, value in self._given().items() if value is not None}
+        most = 100.0 if self.percent else 1.0
+        for name, value in given.items():
+            if value > most:
+                advice = (
+                    f"give {value / 100:g}, or add percent=true"
+                    if value <= 100 and not self.percent
+                    else "look at the leaderboard again"
+                )
+                raise ValueError(
+                    f"leaderboard.{name} must be at most {most:g}, got {value:g}; {advice}"
+                )
+        small = {name: value for name, value in given.items() if 0 < value <= 1}
+        if self.percent and small:
+            name, value = min(small.items(), key=lambda item: item[1])
+            raise ValueError(
+                f"leaderboard.{name}: {value:g} is a fraction or below 1 %; give percentages only, "
+                "or leave percent out and give fractions"
+            )
+        self._check_agreement()
+        return self
+
+    def _check_agreement(self) -> None:
+        """By Jensen's inequality the mean of the pages' H cannot exceed the H of the means.
+
+        It rises with both, so one that is not given is taken for the highest that it can be.
+        """
+        score = self.fractions
+        hmean, precision, recall = score["hmean"], score["precision"], score["recall"]
+        if hmean is None:
+            return
+        p, r = (1.0 if value is None else value for value in (precision, recall))
+        most = 2 * p * r / (p + r) if p + r else 0.0
+        if hmean > most + ROUNDING:
+            named = [f"{k} {score[k]:g}" for k in ("precision", "recall") if score[k] is not None]
+            whose = "whose harmonic mean is" if len(named) == 2 else "with which it is at most"
+            raise ValueError(
+                f"leaderboard.hmean {hmean:g} cannot belong to {' and '.join(named)}, {whose} "
+                f"{most:.4f}; look at the leaderboard again"
+            )
+
+    def _given(self) -> dict[str, float | None]:
+        return {"hmean": self.hmean, "precision": self.precision, "recall": self.recall}
+
+    @property
+    def fractions(self) -> dict[str, float | None]:
+        """``hmean``, ``precision`` and ``recall`` as fractions of 1; None where not given."""
+        scale = 100.0 if self.percent else 1.0
+        return {k: None if v is None else v / scale for k, v in self._given().items()}
+
+    @property
+    def named(self) -> str:
+        """The submission that was named.
+
+        Raises:
+            ValueError: If none was.
+        """
+        if self.submission is None:
+            raise ValueError(
+                "which submission? add submission=<id> to --params; --pipeline=submission shows "
+                "the id, and the file submission_<id>.csv bears it"
+            )
+        return self.submission

@@ -1,0 +1,147 @@
+"""Polygons -> what the contest takes: one JSON, one CSV, checked before they are written."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from receipt_ocr.geometry.polygons import Polygon, as_polygon, polygon_area
+
+__all__ = [
+    "build_submission",
+    "check_submission",
+    "identify_submission",
+    "parse_submission",
+    "tabulate_submission",
+]
+
+log = logging.getLogger(__name__)
+
+MIN_POINTS = 4  # the contest skips polygons of fewer
+
+PageSizes = Mapping[str, tuple[int, int]]
+Submission = dict[str, dict[str, Any]]
+
+
+def build_submission(
+    detections: Mapping[str, Sequence[Polygon]], page_sizes: PageSizes
+) -> Submission:
+    """Detections in the competition's JSON.
+
+    Args:
+        detections: Every test page -> polygons in upright page pixels; none for a page where
+            nothing was found or that could not be read.
+        page_sizes: Every test page -> (width, height) in upright pixels.
+
+    Returns:
+        ``{"images": {page: {"words": {"0001": {"points": [[x, y], ...]}}}}}`` with whole pixels
+        inside the page; polygons of fewer than 4 points or without an area inside the page are
+        left out, and counted.
+
+    Raises:
+        ValueError: If detections and test pages are not the same pages, as after a change of the
+            data, or a polygon is not finite; the page is named.
+    """
+    if differing := sorted(set(detections) ^ set(page_sizes)):
+        raise ValueError(
+            f"detections must be of the test pages, but {differing[0]!r} is only in one of the two "
+            f"({len(differing)} such pages); run the ensemble again"
+        )
+    images: dict[str, Any] = {}
+    dropped = 0
+    for page, (width, height) in page_sizes.items():
+        words: dict[str, Any] = {}
+        for polygon in detections[page]:
+            if not np.isfinite(polygon).all():
+                raise ValueError(f"page {page!r}: a detection is not finite: {polygon.tolist()}")
+            inside = np.clip(np.rint(polygon), 0, (width, height))
+            if len(inside) < MIN_POINTS or polygon_area(inside) == 0:
+                dropped += 1
+                continue
+            words[f"{len(words) + 1:04d}"] = {"points": inside.astype(int).tolist()}
+        images[page] = {"words": words}
+    if dropped:
+        log.warning("%d polygons without 4 points or an area on their page were left out", dropped)
+    submission: Submission = {"images": images}
+    return submission
+
+
+def check_submission(submission: Submission, page_sizes: PageSizes) -> None:
+    """Check what the contest would refuse or score as nothing.
+
+    Args:
+        submission: From :func:`build_submission`.
+        page_sizes: Every test page -> (width, height) in upright pixels.
+
+    Raises:
+        ValueError: If a test page is missing, another page is named, or a polygon has fewer than
+            4 points, is not finite or leaves its page; page and word are named.
+    """
+    images = submission["images"]
+    if missing := sorted(set(page_sizes) - set(images)):
+        raise ValueError(f"the submission lacks {len(missing)} test pages, first {missing[0]!r}")
+    if foreign := sorted(set(images) - set(page_sizes)):
+        raise ValueError(f"the submission names {foreign[0]!r}, which is no test page")
+    for page, entry in images.items():
+        width, height = page_sizes[page]
+        for word, content in entry["words"].items():
+            try:
+                polygon = as_polygon(content["points"])
+            except ValueError as error:
+                raise ValueError(f"page {page!r}, word {word}: {error}") from error
+            if polygon.min() < 0 or (polygon > (width, height)).any():
+                raise ValueError(
+                    f"page {page!r}, word {word} leaves the page of {width}x{height} pixels: "
+                    f"{content['points']}"
+                )
+
+
+def tabulate_submission(submission: Submission) -> pd.DataFrame:
+    """The contest's CSV: a row a page, ``x1 y1 x2 y2 ...`` a polygon, joined by ``|``."""
+    rows = [
+        (
+            page,
+            "|".join(
+                " ".join(str(value) for point in word["points"] for value in point)
+                for word in entry["words"].values()
+            ),
+        )
+        for page, entry in submission["images"].items()
+    ]
+    return pd.DataFrame(rows, columns=["filename", "polygons"])
+
+
+def identify_submission(table: pd.DataFrame) -> str:
+    """A submission's name after its content: ``s`` and 12 hexadecimal digits of a SHA-256.
+
+    The same polygons in the same order give the same name, whatever the file's name or line ends
+    are. The letter keeps a command line from reading the digits as a number.
+
+    Args:
+        table: From :func:`tabulate_submission`, or read from such a file as text.
+    """
+    rows = zip(table["filename"], table["polygons"], strict=True)
+    text = "\n".join(f"{page},{polygons}" for page, polygons in rows)
+    return f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def parse_submission(table: pd.DataFrame) -> dict[str, list[Polygon]]:
+    """Page -> its polygons in upright page pixels, of the contest's CSV read as text.
+
+    Raises:
+        ValueError: If a page stands twice or a polygon cannot be read; the page is named.
+    """
+    if table["filename"].duplicated().any():
+        page = table.loc[table["filename"].duplicated(), "filename"].iloc[0]
+        raise ValueError(f"the submission holds page {page!r} twice")
+    parsed: dict[str, list[Polygon]] = {}
+    for page, text in zip(table["filename"], table["polygons"], strict=True):
+        try:
+            flat = [[float(number) for number in one.split()] for one in text.split("|") if one]
+            parsed[str(page)] = [as_polygon(numbers) for numbers in flat]
+        except ValueError as error:
+            raise ValueError(f"page {page!r} of the submission: {error}") from error
+    return parsed

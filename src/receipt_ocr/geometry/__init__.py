@@ -1,0 +1,1 @@
+"""Polygons: primitives, batches of them, and the compiled loops behind both."""

@@ -1,0 +1,211 @@
+"""Records that one stage writes as JSON and later ones read; each is checked when it is read.
+
+Keys that earlier versions wrote under another name are still read. A record that lacks a key, or
+holds a value of another kind, is refused with the key's name.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import AliasChoices, ConfigDict, Field
+
+from receipt_ocr.config import Config
+from receipt_ocr.decoding.settings import MeanKind, PostprocessSettings
+
+__all__ = [
+    "ChosenPostprocess",
+    "FinalEpochs",
+    "LeaderboardScore",
+    "MemberGap",
+    "Record",
+    "RunRecord",
+    "Sensitivity",
+    "SubmissionMember",
+    "SubmissionRecord",
+    "TrainingRecord",
+    "TunedPostprocess",
+    "Voting",
+]
+
+
+class Record(Config):
+    """Base of the records: immutable, unknown keys refused, earlier names of keys accepted."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Sensitivity(Record):
+    """How far one setting may move from its chosen value before H-mean falls by 0.0005."""
+
+    lowest: float
+    highest: float
+    is_open_below: bool
+    """The lowest value is the end of what was tried, not of what is good."""
+    is_open_above: bool
+    hmean: float
+    """At the chosen value."""
+
+
+class TunedPostprocess(Record):
+    """Post-processing that a search has chosen, with what it rests on."""
+
+    postprocess: PostprocessSettings
+    members: tuple[str, ...]
+    """Members whose maps were searched on."""
+    sources: dict[str, str]
+    """Member -> fingerprint of the detector that predicted those maps."""
+    mean: MeanKind = "probability"
+    """How the members' maps were averaged."""
+    weights: tuple[float, ...] = ()
+    """One a member."""
+    pages: int
+    chosen_hmean: float
+    """On the pages that chose the settings."""
+    cross_fitted_hmean: float | None = Field(
+        None, validation_alias=AliasChoices("cross_fitted_hmean", "honest_hmean")
+    )
+    """Each fold at the settings chosen on the other folds: the honest estimate. None with one fold
+    and on a holdout."""
+    recipe_hmean: float
+    """On the same pages at the recipe's settings."""
+    grid_hmean: float | None = None
+    """On the same pages at the best point of the grid, where that was refined."""
+    transferred_hmean: float | None = None
+    """Of a search on the holdout: on its pages, at the settings tuned out of fold."""
+    sensitivity: dict[str, Sensitivity] = Field(
+        default_factory=dict, validation_alias=AliasChoices("sensitivity", "plateau")
+    )
+    """Setting -> how far it alone may move."""
+
+
+class Voting(Record):
+    """Who votes in an ensemble, and how."""
+
+    names: tuple[str, ...]
+    """Members, as :class:`receipt_ocr.identity.Member` writes them."""
+    weights: tuple[float, ...]
+    """A share of 1 each."""
+    sources: dict[str, str]
+    """Member -> fingerprint of its detector and TTA view."""
+    mean: MeanKind
+
+
+class ChosenPostprocess(Record):
+    """The post-processing that an ensemble's (or the final fit's) maps are read with."""
+
+    source: Literal["recipe", "tuned", "holdout"]
+    """Where the settings come from: the recipe, or a search out of fold or on the holdout."""
+    postprocess: PostprocessSettings
+    recipe: PostprocessSettings | None = None
+    """The recipe's settings of that time; None for the final fit."""
+    members: Voting | None = None
+    """None for the final fit, where no members vote."""
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether the settings were searched for."""
+        return self.source != "recipe"
+
+
+class SubmissionMember(Record):
+    """A detector that took part in a submission."""
+
+    name: str
+    """As in :class:`Voting`; ``final`` for the final fit."""
+    experiment: str
+    fold: int | None
+    """None for a detector of all pages."""
+    weight: float
+    run_id: str | None
+    """MLflow run of its training."""
+    validation_hmean: float | None
+    """Out of fold."""
+    holdout_hmean: float | None
+
+
+class SubmissionRecord(Record):
+    """Who made a submission, how, and what was known of it beforehand."""
+
+    made: str
+    """Time in UTC, ISO 8601."""
+    submission: str
+    """Its id; see :func:`receipt_ocr.contest.submission.identify_submission`."""
+    experiment: str
+    members: tuple[SubmissionMember, ...]
+    kind: Literal["ensemble", "final"] = "ensemble"
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Member -> fingerprint of its detector."""
+    mean: MeanKind | None = None
+    thresholds: str | None = None
+    """Source of the post-processing, as in :class:`ChosenPostprocess`."""
+    postprocess: PostprocessSettings | None = None
+    validation_hmean: float | None
+    """Mean over the members out of fold."""
+    holdout_hmean: float | None
+    """Of the ensemble."""
+    test_hmean: float | None = None
+
+
+class MemberGap(Record):
+    """A leaderboard's score against what was known of one member."""
+
+    name: str
+    run_id: str | None
+    gap: float | None = None
+    """Leaderboard minus out-of-fold H-mean."""
+    holdout_gap: float | None = None
+    """Leaderboard minus holdout H-mean."""
+
+
+class LeaderboardScore(Record):
+    """A score of a submission, with its gaps."""
+
+    submission: str
+    experiment: str
+    source: Literal["leaderboard", "test truth"]
+    hmean: float
+    precision: float | None = None
+    recall: float | None = None
+    gap: float | None = None
+    """Score minus the submission's out-of-fold H-mean."""
+    holdout_gap: float | None = None
+    """Score minus the submission's holdout H-mean."""
+    members: tuple[MemberGap, ...] = ()
+
+
+class TrainingRecord(Record):
+    """One training, for those who compare it with others without opening the network."""
+
+    best_epoch: int
+    precision: float | None
+    """Of the best epoch on the pages that judge it, as the next two; None where none do."""
+    recall: float | None
+    hmean: float | None
+    epochs: int
+    """Trained epochs."""
+    seconds: float | None
+    """All epochs with their validation; None where some were not timed."""
+    stopped_by: str
+    """Why no further epoch was trained."""
+    parameters: Mapping[str, int]
+    """Part of the network -> number of its parameters."""
+    checkpoint_bytes: int
+
+
+class FinalEpochs(Record):
+    """How long the final fit trains."""
+
+    epochs: int
+    peaks: dict[str, int]
+    """Fold -> its best epoch."""
+
+
+class RunRecord(Record):
+    """Which run wrote an entry of the catalog."""
+
+    run_id: str | None
+    """MLflow run; None without MLflow."""
+    pipeline: str
+    commit: str | None
+    saved: str
+    """Time in UTC, ISO 8601."""

@@ -1,0 +1,1 @@
+"""Statements -> a page: one typed context, one template a language."""

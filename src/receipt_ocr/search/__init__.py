@@ -1,0 +1,1 @@
+"""Stored maps -> post-processing settings: grid, refinement, cross-fitted estimate, sensitivity."""

@@ -1,0 +1,1 @@
+"""Files at any address, written whole or not at all, and a local cache of remote ones."""

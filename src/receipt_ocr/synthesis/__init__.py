@@ -1,0 +1,1 @@
+"""Receipts that the project draws for its demo and tests: nothing -> raw files."""

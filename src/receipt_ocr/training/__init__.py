@@ -1,0 +1,1 @@
+"""Samples -> a checkpoint: loop, loss, schedule, resume, several processes."""

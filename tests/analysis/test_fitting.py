@@ -1,0 +1,110 @@
+"""How trainings ended, and whether new pages score lower than those that chose something."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from receipt_ocr.analysis.bootstrap import compare_unpaired
+from receipt_ocr.analysis.fitting import compare_new_pages, judge_curves
+
+
+def history(hmeans: list[float], losses: list[float] | None = None) -> pd.DataFrame:
+    epochs = range(1, len(hmeans) + 1)
+    losses = losses or [1.0] * len(hmeans)
+    return pd.DataFrame({"epoch": epochs, "hmean": hmeans, "loss": losses, "size": 640})
+
+
+@pytest.mark.parametrize(
+    ("hmeans", "verdict", "best_epoch", "drop", "rise"),
+    [
+        ([0.5, 0.7, 0.72], "still rising", 3, 0.0, 0.11),
+        ([0.5, 0.72], "still rising", 2, 0.0, 0.22),
+        ([0.5, 0.9, 0.8, 0.85], "past its peak", 2, 0.05, -0.025),
+        ([0.5, 0.9, 0.8996], "level", 2, 0.0004, 0.1998),  # lower by less than counts
+        ([0.5, 0.9, 0.9004], "level", 3, 0.0, 0.2002),  # higher by less than counts
+        ([0.5, 0.9, 0.9], "level", 2, 0.0, 0.2),  # of equal ones the first
+        ([0.9, 0.5, 0.9002], "still rising", 3, 0.0, 0.0001),
+        ([0.9, 0.5, 0.9], "level", 1, 0.0, 0.0),  # back where it was
+        ([0.6], "level", 1, 0.0, 0.0),
+    ],
+)
+def test_the_last_epochs_decide(
+    hmeans: list[float], verdict: str, best_epoch: int, drop: float, rise: float
+) -> None:
+    (row,) = judge_curves({"fold_0": history(hmeans)}).to_dict("records")
+    assert row["verdict"] == verdict
+    assert (row["member"], row["epochs"], row["best_epoch"]) == ("fold_0", len(hmeans), best_epoch)
+    assert (row["best"], row["last"]) == (max(hmeans), hmeans[-1])
+    assert (row["drop"], row["rise"]) == pytest.approx((drop, rise))
+
+
+@pytest.mark.parametrize(
+    ("losses", "fell"),
+    [([3.0, 2.0, 1.5], 0.25), ([3.0, 2.0, 2.5], -0.25), ([1.0, 0.0, 0.0], 0.0)],
+)
+def test_the_loss_is_measured_from_the_best_epoch_on(losses: list[float], fell: float) -> None:
+    table = judge_curves({"fold_0": history([0.5, 0.9, 0.8], losses)})
+    assert table["loss_fell"].tolist() == [fell]
+
+
+def test_unknown_histories_have_no_row() -> None:
+    known = history([0.5, 0.7])
+    table = judge_curves({"fold_0": None, "fold_1": known, "fold_2": known.iloc[:0]})
+    assert table["member"].tolist() == ["fold_1"]
+    nothing = judge_curves({"fold_0": None})
+    assert nothing.empty
+    assert nothing.columns.tolist() == table.columns.tolist()
+
+
+def rows(member: str, subset: str, hmeans: list[float], first: int = 0) -> pd.DataFrame:
+    pages = [f"{subset}{first + i}" for i in range(len(hmeans))]
+    return pd.DataFrame({"member": member, "subset": subset, "page": pages, "hmean": hmeans})
+
+
+KNOWN = [
+    rows("fold_0", "out_of_fold", [0.9, 0.8]),
+    rows("fold_1", "out_of_fold", [0.7, 0.6], first=2),
+    rows("wide/fold_0", "out_of_fold", [0.1, 0.1, 0.1, 0.1]),
+]
+HOLDOUT = [
+    rows("fold_0", "holdout", [0.5, 0.4, 0.6]),
+    rows("fold_1", "holdout", [0.7, 0.6, 0.6]),
+    rows("ensemble", "holdout", [0.99, 0.99, 0.99]),
+]
+TEST = [rows("fold_0", "test", [0.8, 0.8]), rows("ensemble", "test", [0.9, 0.9])]
+
+
+def test_single_folds_on_the_holdout_come_before_the_test() -> None:
+    found = compare_new_pages(pd.concat([*KNOWN, *HOLDOUT, *TEST]))
+    assert found is not None
+    subset, comparison = found
+    assert subset == "holdout"
+    assert comparison.difference == pytest.approx(np.mean([0.6, 0.5, 0.6]) - 0.75)
+    assert comparison == compare_unpaired([0.6, 0.5, 0.6], [0.9, 0.8, 0.7, 0.6])
+    found = compare_new_pages(pd.concat([*KNOWN, *TEST]))
+    assert found is not None
+    assert (found[0], found[1].difference) == ("test", pytest.approx(0.05))
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "subset"), [("recipe", "holdout"), ("tuned", "holdout"), ("holdout", "test")]
+)
+def test_a_holdout_that_chose_the_thresholds_is_not_new(thresholds: str, subset: str) -> None:
+    found = compare_new_pages(pd.concat([*KNOWN, *HOLDOUT, *TEST]), thresholds)
+    assert found is not None
+    assert found[0] == subset
+    alone = compare_new_pages(pd.concat([*KNOWN, *HOLDOUT]), thresholds)
+    assert (alone is None) == (subset == "test")
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        KNOWN,
+        [*HOLDOUT, *TEST],
+        [*KNOWN, HOLDOUT[-1]],  # no fold alone
+        [*KNOWN, rows("fold_0", "holdout", [0.5])],  # one page has no spread
+    ],
+)
+def test_without_two_pages_on_both_sides_nothing_is_said(tables: list[pd.DataFrame]) -> None:
+    assert compare_new_pages(pd.concat(tables)) is None

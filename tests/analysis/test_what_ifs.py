@@ -1,0 +1,157 @@
+"""What each kind of error costs, and what is tried next."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from receipt_ocr.analysis.scores import tabulate_pages
+from receipt_ocr.analysis.what_ifs import NextGain, list_next_gains
+from receipt_ocr.analysis.word_errors import WORD_COLUMNS
+from receipt_ocr.evaluation.cleval import PageScore
+
+FIRST = PageScore(100, 98, 90, 6, 4, 3, missed=(1, 2), split=(0, 4, 6), merged=(3,), false=(8, 9))
+SECOND = PageScore(200, 190, 180, 10, 2, 5, missed=(7,), split=(5,), merged=(1, 2), false=(3,))
+CLEAN = PageScore(100, 100, 100, 0, 0, 0)
+
+
+def pages(*scores: PageScore, member: str = "fold_0", subset: str = "out_of_fold") -> pd.DataFrame:
+    return tabulate_pages(member, subset, {str(i): score for i, score in enumerate(scores)})
+
+
+def corpus_hmean(truth: int, detected: int, matched: int, cuts: int, joins: int) -> float:
+    recall, precision = (matched - cuts) / truth, (matched - joins) / detected
+    return 2 * recall * precision / (recall + precision)
+
+
+NOW = corpus_hmean(300, 288, 270, 6, 8)
+
+
+def word(outcome: str, page: int, member: str = "fold_0", **more: Any) -> dict[str, Any]:
+    common = {"member": member, "subset": "out_of_fold", "page": str(page), "outcome": outcome}
+    sizes = {"characters": 4, "words_of_page": 10, "height": 10.0, "length": 40.0, "tilt": 0.0}
+    return {**common, "is_true": True, **sizes, **more}
+
+
+def words_of(*rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=WORD_COLUMNS)
+
+
+def find(gains: list[NextGain], text: str) -> NextGain:
+    (found,) = [one for one in gains if text in one.reason]
+    return found
+
+
+def test_each_kind_of_error_is_taken_away_for_itself() -> None:
+    own = [pages(FIRST), pages(SECOND, member="fold_1")]
+    gains = list_next_gains(pd.concat(own), None)
+    expected = {
+        "4 words were found in pieces (6 cuts)": corpus_hmean(300, 288, 270, 0, 8),
+        "3 detections join two words or more (8 joins)": corpus_hmean(300, 288, 270, 6, 0),
+        "3 detections match no word (16 characters)": corpus_hmean(300, 272, 270, 6, 8),
+    }
+    assert {one.reason: one.gain for one in gains} == pytest.approx(
+        {reason: hmean - NOW for reason, hmean in expected.items()}
+    )
+    assert [one.gain for one in gains] == sorted((one.gain for one in gains), reverse=True)
+    assert "postprocess.thresh" in find(gains, "in pieces").advice
+    assert "box_thresh" in find(gains, "match no word").advice
+
+
+def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None:
+    own = pages(FIRST, SECOND)
+    others = [
+        pages(FIRST, member="ensemble", subset="holdout"),
+        pages(FIRST, subset="test"),
+        pages(FIRST, member="wide/fold_0"),
+    ]
+    words = words_of(word("missed", 0), word("found", 1))
+    more = words_of(
+        word("missed", 0, member="wide/fold_0"),
+        word("missed", 0, member="ensemble", subset="holdout"),
+    )
+    alone = list_next_gains(own, words)
+    assert list_next_gains(pd.concat([own, *others]), pd.concat([words, more])) == alone
+    assert find(alone, "1 of 2 words are missed altogether").gain == pytest.approx(
+        corpus_hmean(300, 292, 274, 6, 8) - NOW
+    )
+    assert list_next_gains(pd.concat(others), words) == []
+
+
+def small_words(missed_of_small: int, missed_of_others: int) -> pd.DataFrame:
+    """On each of 20 pages 10 small and 30 other words."""
+    return words_of(
+        *(
+            word("missed" if i < missed else "found", page, height=height, characters=3)
+            for page in range(20)
+            for height, count, missed in (
+                (6.0, 10, missed_of_small),
+                (12.0, 10, missed_of_others),
+                (20.0, 20, 0),
+            )
+            for i in range(count)
+        )
+    )
+
+
+def test_small_text_stands_out_where_it_is_missed_more_often() -> None:
+    gains = list_next_gains(pages(FIRST, SECOND), small_words(4, 1))
+    found = find(gains, "small text")
+    # Elsewhere 20 of 600.
+    assert found.reason == (
+        "small text (text height in pixels: below 12.0): 40.0% of the words are missed, "
+        "elsewhere 3.3%"
+    )
+    assert "frame.sizes" in found.advice
+    lost = 20 * 4 * 3
+    assert found.gain == pytest.approx(corpus_hmean(300, 288 + lost, 270 + lost, 6, 8) - NOW)
+    assert not [one for one in gains if "short words" in one.reason or "tilted" in one.reason]
+
+
+def test_small_text_does_not_stand_out_where_all_text_is_missed_as_often() -> None:
+    gains = list_next_gains(pages(FIRST, SECOND), small_words(1, 3))
+    assert not [one for one in gains if "small text" in one.reason]
+    assert find(gains, "of 800 words are missed altogether")
+
+
+def test_a_group_on_a_single_page_does_not_stand_out() -> None:
+    rows = [word("found", page) for page in range(20) for _ in range(10)]
+    rows += [word("found", 1, height=6.0) for _ in range(40)]  # so that half the words are small
+    for lost, expected in (((0,), 0), ((0, 2), 1)):
+        small = [word("missed", lost[i % len(lost)], height=3.0) for i in range(80)]
+        gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows, *small))
+        found = [one.reason for one in gains if "small text" in one.reason]
+        assert len(found) == expected, found
+        assert find(gains, "80 of 320 words are missed altogether")
+
+
+def test_tilted_short_and_dense_text_stand_out_too() -> None:
+    odd = {"tilt": 12.0, "characters": 2, "words_of_page": 90}
+    rows = [
+        word("missed" if i < 2 else "found", page, **(odd if i < 4 else {"tilt": 0.5}))
+        for page in range(20)
+        for i in range(16)
+    ]
+    gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows))
+    for name, setting in (
+        ("tilted text (tilt in degrees: 10 and more): 50.0%", "augmentation.rotation"),
+        ("short words (characters of the word: up to 3): 50.0%", "min_size"),
+        ("dense pages (words on the page: 90 and more): 50.0%", "max_candidates"),
+    ):
+        assert setting in find(gains, name).advice
+
+
+@pytest.mark.parametrize("words", [None, words_of(), words_of(word("found", 0))])
+def test_without_missed_words_nothing_is_said_of_them(words: pd.DataFrame | None) -> None:
+    gains = list_next_gains(pages(FIRST), words)
+    assert len(gains) == 3
+    assert not [one for one in gains if "missed" in one.reason]
+
+
+def test_what_no_leaderboard_shows_has_no_line() -> None:
+    assert list_next_gains(pages(CLEAN), None) == []
+    # A cut in 30 000 characters costs 0.00002, ten of them 0.00017.
+    for cuts, count in ((1, 0), (10, 1)):
+        score = PageScore(30_000, 30_000, 30_000, 0, cuts, 0, split=(1,))
+        gains = list_next_gains(pages(score), None)
+        assert len(gains) == count

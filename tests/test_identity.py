@@ -1,0 +1,46 @@
+"""Names of experiments and members."""
+
+import pytest
+
+from receipt_ocr.decoding.settings import EnsembleSettings
+from receipt_ocr.identity import ExperimentId, Member
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "params"),
+    [
+        ("lite0", ExperimentId("lite0"), "experiment=lite0"),
+        ("lite0@flips", ExperimentId("lite0", "flips"), "experiment=lite0,tta=flips"),
+    ],
+)
+def test_an_experiment_is_read_from_its_name(
+    name: str, identity: ExperimentId, params: str
+) -> None:
+    assert ExperimentId.parse(name) == identity
+    assert str(identity) == name
+    assert identity.params == params
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("fold_0", Member(None, 0)),
+        ("fold_12", Member(None, 12)),
+        ("convnext_tiny/fold_3", Member(ExperimentId("convnext_tiny"), 3)),
+        ("lite0@flips/fold_1", Member(ExperimentId("lite0", "flips"), 1)),
+    ],
+)
+def test_a_member_is_read_from_its_name(name: str, member: Member) -> None:
+    assert Member.parse(name) == member
+    assert str(member) == name
+
+
+def test_every_voter_is_read_from_its_name() -> None:
+    voters = EnsembleSettings(members=("all", "wide@flips/all")).voters
+    assert tuple(Member.parse(str(voter)) for voter in voters) == voters
+
+
+@pytest.mark.parametrize("name", ["final", "ensemble", "wide/fold_x", ""])
+def test_what_is_no_member_has_no_fold(name: str) -> None:
+    with pytest.raises(ValueError, match="a member is named"):
+        Member.parse(name)

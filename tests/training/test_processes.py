@@ -1,0 +1,156 @@
+"""Trainings in processes of their own: killed ones, and several that train together."""
+
+import json
+import os
+import socket
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import torch
+from lightning.pytorch.loggers import MLFlowLogger
+
+from receipt_ocr.detector.checkpoint import read_checkpoint
+from receipt_ocr.detector.inference import Detector
+from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.training.loading import FramedPages
+from receipt_ocr.training.loop import train_detector
+from receipt_ocr.training.module import DetectorModule
+from receipt_ocr.training.validation import Judge
+
+Pages = list[LabelledPage]
+PATIENCE_S = 120  # of the test, on a slow machine
+FORKED = get_context("fork")  # what is imported already need not be imported once more
+
+
+def changed(recipe: Recipe, **training: Any) -> Recipe:
+    settings = recipe.training.model_copy(update=training)
+    return recipe.model_copy(update={"training": settings})
+
+
+def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    # Decoded pages on disk, and epochs enough to be killed in the middle of.
+    recipe = changed(recipe, epochs=6, patience=6, learning_rate=0.01)
+    arguments = (recipe, training_pages, validation_pages)
+    folder = tmp_path / "killed"
+    process = FORKED.Process(target=train_detector, args=(*arguments, folder))
+    process.start()
+    end = time.monotonic() + PATIENCE_S
+    while not (folder / "last.ckpt").exists():
+        assert process.is_alive()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()  # as kill -9 does
+    process.join()
+    assert not (folder / "finished.json").exists()
+    assert (folder / "decoded_pages").is_dir()
+    epochs_before = len(read_checkpoint(folder / "last.ckpt").history)
+    assert 1 <= epochs_before < 6
+    resumed = train_detector(*arguments, folder)
+    whole = train_detector(*arguments, tmp_path / "whole")
+    for row in (*resumed.history, *whole.history):
+        assert row.pop("seconds") > 0
+    assert resumed.history == whole.history
+    assert resumed.checkpoint.name == whole.checkpoint.name
+    expected = read_checkpoint(tmp_path / "whole" / "last.ckpt").state
+    for name, value in read_checkpoint(folder / "last.ckpt").state.items():
+        assert torch.equal(value, expected[name]), name
+    assert not (folder / "decoded_pages").exists()
+    assert not list(folder.rglob("*.partial"))
+
+
+def join_training(rank: int, port: int, arguments: tuple[Any, ...], folder: Path) -> None:
+    """What one of two processes does that torchrun has started; the second meets a bad batch."""
+    launched = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    launched |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
+    os.environ.update({**launched, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+    step = DetectorModule.training_step
+
+    def poisoned(self: DetectorModule, batch: dict[str, Any], number: int) -> torch.Tensor:
+        if rank == 1 and self.global_step == 0:
+            batch["image"] = batch["image"].float() * float("nan")
+        return step(self, batch, number)
+
+    DetectorModule.training_step = poisoned  # type: ignore[method-assign]
+    result = train_detector(*arguments, folder)
+    skipped = [row["skipped_steps"] for row in result.history]
+    (folder.parent / f"went_on_{rank}").write_text(json.dumps(skipped))
+
+
+def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
+    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+) -> None:
+    recipe = changed(recipe, devices=2, batch_size=1)
+    arguments = (recipe, training_pages[:4], validation_pages)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    folder = tmp_path / "together"
+    processes = [
+        FORKED.Process(target=join_training, args=(rank, port, arguments, folder))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE_S)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
+    # The loss of one process was no number: both passed over that batch.
+    assert json.loads((tmp_path / "went_on_0").read_text()) == [1.0, 0.0]
+    assert not (tmp_path / "went_on_1").exists()
+    assert (folder / "finished.json").is_file()
+    for weight in read_checkpoint(folder / "last.ckpt").state.values():
+        assert not weight.is_floating_point() or bool(torch.isfinite(weight).all())
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each of the processes that are started."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_train_together_and_judge_each_page_once(
+    recipe: Recipe,
+    training_pages: Pages,
+    validation_pages: Pages,
+    tmp_path: Path,
+    tracking_uri: str,
+) -> None:
+    client = mlflow.MlflowClient(tracking_uri)
+    experiment = client.create_experiment("together", artifact_location=str(tmp_path / "files"))
+    run_id = client.create_run(experiment).info.run_id  # opened beforehand, as a stage does
+    logger = MLFlowLogger(run_id=run_id, tracking_uri=tracking_uri, prefix="fold_0")
+    # Two batches a process; an odd page to judge; so long that words are found.
+    judged = [*validation_pages, training_pages[4]]
+    recipe = changed(recipe, devices=2, batch_size=1, epochs=12, patience=12, learning_rate=0.01)
+    folder = tmp_path / "together"
+    result = train_detector(recipe, training_pages[:4], judged, folder, logger)
+    assert len(result.history) == 12
+    assert sorted(file.name for file in folder.iterdir() if file.suffix != ".ckpt") == [
+        "finished.json",
+        "settings.json",
+    ]
+    assert read_checkpoint(folder / "last.ckpt").epoch == 11
+    # The kept checkpoint scores in one process exactly what two processes found together.
+    detector = Detector.from_checkpoint(result.checkpoint, device="cpu")
+    judge = Judge(judged, recipe.postprocess)
+    for page in FramedPages(judged, recipe):
+        with torch.inference_mode():
+            probability = detector.network.predict(page.image[None])[0, 0].numpy()
+        judge.add(page.name, probability, page.frame)
+    score = judge.conclude()
+    assert score.hmean == result.best_hmean
+    assert score.hmean > 0.1  # something was found: equal scores say something
+    # One run, written by the first process alone.
+    assert [run.info.run_id for run in client.search_runs([experiment])] == [run_id]
+    logged = client.get_metric_history(run_id, "fold_0-hmean")
+    assert [metric.value for metric in logged] == pytest.approx(
+        [row["hmean"] for row in result.history]
+    )
