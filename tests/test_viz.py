@@ -86,7 +86,7 @@ def test_every_stored_dataset_stands_in_the_layer_of_its_folder(catalog: DataCat
                 continue
             assert node["layer"] in LAYERS, f"{node['name']} has no layer"
             place = getattr(dataset, "_filepath", None)
-            assert place is None or node["layer"] in Path(place).parts, node["name"]
+            assert place is None or node["layer"] in Path(str(place)).parts, node["name"]
             checked.add(node["name"])
     assert len(checked) > 60
     assert {"raw_receipts", "folds", "fold_4_history", "scores", "report"} <= checked

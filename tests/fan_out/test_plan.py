@@ -36,7 +36,7 @@ def test_every_fold_has_its_own_folder_and_log(workspace: Path) -> None:
         "convnext_tiny fold 3",
     ]
     last = planned[-1]
-    assert last.folder == workspace / "06_models/convnext_tiny/fold_3"
+    assert last.folder.local == workspace / "06_models/convnext_tiny/fold_3"
     assert last.log == workspace / "06_models/convnext_tiny/fold_3.log"
     assert last.params == {"experiment": "convnext_tiny", "fold": 3, "resume": False}
     assert plan_folds(PROJECT, "sroie", {}, [], [1])[0].experiment == "lite0"

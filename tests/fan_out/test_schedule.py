@@ -14,6 +14,7 @@ from receipt_ocr.fan_out.process import Ending, Order
 from receipt_ocr.fan_out.schedule import Outcome, Stopped, stop_on_signals, train_folds
 from receipt_ocr.fan_out.session import ResumeTraining
 from receipt_ocr.fan_out.summary import tabulate_outcomes
+from receipt_ocr.storage.files import open_folder
 
 
 class OneByOne:
@@ -50,7 +51,8 @@ class OneByOne:
 
 
 def make_fold(folder: Path, number: int) -> Fold:
-    return Fold("a", number, {}, folder / f"fold_{number}", folder / f"fold_{number}.log")
+    work = folder / f"fold_{number}"
+    return Fold("a", number, {}, open_folder(work), work.with_suffix(".log"))
 
 
 def make_order(outcome: Outcome, goes_on: bool) -> Order:
@@ -65,7 +67,8 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: Path) -> None:
     folds = [make_fold(tmp_path, number) for number in range(4)]
     claim, end = (
-        [fold.folder / name for fold in folds] for name in ("settings.json", "finished.json")
+        [tmp_path / f"fold_{number}" / name for number in range(4)]
+        for name in ("settings.json", "finished.json")
     )
     for file in (claim[0], end[0], claim[1], end[1]):  # of earlier trainings
         file.parent.mkdir(exist_ok=True)

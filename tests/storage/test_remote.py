@@ -230,16 +230,16 @@ def test_a_folder_that_was_written_in_half_is_refused_until_it_is_drawn_anew(
     raw: ReceiptFolderDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw.save(draw_few())
-    write = storage.RemoteFolder.write
+    write = storage.Folder.write
 
-    def tear(self: storage.RemoteFolder, contents: dict[str, bytes]) -> None:
+    def tear(self: storage.Folder, contents: dict[str, bytes]) -> None:
         if len(contents) > 1:
             write(self, dict(list(contents.items())[:2]))
             raise OSError("connection lost")
         write(self, contents)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage.RemoteFolder, "write", tear)
+        patch.setattr(storage.Folder, "write", tear)
         with pytest.raises(DatasetError, match="connection lost"):
             raw.save(draw_few(2))
     with pytest.raises(DatasetError, match=rf"train\.json(?s:.*)copy of {WORKSPACE}/01_raw"):
@@ -322,8 +322,8 @@ def test_an_unpublished_change_is_undone_by_a_fetch() -> None:
 
 
 def test_local_addresses_are_paths(tmp_path: Path) -> None:
-    assert storage.open_folder("data/x") == Path("data/x")
-    assert storage.open_folder(f"file://{tmp_path}") == tmp_path
+    assert storage.open_folder("data/x").local == Path("data/x")
+    assert storage.open_folder(f"file://{tmp_path}").local == tmp_path
     assert mirror.local_copy(tmp_path) == tmp_path
 
 

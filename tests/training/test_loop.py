@@ -16,6 +16,7 @@ from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.receipts.settings import FrameSettings
+from receipt_ocr.storage.files import open_folder
 from receipt_ocr.training.epoch_files import hold_folder
 from receipt_ocr.training.loop import TrainingResult, train_detector
 from receipt_ocr.training.module import DetectorModule
@@ -191,7 +192,7 @@ def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
     over = changed(recipe, epochs=1, learning_rate=0.01, resume=False)
     maps = tmp_path / "maps"
     maps.mkdir()
-    work = WorkFolder(folder, results=[maps])
+    work = WorkFolder(folder, results=[(open_folder(maps), "")])
     train_detector(short, training_pages, validation_pages, work)
     assert maps.exists()  # nothing was trained anew
     with (

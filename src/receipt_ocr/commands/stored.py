@@ -32,6 +32,6 @@ def read_catalog(project: Path, env: str | None, params: Mapping[str, Any]) -> d
 
 def open_entry(name: str, entry: Mapping[str, Any], project: Path) -> AbstractDataset[Any, Any]:
     """A dataset by its catalog entry; a local path counts from the project's folder."""
-    folder = open_folder(entry["filepath"])
-    address = str(project / folder) if isinstance(folder, Path) else entry["filepath"]
+    local = open_folder(entry["filepath"]).local
+    address = entry["filepath"] if local is None else str(project / local)
     return AbstractDataset.from_config(name, {**entry, "filepath": address})

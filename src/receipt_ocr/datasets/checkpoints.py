@@ -1,4 +1,4 @@
-"""Trained detectors where they are kept, and the folder that a training works in."""
+"""Catalog entries of trained detectors, and of the folder that a training works in."""
 
 from io import BytesIO
 from pathlib import Path
@@ -20,8 +20,7 @@ __all__ = ["CheckpointDataset", "WorkFolderDataset"]
 class CheckpointDataset(AbstractDataset["Checkpoint", "Checkpoint"]):
     """One trained detector: weights, recipe and history, without the optimiser's state.
 
-    Saving is all or nothing, at a remote address too: whoever is killed meanwhile leaves the
-    earlier file.
+    Saving is all or nothing: a kill meanwhile leaves the earlier file.
     """
 
     def __init__(
@@ -45,33 +44,27 @@ class CheckpointDataset(AbstractDataset["Checkpoint", "Checkpoint"]):
 
     def load(self) -> "Checkpoint":
         """Read the detector; see :func:`receipt_ocr.detector.checkpoint.read_checkpoint`."""
-        from receipt_ocr.detector.checkpoint import load_checkpoint, read_checkpoint
+        from receipt_ocr.detector.checkpoint import load_checkpoint
 
         file = self._filepath
-        if isinstance(file, Path):
-            return read_checkpoint(file)
         try:
-            content = file.parent.read(file.name)
+            content = file.read()
         except FileNotFoundError as error:
             message = f"no checkpoint {file}; train the fold first"
             raise FileNotFoundError(message) from error
-        return load_checkpoint(BytesIO(content), str(file))
+        return load_checkpoint(BytesIO(content), file.local or str(file))
 
     def save(self, data: "Checkpoint") -> None:
         """Write the detector, all or nothing."""
         from receipt_ocr.detector.checkpoint import write_checkpoint
 
-        file = self._filepath
-        if isinstance(file, Path):
-            write_checkpoint(data, file)
-            return
         with TemporaryDirectory() as folder:
-            written = Path(folder) / file.name
+            written = Path(folder) / "detector.ckpt"
             write_checkpoint(data, written)
-            file.parent.upload({file.name: written})
+            self._filepath.upload({"": written})
 
     def preview(self, entries: int = 40) -> JSONPreview:
-        """Recipe, and the figures of the epoch it was written at, for Kedro-Viz; or None."""
+        """Recipe and figures of the epoch it was written at, for Kedro-Viz; None without a file."""
         if not self._exists():
             return None
         detector = self.load()
@@ -80,8 +73,7 @@ class CheckpointDataset(AbstractDataset["Checkpoint", "Checkpoint"]):
         return preview_json({"epoch": detector.epoch, **figures, "recipe": recipe}, entries)
 
     def _exists(self) -> bool:
-        file = self._filepath
-        return file.is_file() if isinstance(file, Path) else file.exists()
+        return self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
@@ -103,8 +95,9 @@ class WorkFolderDataset(AbstractDataset[None, "WorkFolder"]):
 
         Args:
             filepath: The folder, a path or any address that fsspec knows; it need not exist.
-            results: What a finished training leads to elsewhere, each a name and its
-                ``filepath``; removed when another training starts in this folder.
+            results: Name -> ``filepath`` of what a finished training leads to elsewhere, or of
+                a folder and the ``pattern`` of names below it, in which ``*`` stands for any
+                part of a name; removed when another training starts in this folder.
             credentials: For the file system of a remote address.
             fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
@@ -112,7 +105,8 @@ class WorkFolderDataset(AbstractDataset[None, "WorkFolder"]):
         options = storage_options(credentials, fs_args)
         self._filepath = open_folder(filepath, options)
         self._results = [
-            open_folder(entry["filepath"], options) for entry in (results or {}).values()
+            (open_folder(entry["filepath"], options), entry.get("pattern", ""))
+            for entry in (results or {}).values()
         ]
         self.metadata = metadata
 
@@ -131,8 +125,7 @@ class WorkFolderDataset(AbstractDataset[None, "WorkFolder"]):
         raise NotImplementedError("a work folder is written by the node that uses it")
 
     def _exists(self) -> bool:
-        folder = self._filepath
-        return folder.is_dir() if isinstance(folder, Path) else folder.exists()
+        return self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
@@ -14,11 +13,10 @@ from receipt_ocr.analysis.experiment import Experiment
 from receipt_ocr.datasets.entries import name_owner
 from receipt_ocr.datasets.probability_maps import StoredMaps
 from receipt_ocr.datasets.records import Record, RecordsDataset
-from receipt_ocr.storage.files import RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import Folder, open_folder, storage_options
 
 __all__ = ["ExperimentsDataset", "StoredExperiments"]
 
-Folder = Path | RemoteFolder
 Address = dict[str, str]
 T = TypeVar("T")
 
@@ -39,11 +37,7 @@ class StoredExperiments(NamedTuple):
 
     def names(self) -> list[str]:
         """Experiments that have been scored, in the order of their names."""
-        folder = self.reports_folder
-        if isinstance(folder, RemoteFolder):
-            found = (folder / f"*/{SCORES}").glob()
-            return sorted(file.parent.name for file in found)
-        return sorted(file.parent.name for file in folder.glob(f"*/{SCORES}"))
+        return sorted(file.parent.name for file in self.reports_folder.glob(f"*/{SCORES}"))
 
     def maps(self, experiment: str, fold: int, kind: str) -> StoredMaps:
         """Maps of a fold's pages.
@@ -206,10 +200,7 @@ def _read(folder: Folder, file: str, parse: Callable[[Any], T]) -> T | None:
         DatasetError: If it is damaged; the file is named.
     """
     try:
-        if isinstance(folder, RemoteFolder):
-            content = folder.read(file)
-        else:
-            content = (folder / file).read_bytes()
+        content = folder.read(file)
     except FileNotFoundError:
         return None
     try:

@@ -1,11 +1,9 @@
 """Stored probability maps: one lossless 8-bit PNG a page, and an index with their frames."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +11,7 @@ from kedro.io import AbstractDataset
 
 from receipt_ocr.datasets.previews import ImagePreview, encode_picture
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
-from receipt_ocr.storage.files import BATCH, RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import BATCH, Folder, open_folder, storage_options
 
 __all__ = ["ProbabilityMapsDataset", "StoredMaps"]
 
@@ -21,12 +19,12 @@ INDEX = "frames.json"
 
 
 class StoredMaps(LazyMaps):
-    """Page name -> what reads its map when called; the folder is looked at when first asked.
+    """Page name -> a function that reads its map; the folder is opened at the first question.
 
-    That lets a stage take the maps of every fold as inputs and use only those it is told to.
+    So a stage can take the maps of every fold as inputs and use only those it is told to.
     """
 
-    def __init__(self, folder: Path | RemoteFolder, made_by: str = "") -> None:
+    def __init__(self, folder: Folder, made_by: str = "") -> None:
         """Point at a folder.
 
         Args:
@@ -41,9 +39,7 @@ class StoredMaps(LazyMaps):
     @property
     def exists(self) -> bool:
         """Whether the maps were written, completely."""
-        if isinstance(self.folder, RemoteFolder):
-            return self.folder.exists(INDEX)
-        return (self.folder / INDEX).is_file()
+        return self.folder.exists(INDEX)
 
     @property
     def index(self) -> dict[str, dict[str, Any]]:
@@ -57,7 +53,7 @@ class StoredMaps(LazyMaps):
 
     @property
     def source(self) -> str:
-        """Fingerprint of the detector that the maps are of.
+        """Fingerprint of the detector that predicted the maps.
 
         Raises:
             FileNotFoundError: If the maps were never written.
@@ -69,7 +65,7 @@ class StoredMaps(LazyMaps):
             if not self.exists:
                 hint = f"; make them with: {self.made_by}" if self.made_by else ""
                 raise FileNotFoundError(f"no probability maps in {self.folder}{hint}")
-            self._content = json.loads(_read(self.folder, INDEX))
+            self._content = json.loads(self.folder.read(INDEX))
         content: dict[str, Any] = self._content or {}
         return content
 
@@ -86,10 +82,9 @@ class StoredMaps(LazyMaps):
 class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps]):
     """A folder of probability maps; saved page by page, so that memory does not grow.
 
-    The maps of one save appear all at once or not at all, whatever ends the save. A local folder
-    is written beside the earlier one and renamed. A remote one cannot be: each save writes into
-    a sub-folder of its own, and the index, put last, names the files that count; what a save
-    that broke off has left there is removed by the next one.
+    The maps of one save appear all at once or not at all, whatever ends the save: each save
+    writes into a sub-folder of its own, and the index, written last, names the files that count.
+    The next save removes what an interrupted one has left.
 
     Example of a catalog entry::
 
@@ -127,11 +122,23 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
         return StoredMaps(self._filepath, self._made_by)
 
     def save(self, data: Mapping[str, LoadMap]) -> None:
-        """Compute and write every map; the folder changes only when all are written."""
-        if isinstance(self._filepath, RemoteFolder):
-            _save_remotely(self._filepath, data)
-        else:
-            _save_locally(self._filepath, data)
+        """Compute and write every map; the earlier ones count until all are written."""
+        folder, save = self._filepath, uuid4().hex[:12]
+        index: dict[str, dict[str, Any]] = {}
+        batch: dict[str, bytes] = {}
+        for number, (page, page_map) in enumerate(_compute(data, folder.name)):
+            file = f"{save}/{number:05d}.png"
+            batch[file] = _encode_map(page_map)
+            index[page] = _describe_map(file, page_map)
+            if len(batch) == BATCH:
+                folder.write(batch)
+                batch = {}
+        folder.write(batch)
+        content = {"source": getattr(data, "source", ""), "pages": index}
+        folder.write({INDEX: json.dumps(content, ensure_ascii=False, indent=1).encode()})
+        for entry in folder.list():
+            if entry.name not in {INDEX, save}:
+                entry.remove()
 
     def preview(self) -> ImagePreview:
         """The map of the first page for Kedro-Viz, or None."""
@@ -149,50 +156,12 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
         return {"filepath": str(self._filepath)}
 
 
-def _save_locally(folder: Path, data: Mapping[str, LoadMap]) -> None:
-    from PIL import Image
-
-    partial_folder, retired = (
-        folder.with_name(f".{folder.name}.{purpose}") for purpose in ("partial", "retired")
-    )
-    for leftover in (partial_folder, retired):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial_folder.mkdir(parents=True)
-    index: dict[str, dict[str, Any]] = {}
-    for file, page, page_map in _compute(data, folder.name):
-        Image.fromarray(page_map.probability).save(partial_folder / file)
-        index[page] = _describe_map(file, page_map)
-    (partial_folder / INDEX).write_bytes(_encode_index(data, index))
-    if folder.exists():
-        folder.rename(retired)
-    partial_folder.rename(folder)
-    shutil.rmtree(retired, ignore_errors=True)
-
-
-def _save_remotely(folder: RemoteFolder, data: Mapping[str, LoadMap]) -> None:
-    generation = uuid4().hex[:12]
-    index: dict[str, dict[str, Any]] = {}
-    batch: dict[str, bytes] = {}
-    for name, page, page_map in _compute(data, folder.name):
-        file = f"{generation}/{name}"
-        batch[file] = _encode_map(page_map)
-        index[page] = _describe_map(file, page_map)
-        if len(batch) == BATCH:
-            folder.write(batch)
-            batch = {}
-    folder.write(batch)
-    folder.write({INDEX: _encode_index(data, index)})
-    valid = {INDEX, *(entry["file"] for entry in index.values())}
-    folder.delete(name for name in folder.stamps() if name not in valid)
-
-
-def _compute(data: Mapping[str, LoadMap], title: str) -> Iterator[tuple[str, str, ProbabilityMap]]:
-    """File name, page and map, one after the other."""
+def _compute(data: Mapping[str, LoadMap], title: str) -> Iterator[tuple[str, ProbabilityMap]]:
+    """Page and map, one after the other."""
     from tqdm import tqdm
 
-    pages = tqdm(data.items(), desc=title, unit="page", disable=None)
-    for number, (page, compute) in enumerate(pages):
-        yield f"{number:05d}.png", page, compute()
+    for page, compute in tqdm(data.items(), desc=title, unit="page", disable=None):
+        yield page, compute()
 
 
 def _describe_map(file: str, page_map: ProbabilityMap) -> dict[str, Any]:
@@ -204,11 +173,6 @@ def _describe_map(file: str, page_map: ProbabilityMap) -> dict[str, Any]:
     }
 
 
-def _encode_index(data: Mapping[str, LoadMap], index: Mapping[str, Any]) -> bytes:
-    content = {"source": getattr(data, "source", ""), "pages": index}
-    return json.dumps(content, ensure_ascii=False, indent=1).encode()
-
-
 def _encode_map(page_map: ProbabilityMap) -> bytes:
     from PIL import Image
 
@@ -217,16 +181,12 @@ def _encode_map(page_map: ProbabilityMap) -> bytes:
     return content.getvalue()
 
 
-def _read(folder: Path | RemoteFolder, file: str) -> bytes:
-    return folder.read(file) if isinstance(folder, RemoteFolder) else (folder / file).read_bytes()
-
-
-def _read_map(folder: Path | RemoteFolder, page: str, entry: Mapping[str, Any]) -> ProbabilityMap:
+def _read_map(folder: Folder, page: str, entry: Mapping[str, Any]) -> ProbabilityMap:
     import numpy as np
     from PIL import Image
 
     try:
-        with Image.open(BytesIO(_read(folder, entry["file"]))) as image:
+        with Image.open(BytesIO(folder.read(entry["file"]))) as image:
             probability = np.asarray(image, dtype=np.uint8)
         matrix = np.array(entry["map_to_page"])
         return ProbabilityMap(probability, matrix, entry["width"], entry["height"])

@@ -1,7 +1,6 @@
-"""The raw folder: real receipts are only read, synthetic ones are written here."""
+"""The raw folder: real receipts are only read; synthetic ones are written here."""
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +10,8 @@ from kedro.io import AbstractDataset, DatasetError
 
 from receipt_ocr.datasets.previews import ImagePreview, encode_picture
 from receipt_ocr.receipts.settings import SUBSETS
-from receipt_ocr.storage.cache import Mirror
-from receipt_ocr.storage.files import BATCH, RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.cache import RemoteCache
+from receipt_ocr.storage.files import BATCH, Folder, open_folder, storage_options
 
 if TYPE_CHECKING:
     from receipt_ocr.synthesis.dataset import SyntheticPage
@@ -65,45 +64,36 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
         """
         from receipt_ocr.receipts.raw_layout import find_subsets
 
-        folder = self._filepath
+        copy = RemoteCache(self._filepath)
         try:
-            if isinstance(folder, RemoteFolder):
-                mirror = Mirror(folder)
-                mirror.fetch()
-                folder = mirror.path
-            find_subsets(folder)
+            copy.fetch()
+            find_subsets(copy.path)
         except FileNotFoundError as error:
-            copied = "" if folder is self._filepath else f"{folder} is a copy of {self._filepath}\n"
+            is_local = self._filepath.local is not None
+            copied = "" if is_local else f"{copy.path} is a copy of {self._filepath}\n"
             raise DatasetError(f"{error}\n{copied}{self.when_missing}") from error
-        return folder
+        return copy.path
 
     def save(self, data: "Iterable[SyntheticPage]") -> None:
-        """Write synthetic pages; the folder appears whole or not at all.
+        """Write synthetic pages; the folder is accepted whole or not at all.
 
-        All pages are drawn before the earlier folder is touched. At a remote address, where no
-        folder can be renamed, the training pages' annotations are removed first and written last:
-        without them the folder is not accepted, and the next synthesis replaces it.
+        All pages are drawn before the earlier folder is touched. The annotations of the training
+        pages are removed first and written last: without them the folder is not accepted, and
+        the next synthesis replaces it.
 
         Raises:
             DatasetError: If the folder holds anything but synthetic receipts.
         """
-        self._refuse_to_overwrite()
-        if isinstance(self._filepath, RemoteFolder):
-            with TemporaryDirectory() as folder:
-                _write_pages(Path(folder), data)
-                _replace_remotely(self._filepath, Path(folder))
-            return
-        partial, retired = (
-            self._filepath.with_name(f".{self._filepath.name}.{purpose}")
-            for purpose in ("partial", "retired")
-        )
-        for leftover in (partial, retired):
-            shutil.rmtree(leftover, ignore_errors=True)
-        _write_pages(partial, data)
-        if self._filepath.exists():
-            self._filepath.rename(retired)
-        partial.rename(self._filepath)
-        shutil.rmtree(retired, ignore_errors=True)
+        folder = self._filepath
+        content = {entry.name for entry in folder.list()}
+        if content and _MARKER not in content:
+            raise DatasetError(
+                f"{folder} holds something that is not synthetic (no {_MARKER} in it); synthetic "
+                "receipts would replace it. Name another folder with --params raw_folder=..."
+            )
+        with TemporaryDirectory() as drawn:
+            _write_pages(Path(drawn), data)
+            _replace(folder, Path(drawn))
 
     def preview(self, pages: int = 4) -> ImagePreview:
         """The first training pages side by side for Kedro-Viz, or None.
@@ -112,33 +102,17 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
         """
         from receipt_ocr.receipts.raw_layout import find_subsets
 
-        if isinstance(self._filepath, RemoteFolder) or not self._exists():
+        folder = self._filepath.local
+        if folder is None or not self._exists():
             return None
-        train = next(subset for subset in find_subsets(self._filepath) if subset.name == "train")
+        train = next(subset for subset in find_subsets(folder) if subset.name == "train")
         return _join_pages([train.images / name for name in train.list_images()[:pages]])
 
-    def _refuse_to_overwrite(self) -> None:
-        folder = self._filepath
-        if isinstance(folder, RemoteFolder):
-            is_free, is_synthetic = not folder.exists(), folder.exists(_MARKER)
-        else:
-            is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-            is_synthetic = (folder / _MARKER).is_file()
-        if not is_free and not is_synthetic:
-            raise DatasetError(
-                f"{folder} holds something that is not synthetic (no {_MARKER} in it); synthetic "
-                "receipts would replace it. Name another folder with --params raw_folder=..."
-            )
-
     def _exists(self) -> bool:
-        folder = self._filepath
-        if isinstance(folder, RemoteFolder):
-            return folder.exists()
-        return folder.is_dir() and any(folder.iterdir())
+        return bool(self._filepath.list())
 
     def _describe(self) -> dict[str, Any]:
-        folder = self._filepath
-        return {"filepath": folder.as_posix() if isinstance(folder, Path) else str(folder)}
+        return {"filepath": str(self._filepath)}
 
 
 def _join_pages(files: list[Path]) -> ImagePreview:
@@ -159,15 +133,18 @@ def _join_pages(files: list[Path]) -> ImagePreview:
     return encode_picture(row) if pages else None
 
 
-def _replace_remotely(folder: RemoteFolder, drawn: Path) -> None:
+def _replace(folder: Folder, drawn: Path) -> None:
+    """Put drawn files in place of the earlier ones; see :meth:`ReceiptFolderDataset.save`."""
     files = {f.relative_to(drawn).as_posix(): f for f in drawn.rglob("*") if f.is_file()}
     folder.write({_MARKER: files.pop(_MARKER).read_bytes()})  # what follows may be replaced
     folder.delete([_LAST])
+    for entry in folder.list():
+        if entry.name != _MARKER:
+            entry.remove()
     last = {_LAST: files.pop(_LAST).read_bytes()}
     names = list(files)
     for start in range(0, len(names), BATCH):
         folder.write({name: files[name].read_bytes() for name in names[start : start + BATCH]})
-    folder.delete(sorted(folder.stamps().keys() - {_MARKER, *files}))
     folder.write(last)
 
 

@@ -3,13 +3,12 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
 
 from receipt_ocr.datasets.previews import JSONPreview, preview_json
-from receipt_ocr.storage.files import RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import Folder, open_folder, storage_options
 
 __all__ = ["Record", "Records", "RecordsDataset"]
 
@@ -70,7 +69,7 @@ class RecordsDataset(AbstractDataset[dict[str, Record], Records]):
         self.metadata = metadata
 
     @classmethod
-    def of(cls, folder: Path | RemoteFolder) -> "RecordsDataset":
+    def of(cls, folder: Folder) -> "RecordsDataset":
         """The records of a folder that is open already."""
         dataset = cls(filepath=str(folder))
         dataset._filepath = folder
@@ -100,15 +99,7 @@ class RecordsDataset(AbstractDataset[dict[str, Record], Records]):
             f"{name}{SUFFIX}": json.dumps(record, ensure_ascii=False, indent=1).encode()
             for name, record in data.items()
         }
-        folder = self._filepath
-        if not isinstance(folder, Path):
-            folder.write(contents)
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            partial = folder / f"{name}.partial"
-            partial.write_bytes(content)
-            partial.replace(folder / name)
+        self._filepath.write(contents)
 
     def preview(self, entries: int = 10) -> JSONPreview | None:
         """The first records, for Kedro-Viz; None where there are none yet."""
@@ -116,27 +107,18 @@ class RecordsDataset(AbstractDataset[dict[str, Record], Records]):
         return preview_json(records, entries) if records else None
 
     def _names(self) -> list[str]:
-        files = (
-            self._filepath.glob(f"*{SUFFIX}")
-            if isinstance(self._filepath, Path)
-            else (self._filepath / f"*{SUFFIX}").glob()
-        )
-        return [file.name.removesuffix(SUFFIX) for file in files]
+        return [file.name.removesuffix(SUFFIX) for file in self._filepath.glob(f"*{SUFFIX}")]
 
     def _read(self, name: str) -> bytes:
-        folder = self._filepath
         try:
-            if isinstance(folder, Path):
-                return (folder / f"{name}{SUFFIX}").read_bytes()
-            return folder.read(f"{name}{SUFFIX}")
+            return self._filepath.read(f"{name}{SUFFIX}")
         except FileNotFoundError:
             raise
         except OSError as error:
             raise OSError(f"cannot be read ({error})") from error
 
     def _exists(self) -> bool:
-        folder = self._filepath
-        return folder.is_dir() if isinstance(folder, Path) else folder.exists()
+        return self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.hooks import open_config
 from receipt_ocr.receipts.settings import FOLD_COUNT
-from receipt_ocr.storage.files import RemoteFolder, open_folder, storage_options
+from receipt_ocr.storage.files import Folder, open_folder, storage_options
 
 __all__ = ["PIPELINE", "Fold", "parse_folds", "plan_folds"]
 
@@ -40,7 +40,7 @@ class Fold:
     experiment: str
     number: int
     params: Mapping[str, Any]
-    folder: Path | RemoteFolder
+    folder: Folder
     log: Path
 
     @property
@@ -117,8 +117,8 @@ def _plan_experiment(
     for number in folds:
         own = {**params, "fold": number}
         folder = _work_folder(project, open_config(project, env, own))
-        if isinstance(folder, Path):
-            log = folder.with_name(f"{folder.name}.log")
+        if folder.local is not None:
+            log = folder.local.with_name(f"{folder.name}.log")
         else:
             log = project / LOCAL_LOGS / (env or "default") / name / f"{folder.name}.log"
         planned.append(Fold(name, number, own, folder, log))
@@ -129,7 +129,7 @@ def _selected(loader: AbstractConfigLoader) -> str:
     return Experiments.model_validate(loader["parameters"]["experiments"]).selected
 
 
-def _work_folder(project: Path, loader: AbstractConfigLoader) -> Path | RemoteFolder:
+def _work_folder(project: Path, loader: AbstractConfigLoader) -> Folder:
     entry = loader["catalog"]["work_folder"]
     credentials = None
     if entry.get("credentials") is not None:
@@ -139,4 +139,4 @@ def _work_folder(project: Path, loader: AbstractConfigLoader) -> Path | RemoteFo
             credentials = None
     options = storage_options(credentials, entry.get("fs_args"))
     folder = open_folder(entry["filepath"], options)
-    return project / folder if isinstance(folder, Path) else folder
+    return folder if folder.local is None else open_folder(project / folder.local)

@@ -6,14 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import Literal, Protocol, TypeVar
 
 from receipt_ocr.fan_out.plan import Fold
 from receipt_ocr.fan_out.process import FAILED, TITLE, Ending, Order, last_line
 from receipt_ocr.fan_out.traces import Traces, read_best, read_traces
-from receipt_ocr.storage.files import RemoteFolder
+from receipt_ocr.storage.files import Folder
 
 __all__ = ["Crew", "Outcome", "Stopped", "stop_on_signals", "train_folds"]
 
@@ -184,9 +183,7 @@ def _take_in(outcome: Outcome, ending: Ending, retries: int, say: Callable[[str]
     return True
 
 
-def _look(
-    read: Callable[[Path | RemoteFolder], Found], fold: Fold, say: Callable[[str], None]
-) -> Found | None:
+def _look(read: Callable[[Folder], Found], fold: Fold, say: Callable[[str], None]) -> Found | None:
     """What a fold's folder tells; None where its storage does not answer: that ends no fold."""
     try:
         return read(fold.folder)

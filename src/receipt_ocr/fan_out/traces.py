@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
-from receipt_ocr.storage.files import RemoteFolder
+from receipt_ocr.storage.files import Folder
 from receipt_ocr.training.work_folder import IDENTITY_FILE, RESULT_FILE
 
 __all__ = ["Traces", "read_best", "read_traces"]
@@ -23,30 +22,15 @@ class Traces:
     end: str | None
 
 
-def read_traces(folder: Path | RemoteFolder) -> Traces:
+def read_traces(folder: Folder) -> Traces:
     """Which versions of its files a folder holds now; two calls differ where one was rewritten."""
-    if isinstance(folder, RemoteFolder):
-        stamps = folder.stamps()
-        return Traces(stamps.get(IDENTITY_FILE), stamps.get(RESULT_FILE))
-    return Traces(_version(folder / IDENTITY_FILE), _version(folder / RESULT_FILE))
+    return Traces(folder.stamp(IDENTITY_FILE), folder.stamp(RESULT_FILE))
 
 
-def read_best(folder: Path | RemoteFolder) -> tuple[float | None, int | None]:
+def read_best(folder: Folder) -> tuple[float | None, int | None]:
     """H-mean and number of the best epoch of a finished training; None where they are unknown."""
     try:
-        if isinstance(folder, RemoteFolder):
-            content = json.loads(folder.read(RESULT_FILE))
-        else:
-            content = json.loads((folder / RESULT_FILE).read_bytes())
+        content = json.loads(folder.read(RESULT_FILE))
     except FileNotFoundError:
         return None, None
     return content["best_hmean"], content["best_epoch"]
-
-
-def _version(file: Path) -> str | None:
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    # Files are renamed into place: each writing makes a new one.
-    return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"

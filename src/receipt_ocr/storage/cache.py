@@ -6,43 +6,49 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock
+from filelock import FileLock
 from tqdm import tqdm
 
-from receipt_ocr.storage.files import BATCH, RemoteFolder, open_folder
+from receipt_ocr.storage.files import BATCH, Folder, open_folder
 
-__all__ = ["CACHE_VARIABLE", "Mirror", "cache_folder", "local_copy"]
+__all__ = ["CACHE_VARIABLE", "RemoteCache", "cache_folder", "local_copy"]
 
 CACHE_VARIABLE = "RECEIPT_OCR_CACHE"
 """Environment variable with the folder that local copies lie in."""
 
 
-class Mirror:
+class RemoteCache:
     """A remote folder's local copy, in a folder of the cache that belongs to the address.
 
-    A note beside the copy says which version of which file it holds. Only a file that is there
-    as noted is taken for the remote one; a kill at any moment costs at most repeated downloads,
-    and no file in the copy is ever half a file. Processes of one machine take turns.
+    A note beside the copy says which version of which file it holds. A file counts as current
+    only if it is there as noted; a kill at any moment costs at most repeated downloads, and no
+    file in the copy is ever half a file. A lock keeps processes of one machine apart.
+
+    A local folder is its own copy: nothing is moved, noted or locked.
 
     Attributes:
-        remote: What is mirrored.
+        remote: The folder that is copied.
         path: The local folder; its name is the remote one's.
     """
 
-    def __init__(self, remote: RemoteFolder) -> None:
-        """Name the mirror of a folder; nothing is read or written yet."""
+    def __init__(self, remote: Folder) -> None:
+        """Name the copy of a folder; nothing is read or written yet."""
         self.remote = remote
         self._home = cache_folder(remote.address)
-        self.path = self._home / (remote.name or "root")
+        self._is_local = remote.local is not None
+        self.path = remote.local or self._home / (remote.name or "root")
 
-    def turn(self) -> BaseFileLock:
-        """A lock: while it is held, other processes of this machine leave the mirror alone.
+    def lock(self) -> AbstractContextManager[object]:
+        """Keep other processes of this machine from fetching or publishing meanwhile.
 
-        Fetching and publishing take it themselves; within one process it may be taken again.
+        Fetching and publishing take the lock themselves; a process may take it again.
         """
+        if self._is_local:
+            return nullcontext()
         self._home.mkdir(parents=True, exist_ok=True)
         return FileLock(self._home / "lock", is_singleton=True)
 
@@ -51,8 +57,13 @@ class Mirror:
 
         Args:
             recursive: False leaves sub-folders alone on both sides.
+
+        Raises:
+            FileNotFoundError: If the remote bucket is not there.
         """
-        with self.turn():
+        if self._is_local:
+            return
+        with self.lock():
             there = self.remote.stamps()
             there = {n: stamp for n, stamp in there.items() if recursive or "/" not in n}
             known = self._read_note()
@@ -65,8 +76,14 @@ class Mirror:
             self._write_note(known)
 
     def publish(self, names: Iterable[str]) -> None:
-        """Write files of the copy to the remote folder, in the order given, each all or nothing."""
-        with self.turn():
+        """Write files of the copy to the remote folder, in the order given, each all or nothing.
+
+        Raises:
+            FileNotFoundError: If one of them, or the remote bucket, is not there.
+        """
+        if self._is_local:
+            return
+        with self.lock():
             sources = {name: self.path / name for name in names}
             self.remote.upload(sources)
             there, known = self.remote.stamps(), self._read_note()
@@ -75,7 +92,8 @@ class Mirror:
 
     def discard(self, names: Iterable[str]) -> None:
         """Remove files from the remote folder, in the order given; the copy stays as it is."""
-        self.remote.delete(names)
+        if not self._is_local:
+            self.remote.delete(names)
 
     def _remove_extra(self, there: Mapping[str, str], *, recursive: bool) -> None:
         paths = self.path.rglob("*") if recursive else self.path.iterdir()
@@ -120,18 +138,17 @@ class Mirror:
         partial.replace(self._note_file)
 
 
-def local_copy(address: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> Path:
-    """A folder to read from: the one at a local address itself, else its mirror, fetched anew.
+def local_copy(
+    address: str | os.PathLike[str] | Folder, options: Mapping[str, Any] | None = None
+) -> Path:
+    """A folder to read from: the one at a local address itself, else its copy, fetched anew.
 
     Raises:
         FileNotFoundError: If the address names a bucket that is not there.
     """
-    folder = open_folder(address, options)
-    if isinstance(folder, Path):
-        return folder
-    mirror = Mirror(folder)
-    mirror.fetch()
-    return mirror.path
+    cache = RemoteCache(open_folder(address, options))
+    cache.fetch()
+    return cache.path
 
 
 def cache_folder(address: str) -> Path:
@@ -153,7 +170,7 @@ def _note(stamp: str, file: Path) -> list[Any]:
     return [stamp, status.st_size, status.st_mtime_ns]
 
 
-def _progress(names: Sequence[str], remote: RemoteFolder) -> Iterable[Sequence[str]]:
+def _progress(names: Sequence[str], remote: Folder) -> Iterable[Sequence[str]]:
     batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
     title = f"download {remote.name}"
     bar: Iterable[Sequence[str]] = tqdm(

@@ -1,15 +1,16 @@
-"""Files at any address that fsspec knows."""
+"""Files at any address that fsspec knows, local paths included."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
 
-__all__ = ["BATCH", "RemoteFolder", "open_folder", "storage_options"]
+__all__ = ["BATCH", "Folder", "open_folder", "storage_options"]
 
 BATCH = 64
 """Files that are given to the file system at once, which moves several where it can."""
@@ -17,20 +18,23 @@ BATCH = 64
 WHOLE_PUTS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory"})
 """Protocols of object stores: a put that breaks off leaves the earlier object as it was."""
 
-_VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
-"""What file systems call that which changes when a file is written."""
+_VERSIONS = ("ETag", "etag", "md5Hash", "ino", "mtime", "LastModified", "last_modified", "created")
+"""Names that file systems give to what changes when a file is written."""
 
 
 @dataclass(frozen=True)
-class RemoteFolder:
-    """A folder at an address with a protocol, such as ``s3://bucket/prefix``.
+class Folder:
+    """A folder, or a file, at a local path or at an address such as ``s3://bucket/prefix``.
 
     It holds no connection, so that it may be pickled or copied by a fork. Every file that it
     writes is all or nothing, also when killed: by one put on object stores; elsewhere by a move
     from ``NAME.partial``, as far as the file system moves in one step.
 
+    Operations take names of files below the folder; the empty name means the address itself.
+
     Attributes:
-        address: With protocol, without a slash at the end.
+        address: A path without a protocol, relative or not; or an address with its protocol,
+            without a slash at the end. Use :func:`open_folder` to get one from any text.
         options: For the file system's constructor, such as an endpoint or keys.
     """
 
@@ -40,85 +44,70 @@ class RemoteFolder:
     def __str__(self) -> str:
         return self.address
 
+    def __truediv__(self, name: str) -> "Folder":
+        """A file or folder in this one."""
+        local = self.local
+        return self._at(f"{self.address}/{name}" if local is None else str(local / name))
+
+    @property
+    def local(self) -> Path | None:
+        """The path, for what needs a real file or folder; None at a remote address."""
+        is_local = fsspec.core.split_protocol(self.address)[0] is None
+        return Path(self.address) if is_local else None
+
     @property
     def name(self) -> str:
         """The last part of the address."""
         return self.address.rpartition("/")[2]
 
-    def __truediv__(self, name: str) -> "RemoteFolder":
-        """A file or folder in this one."""
-        return RemoteFolder(f"{self.address}/{name}", self.options)
-
-    def glob(self) -> "list[RemoteFolder]":
-        """What the address matches now, if it holds ``*``."""
-        fs, root = self._open()
-        fs.invalidate_cache()
-        protocol = self.address.partition("://")[0]
-        return [RemoteFolder(f"{protocol}://{path}", self.options) for path in fs.glob(root)]
-
     @property
-    def parent(self) -> "RemoteFolder":
+    def parent(self) -> "Folder":
         """The folder around this one."""
-        return RemoteFolder(self.address.rpartition("/")[0], self.options)
+        local = self.local
+        return self._at(self.address.rpartition("/")[0] if local is None else str(local.parent))
+
+    def list(self) -> "list[Folder]":
+        """Files and folders directly in this one, by name; none where there is no such folder."""
+        fs, root = self._open()
+        fs.invalidate_cache(root)  # others may have written since
+        try:
+            paths = [path.rstrip("/") for path in fs.ls(root, detail=False)]
+        except FileNotFoundError:
+            return []
+        # A file, and the marker of an empty folder on an object store, list themselves.
+        return [self / path.rpartition("/")[2] for path in sorted(paths) if path != root]
+
+    def glob(self, pattern: str) -> "list[Folder]":
+        """Files and folders below this one that a pattern matches now, by name.
+
+        Args:
+            pattern: A name or a path, such as ``*/scores.parquet``. ``*`` stands for any part of
+                one name; no other character is special, and none is in the folder's own address.
+        """
+        found = [self]
+        for part in pattern.split("/"):
+            if "*" in part:
+                wanted = re.compile(re.escape(part).replace(r"\*", ".*"), re.DOTALL)
+                entries = (entry for folder in found for entry in folder.list())
+                found = [entry for entry in entries if wanted.fullmatch(entry.name)]
+            else:
+                found = [folder / part for folder in found if folder.exists(part)]
+        return found
 
     def exists(self, name: str = "") -> bool:
-        """Whether there is such a file or sub-folder now; the folder itself without a name."""
-        fs, root = self._open()
-        path = f"{root}/{name}".rstrip("/")
-        fs.invalidate_cache(path)  # others may have written since
+        """Whether there is such a file or folder now."""
+        fs, path = self._open(name)
+        fs.invalidate_cache(path)
         return bool(fs.exists(path))
 
-    def read(self, name: str) -> bytes:
-        """A file's content.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-        """
-        fs, root = self._open()
-        content: bytes = fs.cat_file(f"{root}/{name}")
-        return content
-
-    def write(self, contents: Mapping[str, bytes]) -> None:
-        """Write files, each of them all or nothing; several at once where that is possible.
-
-        Args:
-            contents: Name -> content.
-        """
-        fs, root = self._open()
-        with self._named_in_errors():
-            if _puts_are_whole(fs):
-                fs.pipe({f"{root}/{name}": content for name, content in contents.items()})
-                return
-            for name, content in contents.items():
-                partial = _make_partial(fs, f"{root}/{name}")
-                fs.pipe_file(partial, content)
-                fs.mv(partial, f"{root}/{name}")
-
-    def upload(self, sources: Mapping[str, Path]) -> None:
-        """Write local files one after another, in the order given, each all or nothing.
-
-        Args:
-            sources: Name -> local file.
-        """
-        fs, root = self._open()
-        with self._named_in_errors():
-            for name, source in sources.items():
-                target = f"{root}/{name}"
-                if _puts_are_whole(fs):
-                    fs.put_file(str(source), target)
-                else:
-                    partial = _make_partial(fs, target)
-                    fs.put_file(str(source), partial)
-                    fs.mv(partial, target)
-
-    def download(self, targets: Mapping[str, Path]) -> None:
-        """Read files into local ones; several at once where that is possible.
-
-        Args:
-            targets: Name -> local file, whose folder is made.
-        """
-        fs, root = self._open()
-        fs.get([f"{root}/{name}" for name in targets], [str(path) for path in targets.values()])
+    def stamp(self, name: str = "") -> str | None:
+        """Size and version of a file, which differ once it is written again; None without one."""
+        fs, path = self._open(name)
+        fs.invalidate_cache(path)
+        try:
+            return _stamp(fs.info(path))
+        except FileNotFoundError:
+            return None
 
     def stamps(self) -> dict[str, str]:
         """Name -> size and version of every file in the folder and below.
@@ -142,18 +131,75 @@ class RemoteFolder:
                 raise ValueError(f"{self.address} holds {name!r}, which leads out of the folder")
         return stamps
 
+    def read(self, name: str = "") -> bytes:
+        """A file's content.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+        """
+        fs, path = self._open(name)
+        content: bytes = fs.cat_file(path)
+        return content
+
+    def write(self, contents: Mapping[str, bytes]) -> None:
+        """Write files, each of them all or nothing; several at once where that is possible.
+
+        Args:
+            contents: Name -> content.
+        """
+        fs, _ = self._open()
+        targets = {self._open(name)[1]: content for name, content in contents.items()}
+        with self._named_in_errors():
+            if _puts_are_whole(fs):
+                fs.pipe(targets)
+                return
+            for target, content in targets.items():
+                with _partial_file(fs, target) as partial:
+                    fs.pipe_file(partial, content)
+
+    def upload(self, sources: Mapping[str, Path]) -> None:
+        """Write local files one after another, in the order given, each all or nothing.
+
+        Args:
+            sources: Name -> local file.
+        """
+        with self._named_in_errors():
+            for name, source in sources.items():
+                fs, target = self._open(name)
+                if _puts_are_whole(fs):
+                    fs.put_file(str(source), target)
+                    continue
+                with _partial_file(fs, target) as partial:
+                    fs.put_file(str(source), partial)
+
+    def download(self, targets: Mapping[str, Path]) -> None:
+        """Read files into local ones; several at once where that is possible.
+
+        Args:
+            targets: Name -> local file, whose folder is made.
+        """
+        for target in targets.values():
+            target.parent.mkdir(parents=True, exist_ok=True)
+        fs, _ = self._open()
+        fs.get([self._open(name)[1] for name in targets], [str(path) for path in targets.values()])
+
     def delete(self, names: Iterable[str]) -> None:
         """Remove files; those that are not there are no error."""
-        fs, root = self._open()
         for name in names:
+            fs, path = self._open(name)
             with suppress(FileNotFoundError):
-                fs.rm_file(f"{root}/{name}")
+                fs.rm_file(path)
 
     def remove(self) -> None:
         """Remove the folder with all that it holds, or the file of this address; if it is there."""
         fs, root = self._open()
+        fs.invalidate_cache(root)
         with suppress(FileNotFoundError):
-            fs.rm(root, recursive=True)
+            if self.local is None and re.search(r"[*?[]", root):
+                # fsspec would take the address for a pattern, and remove its neighbours.
+                self.delete([path[len(root) + 1 :] for path in fs.find(root)])
+            else:
+                fs.rm(root, recursive=True)
         fs.invalidate_cache(root)
 
     @contextmanager
@@ -164,34 +210,43 @@ class RemoteFolder:
         except (FileNotFoundError, PermissionError) as error:
             raise type(error)(f"{self.address}: {error}") from error
 
-    def _open(self) -> tuple[Any, str]:
+    def _at(self, address: str) -> "Folder":
+        return replace(self, address=address)
+
+    def _open(self, name: str = "") -> tuple[Any, str]:
+        """The file system, and the path there of a file in this folder."""
+        local = self.local
+        if local is not None:  # made absolute here, since fsspec would expand "~" in it
+            return fsspec.filesystem("file"), (local / name).absolute().as_posix()
         fs, root = fsspec.url_to_fs(self.address, **self.options)
-        return fs, str(root).rstrip("/")
+        return fs, f"{str(root).rstrip('/')}/{name}".rstrip("/")
 
 
 def open_folder(
-    address: str | os.PathLike[str], options: Mapping[str, Any] | None = None
-) -> Path | RemoteFolder:
-    """A path for a local address (plain or ``file://``), else the remote folder.
+    address: str | os.PathLike[str] | Folder, options: Mapping[str, Any] | None = None
+) -> Folder:
+    """Point at a folder or a file; nothing is looked at yet.
 
     Args:
-        address: A path or any address that fsspec knows; nothing is looked at yet.
+        address: A path, ``file://`` with a path, or any address that fsspec knows. A relative
+            path stays one. What is open already is returned as it is.
         options: For the file system's constructor; ignored for a local address.
     """
+    if isinstance(address, Folder):
+        return address
     text = os.fspath(address)
     protocol, _ = fsspec.core.split_protocol(text)
-    if protocol is None:
-        return Path(text)
     if protocol in {"file", "local"}:
-        return Path(fsspec.url_to_fs(text)[1])
-    address = text if text.endswith("://") else text.rstrip("/")
-    return RemoteFolder(address, dict(options or {}))
+        text = fsspec.url_to_fs(text)[1]
+    if protocol in {None, "file", "local"}:
+        return Folder(str(Path(text)))
+    return Folder(text if text.endswith("://") else text.rstrip("/"), dict(options or {}))
 
 
 def storage_options(
     credentials: Mapping[str, Any] | None, fs_args: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What a catalog entry says of its file system, as the constructor's arguments."""
+    """A catalog entry's credentials and ``fs_args`` as arguments of the file system."""
     opening = {"open_args_load", "open_args_save"}  # for datasets that open single files
     arguments = {key: value for key, value in (fs_args or {}).items() if key not in opening}
     return {**(credentials or {}), **arguments}
@@ -202,9 +257,16 @@ def _puts_are_whole(fs: Any) -> bool:
     return not WHOLE_PUTS.isdisjoint(protocols)
 
 
-def _make_partial(fs: Any, target: str) -> str:
+@contextmanager
+def _partial_file(fs: Any, target: str) -> Iterator[str]:
+    """A file to write beside the target; it replaces the target once it is written."""
+    partial = f"{target}.partial"
     fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-    return f"{target}.partial"
+    yield partial
+    if getattr(fs, "local_file", False):
+        Path(partial).replace(target)  # fsspec would move it into a folder of that name
+    else:
+        fs.mv(partial, target)
 
 
 def _stamp(info: Mapping[str, Any]) -> str:

@@ -102,7 +102,7 @@ class Artifacts:
         with warn_if_away(str(file)):
             if is_checkpoint:
                 MlflowClient().set_tag(run_id, "checkpoint", str(file))
-            elif file is not None and Path(file).is_file():  # not at a remote address
+            elif file is not None and Path(str(file)).is_file():  # not at a remote address
                 MlflowClient().log_artifact(run_id, str(file))
 
 

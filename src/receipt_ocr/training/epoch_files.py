@@ -113,7 +113,7 @@ def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) ->
     folder = work.path
     if not resume or not (folder / LAST_FILE).exists():
         work.discard_results()
-    with work.turn():
+    with work.lock():
         if not resume:
             earlier = _trained_files(folder)
             work.discard(file.name for file in earlier)

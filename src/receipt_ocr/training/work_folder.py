@@ -1,21 +1,16 @@
-"""The folder that a training works in: always local, and published where its address is not."""
+"""The local folder that a training works in, published where its address is a remote one."""
 
-import glob
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import chain
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
-from receipt_ocr.storage.cache import Mirror
-from receipt_ocr.storage.files import RemoteFolder, open_folder
+from receipt_ocr.storage.cache import RemoteCache
+from receipt_ocr.storage.files import Folder, open_folder
 
 __all__ = ["IDENTITY_FILE", "RESULT_FILE", "WorkFolder"]
 
 IDENTITY_FILE = "settings.json"
-"""Whose training a folder holds."""
+"""Says whose training a folder holds."""
 
 RESULT_FILE = "finished.json"
 """The note of a training's end."""
@@ -25,7 +20,7 @@ class WorkFolder(os.PathLike[str]):
     """A local folder to write into, and the address that its files are kept at.
 
     At a local address that is the folder itself, and :meth:`fetch`, :meth:`publish` and
-    :meth:`discard` do nothing. At a remote one (``s3://bucket/...``) the folder is a mirror in
+    :meth:`discard` do nothing. At a remote one (``s3://bucket/...``) the folder is a copy in
     this user's cache, and **the remote side is the truth**: a training counts as far as it was
     published.
 
@@ -44,25 +39,22 @@ class WorkFolder(os.PathLike[str]):
 
     def __init__(
         self,
-        address: str | os.PathLike[str] | RemoteFolder,
-        options: Mapping[str, Any] | None = None,
-        results: Iterable[Path | RemoteFolder] = (),
+        address: str | os.PathLike[str] | Folder,
+        results: Iterable[tuple[Folder, str]] = (),
     ) -> None:
         """Point at an address; nothing is read or made yet.
 
         Args:
             address: A path, any address that fsspec knows, or a folder there.
-            options: For the file system's constructor, such as an endpoint or keys; not with a
-                folder, which has its own.
-            results: Files and folders elsewhere that are made from the finished training; ``*``
-                stands for any part of a name.
+            results: Files and folders elsewhere that are made from the finished training, each
+                as a folder and a pattern below it (see :meth:`Folder.glob`); with an empty
+                pattern, the folder or file itself.
         """
         self._results = tuple(results)
-        folder = address if isinstance(address, RemoteFolder) else open_folder(address, options)
-        self._mirror = Mirror(folder) if isinstance(folder, RemoteFolder) else None
-        self.path: Path = folder if isinstance(folder, Path) else Mirror(folder).path
+        self._cache = RemoteCache(open_folder(address))
+        self.path = self._cache.path
         """The local folder; it need not exist."""
-        self.address = str(folder)
+        self.address = self._cache.remote.address
         """Where its files are kept: the local path, or the remote address."""
 
     @property
@@ -81,63 +73,35 @@ class WorkFolder(os.PathLike[str]):
 
     def discard_results(self) -> None:
         """Remove what an earlier training led to: it does not belong to one that starts over."""
-        for result in chain.from_iterable(map(_matches, self._results)):
-            if isinstance(result, RemoteFolder):
+        for folder, pattern in self._results:
+            for result in folder.glob(pattern) if pattern else [folder]:
                 result.remove()
-            elif result.is_dir():
-                shutil.rmtree(result)
-            else:
-                result.unlink(missing_ok=True)
 
     def fetch(self) -> None:
         """Make the local folder like the remote one, before a training starts or goes on.
 
-        Files that are missing or differ are brought; files that the remote folder lacks are
-        removed. A kill leaves whole files, some old and some new: fetch again before use.
+        A kill leaves whole files, some old and some new: fetch again before use.
 
         Raises:
             FileNotFoundError: If the remote bucket is not there.
         """
-        if self._mirror is not None:
-            self._mirror.fetch(recursive=False)
+        self._cache.fetch(recursive=False)
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[object]:
         """Keep other processes of this machine from fetching what is not published yet."""
-        if self._mirror is None:
-            yield
-            return
-        with self._mirror.turn():
-            yield
+        return self._cache.lock()
 
     def publish(self, names: Iterable[str]) -> None:
-        """Write files of the local folder to the remote one, each all or nothing, in this order.
-
-        Args:
-            names: Of files directly in the folder.
+        """Write files directly in the folder to the remote one, each all or nothing, in this order.
 
         Raises:
             FileNotFoundError: If one of them, or the remote bucket, is not there.
         """
-        if self._mirror is not None:
-            self._mirror.publish(names)
+        self._cache.publish(names)
 
     def discard(self, names: Iterable[str]) -> None:
-        """Remove files from the remote folder, in this order; those not there are no error.
+        """Remove files directly in the remote folder, in this order; absent ones are no error.
 
         The local files are the caller's to remove.
-
-        Args:
-            names: Of files directly in the folder.
         """
-        if self._mirror is not None:
-            self._mirror.discard(names)
-
-
-def _matches(result: Path | RemoteFolder) -> Iterable[Path | RemoteFolder]:
-    if "*" not in str(result):
-        return [result]
-    if isinstance(result, RemoteFolder):
-        return result.glob()
-    fixed = glob.escape(str(result.relative_to(result.anchor))).replace("[*]", "*")
-    return Path(result.anchor).glob(fixed)
+        self._cache.discard(names)
