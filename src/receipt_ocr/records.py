@@ -1,11 +1,12 @@
 """Records that one stage writes as JSON and later ones read; each is checked when it is read.
 
-Keys that earlier versions wrote under another name are still read. A record that lacks a key, or
-holds a value of another kind, is refused with the key's name.
+Keys that earlier versions wrote under another name are still read, and keys that this version does
+not know are passed over. A record that lacks a key, or holds a value of another kind, is refused
+with the key's name. See :mod:`receipt_ocr.datasets.records` for the files.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -17,6 +18,7 @@ __all__ = [
     "FinalEpochs",
     "LeaderboardScore",
     "MemberGap",
+    "NoRecord",
     "Record",
     "RunRecord",
     "Sensitivity",
@@ -29,9 +31,16 @@ __all__ = [
 
 
 class Record(Config):
-    """Base of the records: immutable, unknown keys refused, earlier names of keys accepted."""
+    """Base of the records: immutable, finite numbers only, earlier names of keys accepted."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, extra="ignore")
+
+    made_by: ClassVar[str]
+    """What to run to write such a record again."""
+
+
+class NoRecord(Record):
+    """Saved by a stage that had nothing to work on; it is stored as ``{}`` and read as None."""
 
 
 class Sensitivity(Record):
@@ -48,6 +57,8 @@ class Sensitivity(Record):
 
 class TunedPostprocess(Record):
     """Post-processing that a search has chosen, with what it rests on."""
+
+    made_by = "--pipeline=tuning"
 
     postprocess: PostprocessSettings
     members: tuple[str, ...]
@@ -93,11 +104,13 @@ class Voting(Record):
 class ChosenPostprocess(Record):
     """The post-processing that an ensemble's (or the final fit's) maps are read with."""
 
+    made_by = "--pipeline=ensemble (or final_fit, for that of the final fit)"
+
     source: Literal["recipe", "tuned", "holdout"]
     """Where the settings come from: the recipe, or a search out of fold or on the holdout."""
     postprocess: PostprocessSettings
     recipe: PostprocessSettings | None = None
-    """The recipe's settings of that time; None for the final fit."""
+    """The recipe's settings of that time; None in a final fit's record of an earlier version."""
     members: Voting | None = None
     """None for the final fit, where no members vote."""
 
@@ -112,10 +125,11 @@ class SubmissionMember(Record):
 
     name: str
     """As in :class:`Voting`; ``final`` for the final fit."""
-    experiment: str
-    fold: int | None
+    experiment: str | None = None
+    """None in records of earlier versions, as ``weight``."""
+    fold: int | None = None
     """None for a detector of all pages."""
-    weight: float
+    weight: float | None = None
     run_id: str | None
     """MLflow run of its training."""
     validation_hmean: float | None
@@ -126,6 +140,8 @@ class SubmissionMember(Record):
 class SubmissionRecord(Record):
     """Who made a submission, how, and what was known of it beforehand."""
 
+    made_by = "--pipeline=ensemble or final_fit, with the settings that it was made with"
+
     made: str
     """Time in UTC, ISO 8601."""
     submission: str
@@ -133,8 +149,8 @@ class SubmissionRecord(Record):
     experiment: str
     members: tuple[SubmissionMember, ...]
     kind: Literal["ensemble", "final"] = "ensemble"
-    sources: dict[str, str] = Field(default_factory=dict)
-    """Member -> fingerprint of its detector."""
+    sources: dict[str, str] | None = None
+    """Member -> fingerprint of its detector; None in records of earlier versions, as ``mean``."""
     mean: MeanKind | None = None
     thresholds: str | None = None
     """Source of the post-processing, as in :class:`ChosenPostprocess`."""
@@ -160,6 +176,8 @@ class MemberGap(Record):
 class LeaderboardScore(Record):
     """A score of a submission, with its gaps."""
 
+    made_by = "--pipeline=leaderboard or score_submission"
+
     submission: str
     experiment: str
     source: Literal["leaderboard", "test truth"]
@@ -175,6 +193,8 @@ class LeaderboardScore(Record):
 
 class TrainingRecord(Record):
     """One training, for those who compare it with others without opening the network."""
+
+    made_by = "--pipeline=train_fold"
 
     best_epoch: int
     precision: float | None
@@ -195,6 +215,8 @@ class TrainingRecord(Record):
 class FinalEpochs(Record):
     """How long the final fit trains."""
 
+    made_by = "--pipeline=final_fit"
+
     epochs: int
     peaks: dict[str, int]
     """Fold -> its best epoch."""
@@ -202,6 +224,8 @@ class FinalEpochs(Record):
 
 class RunRecord(Record):
     """Which run wrote an entry of the catalog."""
+
+    made_by = "the pipeline that writes this entry"
 
     run_id: str | None
     """MLflow run; None without MLflow."""

@@ -1,6 +1,5 @@
 """What other experiments have left: maps, trainings and scores, found by name."""
 
-import json
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple, TypeVar
@@ -12,13 +11,23 @@ from kedro.io.core import DatasetError
 from receipt_ocr.analysis.experiment import Experiment
 from receipt_ocr.datasets.entries import name_owner
 from receipt_ocr.datasets.probability_maps import StoredMaps
-from receipt_ocr.datasets.records import Record, RecordsDataset
+from receipt_ocr.datasets.records import RecordsDataset
+from receipt_ocr.identity import Member
+from receipt_ocr.records import (
+    ChosenPostprocess,
+    LeaderboardScore,
+    Record,
+    RunRecord,
+    SubmissionRecord,
+    TrainingRecord,
+)
 from receipt_ocr.storage.files import Folder, open_folder, storage_options
 
 __all__ = ["ExperimentsDataset", "StoredExperiments"]
 
 Address = dict[str, str]
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 SCORES = "page_scores.parquet"
 """File whose presence says that an experiment has been scored."""
@@ -60,25 +69,26 @@ class StoredExperiments(NamedTuple):
         file = f"{experiment.partition('@')[0]}/fold_{fold}_history.csv"
         return _read(self.models_folder, file, pd.read_csv)
 
-    def training(self, experiment: str, fold: int) -> dict[str, Any] | None:
+    def training(self, experiment: str, fold: int) -> TrainingRecord | None:
         """The record of a fold's training; None where there is none."""
         file = f"{experiment.partition('@')[0]}/fold_{fold}_training.json"
-        return _read(self.models_folder, file, json.load)
+        return _read(self.models_folder, file, _parser(TrainingRecord))
 
     def page_scores(self, experiment: str) -> pd.DataFrame | None:
         """A row a member, subset and page; None where it has not been scored."""
         return _read(self.reports_folder, f"{experiment}/{SCORES}", pd.read_parquet)
 
-    def chosen_postprocess(self, experiment: str) -> dict[str, Any] | None:
+    def chosen_postprocess(self, experiment: str) -> ChosenPostprocess | None:
         """What its scores are of: post-processing and members; None where there is none."""
-        return _read(self.maps_folder, f"{experiment}/ensemble/postprocess.json", json.load)
+        file = f"{experiment}/ensemble/postprocess.json"
+        return _read(self.maps_folder, file, _parser(ChosenPostprocess))
 
-    def run_record(self, experiment: str, entry: str) -> dict[str, Any] | None:
+    def run_record(self, experiment: str, entry: str) -> RunRecord | None:
         """Which run wrote an entry of the catalog for an experiment; None where that is unknown."""
         folder = _records_folder(name_owner(entry, experiment))
-        return _read(self.reports_folder, f"{folder}/{entry}.json", json.load)
+        return _read(self.reports_folder, f"{folder}/{entry}.json", _parser(RunRecord))
 
-    def run_records(self, experiment: str) -> dict[str, dict[str, Any]]:
+    def run_records(self, experiment: str) -> dict[str, RunRecord]:
         """Entry of the catalog -> its record.
 
         Of an experiment, of its detectors' trainings, and of what all experiments have in common.
@@ -91,11 +101,14 @@ class StoredExperiments(NamedTuple):
             if name_owner(entry, experiment) == owner
         }
 
-    def _records_of(self, owner: str) -> dict[str, Record]:
-        return RecordsDataset.of(self.reports_folder / _records_folder(owner)).load()
+    def _records_of(self, owner: str) -> dict[str, Any]:
+        return RecordsDataset.of(self.reports_folder / _records_folder(owner), RunRecord).load()
 
     def experiment(
-        self, name: str, submissions: Sequence[Record], leaderboard: Sequence[Record]
+        self,
+        name: str,
+        submissions: Sequence[SubmissionRecord],
+        leaderboard: Sequence[LeaderboardScore],
     ) -> Experiment | None:
         """Everything that lays an experiment beside others; None where it was not scored.
 
@@ -105,24 +118,24 @@ class StoredExperiments(NamedTuple):
             leaderboard: Records of all scores.
         """
         page_scores, chosen = self.page_scores(name), self.chosen_postprocess(name)
-        if page_scores is None or chosen is None:
+        if page_scores is None or chosen is None or chosen.members is None:
             return None
-        voting = [member for member in chosen["members"]["names"] if "/" not in member]
-        folds = {member: int(member.removeprefix("fold_")) for member in voting}
+        voting = [Member.parse(member) for member in chosen.members.names]
+        folds = {str(member): member.fold for member in voting if not member.is_external}
         return Experiment(
             name=name,
             page_scores=page_scores,
             histories={member: self.history(name, fold) for member, fold in folds.items()},
             trainings={member: self.training(name, fold) for member, fold in folds.items()},
-            submissions=[one for one in submissions if one["experiment"] == name],
-            leaderboard=[one for one in leaderboard if one["experiment"] == name],
+            submissions=[one for one in submissions if one.experiment == name],
+            leaderboard=[one for one in leaderboard if one.experiment == name],
             chosen=chosen,
         )
 
     def training_run(self, experiment: str, fold: int) -> str | None:
         """Id of the MLflow run that trained a fold; None where that is unknown."""
         record = self.run_record(experiment, f"fold_{fold}_checkpoint")
-        return None if record is None else record.get("run_id")
+        return None if record is None else record.run_id
 
 
 class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
@@ -187,6 +200,10 @@ class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
     def _describe(self) -> dict[str, Any]:
         folders = {"maps": self._maps, "models": self._models, "reports": self._reports}
         return {name: str(folder) for name, folder in folders.items()}
+
+
+def _parser(kind: type[R]) -> Callable[[Any], R]:
+    return lambda content: kind.model_validate_json(content.read(), strict=True)
 
 
 def _records_folder(owner: str) -> str:
