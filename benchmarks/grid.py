@@ -11,7 +11,8 @@ from benchmarks.steps import anew, plain_anew
 from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth
-from receipt_ocr.search.grid import GridResult, search_grid
+from receipt_ocr.search.grid import SearchResult, search_grid
+from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 
 __all__ = ["GRID", "GridTimes", "measure_grid"]
@@ -70,14 +71,15 @@ def measure_grid(pages: Sequence[BenchmarkPage], sample: int = 100, seed: int = 
     )
 
 
-def _search(pages: Sequence[BenchmarkPage]) -> GridResult:
+def _search(pages: Sequence[BenchmarkPage]) -> SearchResult:
     maps = {
         str(index): ProbabilityMap(page.stored_map, page.map_to_page, *page.size)
         for index, page in enumerate(pages)
     }
     truths = {str(index): prepare_truth(page.truth) for index, page in enumerate(pages)}
     loaders = {name: (lambda kept=page_map: kept) for name, page_map in maps.items()}
-    return search_grid(loaders, truths, GRID, BASE)
+    with ScoreTable(loaders, truths, BASE) as table:
+        return search_grid(table, GRID)
 
 
 def _time_calls(

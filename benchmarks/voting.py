@@ -25,6 +25,7 @@ from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords, prepare_truth
 from receipt_ocr.search.grid import search_grid
+from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 
 __all__ = ["Cost", "measure_search", "measure_vote"]
@@ -131,7 +132,8 @@ def _vote(
 
 def _search(maps: dict[str, LoadMap], truths: dict[str, TruthWords], grid: GridSettings) -> Cost:
     start = time.perf_counter()
-    search_grid(maps, truths, grid, PostprocessSettings())
+    with ScoreTable(maps, truths, PostprocessSettings(), workers=grid.workers) as table:
+        search_grid(table, grid)
     return Cost(time.perf_counter() - start, read_status("VmHWM") / 1024.0)
 
 

@@ -25,7 +25,6 @@ LONGEST_FIRST = (
     "test_notebooks.py",
     "test_ray.py",
     "test_processes.py",
-    "test_page_workers.py",
     "test_command.py",
     "test_s3.py",
     "test_experiments.py",

@@ -110,7 +110,6 @@ def test_the_settings_page_has_every_key(site: Path) -> None:
     ("key", "row"),
     [
         ("tuning.box_thresh", "list of 1 or more: number from 0 to 1 [0.25, 0.4, 0.5, 0.6, 0.7]"),
-        ("tuning.ray", "text or null null"),
         ("ensemble.members", "text, whole number or list: text or whole number all short name"),
         ("ingestion.unrotated_polygons", "reject or rotate reject"),
         ("experiments.recipe.frame.crop", "list of 2, each a whole number above 0 or null null"),

@@ -14,6 +14,7 @@ from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth
 from receipt_ocr.search.grid import search_grid
+from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 from tests.golden import as_polygons
 
@@ -38,7 +39,8 @@ def test_plain_code_finds_the_same_best_settings(shared: Path) -> None:
         )
         maps[page["page"]] = partial(lambda own: own, own)
     truths = {name: prepare_truth(polygons) for name, polygons in words.items()}
-    result = search_grid(maps, truths, GRID, BASE)
+    with ScoreTable(maps, truths, BASE) as table:
+        result = search_grid(table, GRID)
 
     names = ("thresh", "box_thresh", "unclip_ratio", "min_size")
     means = {}

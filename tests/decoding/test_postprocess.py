@@ -22,7 +22,7 @@ from receipt_ocr.decoding.postprocess import (
     extract_polygons,
     finish_words,
     place_on_page,
-    regrow_candidates,
+    unclip_candidates,
 )
 from receipt_ocr.geometry.batch import PolygonBatch
 from receipt_ocr.geometry.polygons import bounding_box
@@ -197,7 +197,7 @@ def test_a_candidate_whose_offset_leaves_a_hole_is_dropped() -> None:
     settings = PostprocessSettings(unclip_ratio=0.5)
     candidates = find_candidates(letter, settings.thresh)
     assert len(candidates.kernels) == 1
-    assert len(regrow_candidates(candidates, np.array([0]), 0.5)[0]) == 0
+    assert len(unclip_candidates(candidates, np.array([0]), 0.5)[0]) == 0
     assert extract_polygons(letter, IDENTITY, settings).polygons == ()
 
 
@@ -205,7 +205,7 @@ def test_a_kernel_without_area_does_not_regrow() -> None:
     point, square = np.full((4, 2), 7.0), np.array([[0, 0], [30, 0], [30, 30], [0, 30]])
     widths = np.full(2, np.inf)
     candidates = Candidates(PolygonBatch.join([point, square]), np.ones(2), np.arange(2), widths)
-    words, origins = regrow_candidates(candidates, np.array([0, 1]), 2.0)
+    words, origins = unclip_candidates(candidates, np.array([0, 1]), 2.0)
     assert len(words) == 1
     assert origins.tolist() == [1]
 
@@ -220,7 +220,7 @@ def test_settings_can_be_applied_again_without_the_map() -> None:
     ):
         expected = extract_polygons(probability, IDENTITY, settings)
         chosen = select_candidates(candidates, settings)
-        grown = regrow_candidates(candidates, chosen, settings.unclip_ratio)
+        grown = unclip_candidates(candidates, chosen, settings.unclip_ratio)
         words, origins = finish_words(*grown, settings)
         assert candidates.scores[origins].tolist() == expected.scores.tolist()
         for word, polygon in zip(words, expected.polygons, strict=True):

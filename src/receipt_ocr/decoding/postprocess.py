@@ -1,7 +1,7 @@
 """From a probability map to polygons on the page, step by step.
 
 ``find_candidates`` is the slow part and depends on ``thresh`` and ``shape`` alone;
-``select_candidates`` and ``regrow_candidates`` apply the other settings to what it found, so that
+``select_candidates`` and ``unclip_candidates`` apply the other settings to what it found, so that
 a search need not look at the map again. ``extract_polygons`` chains them.
 """
 
@@ -32,7 +32,7 @@ __all__ = [
     "extract_polygons",
     "finish_words",
     "place_on_page",
-    "regrow_candidates",
+    "unclip_candidates",
 ]
 
 logger = logging.getLogger(__name__)
@@ -87,14 +87,14 @@ def extract_polygons(
             passing,
             settings.box_thresh,
         )
-    words, origins = regrow_candidates(candidates, selected, settings.unclip_ratio)
+    words, origins = unclip_candidates(candidates, selected, settings.unclip_ratio)
     words, origins = finish_words(words, origins, settings)
     return Detections(
         polygons=tuple(place_on_page(words, map_to_page)), scores=candidates.scores[origins]
     )
 
 
-def regrow_candidates(
+def unclip_candidates(
     candidates: Candidates, chosen: NDArray[np.intp], unclip_ratio: float
 ) -> tuple[PolygonBatch, NDArray[np.intp]]:
     """The whole words of kernels, in map pixels.
@@ -128,7 +128,7 @@ def finish_words(
     """Regrown words that are wide enough, in the shape that is asked for.
 
     Args:
-        words: As :func:`regrow_candidates` gives them.
+        words: As :func:`unclip_candidates` gives them.
         origins: (N,) the candidate of each.
         settings: ``min_size`` and ``shape``.
     """

@@ -13,6 +13,8 @@ from receipt_ocr.config import (
     Probability,
 )
 
+__all__ = ["GridSettings", "RefineSettings"]
+
 
 class RefineSettings(Config):
     """A search by Optuna over continuous values around the best point of a grid."""
@@ -20,7 +22,7 @@ class RefineSettings(Config):
     trials: NonNegativeInt = 0
     """Points to try; 0 leaves the grid's choice as it is."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Of the sampler: the same seed, the same points."""
+    """Seed of the sampler: the same seed, the same points."""
 
 
 class GridSettings(Config):
@@ -38,9 +40,6 @@ class GridSettings(Config):
     """None keeps the recipe's."""
     workers: PositiveInt = 1
     """Processes that share the pages; 1 searches in the calling process."""
-    ray: str | None = None
-    """Shares the pages out on Ray instead, one CPU each: ``local`` starts one on this machine,
-    ``auto`` or ``HOST:PORT`` joins a cluster."""
     refine: RefineSettings = RefineSettings()
     """The search between the values of the grid, which starts from its best point."""
 

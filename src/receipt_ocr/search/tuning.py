@@ -1,7 +1,6 @@
 """Tuning the post-processing of an ensemble: out of fold, and on its own maps of the holdout."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from receipt_ocr.decoding.decode import score_maps
 from receipt_ocr.decoding.ensemble import vote, vote_where_known
@@ -9,15 +8,16 @@ from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.members import MemberMaps
 from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords, score_pages
+from receipt_ocr.records import TunedPostprocess
 from receipt_ocr.search.grid import search_grid
-from receipt_ocr.search.sensitivity import find_plateau
+from receipt_ocr.search.score_table import ScoreTable
+from receipt_ocr.search.sensitivity import measure_sensitivity
 from receipt_ocr.search.settings import GridSettings
-from receipt_ocr.search.tuned import PlateauSettings, TunedPostprocess
 
 __all__ = ["Search", "tune_on_holdout", "tune_out_of_fold"]
 
 Search = tuple[TunedPostprocess, list[dict[str, float]]]
-"""What was found, and every point that was tried."""
+"""The settings found, and a row for every point that was tried."""
 
 
 def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # what a search rests on
@@ -45,11 +45,12 @@ def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # what a search rests on
         ValueError: If there are no pages with a truth.
     """
     own = members.maps["out_of_fold"]
-    fold_of = {page: members.folds[name] for name, maps in own.items() for page in maps}
+    folds = {page: members.folds[name] for name, maps in own.items() for page in maps}
     shares = dict(zip(members.names, weights, strict=True))
     maps = vote_where_known(own, ensemble.mean, shares)
-    found, rows = _search(members, maps, truths, grid, recipe, fold_of)
-    return _note_voting(found, ensemble, weights), rows
+    found, rows = _search(members, maps, truths, grid, recipe, folds)
+    voting = {"mean": ensemble.mean, "weights": tuple(weights)}
+    return found.model_copy(update=voting), rows
 
 
 def tune_on_holdout(  # noqa: PLR0913, PLR0917  # what a search rests on
@@ -80,14 +81,9 @@ def tune_on_holdout(  # noqa: PLR0913, PLR0917  # what a search rests on
     """
     maps = vote(members.maps["holdout"], weights, ensemble.mean)
     found, rows = _search(members, maps, truths, grid, recipe, None)
-    found = found.model_copy(update={"transferred_hmean": _score(maps, truths, tuned)})
-    return _note_voting(found, ensemble, weights), rows
-
-
-def _note_voting(
-    found: TunedPostprocess, ensemble: EnsembleSettings, weights: list[float]
-) -> TunedPostprocess:
-    return found.model_copy(update={"mean": ensemble.mean, "weights": tuple(weights)})
+    voting = {"mean": ensemble.mean, "weights": tuple(weights)}
+    transferred = {"transferred_hmean": _score(maps, truths, tuned)}
+    return found.model_copy(update=voting | transferred), rows
 
 
 def _search(  # noqa: PLR0913, PLR0917  # what a search rests on
@@ -102,24 +98,25 @@ def _search(  # noqa: PLR0913, PLR0917  # what a search rests on
     maps = {page: load for page, load in maps.items() if page in truths}
     truths = {page: truths[page] for page in maps}
     folds = None if folds is None else {page: folds[page] for page in maps}
-    on_grid = result = search_grid(maps, truths, grid, recipe, folds)
-    rows = list(result.rows)
-    if grid.refine.trials:
-        from receipt_ocr.search.refinement import refine_settings  # noqa: PLC0415 (loads Optuna)
+    with ScoreTable(maps, truths, recipe, folds, grid.workers) as table:
+        on_grid = result = search_grid(table, grid)
+        rows = list(on_grid.rows)
+        if grid.refine.trials:
+            from receipt_ocr.search.refinement import refine_settings  # noqa: PLC0415 (loads Optuna)
 
-        result = refine_settings(maps, truths, result.best, grid, folds, result.fold_choices)
-        rows += result.rows
-    plateau = find_plateau(maps, truths, result.best, grid)
+            result = refine_settings(table, grid, on_grid)
+            rows += result.rows
+        sensitivity = measure_sensitivity(table, result.best)
     found = TunedPostprocess(
         postprocess=result.best,
         members=tuple(members.names),
         sources=dict(members.sources),
         pages=len(maps),
         chosen_hmean=result.chosen_hmean,
-        honest_hmean=result.honest_hmean,
+        cross_fitted_hmean=result.cross_fitted_hmean,
         recipe_hmean=_score(maps, truths, recipe),
         grid_hmean=on_grid.chosen_hmean if grid.refine.trials else None,
-        plateau={name: PlateauSettings(**asdict(one)) for name, one in plateau.items()},
+        sensitivity=sensitivity,
     )
     return found, rows
 

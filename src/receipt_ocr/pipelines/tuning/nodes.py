@@ -16,7 +16,7 @@ else:  # Kedro reads the signatures to check parameters: names must exist, OpenC
 
 __all__ = ["draw_search", "tune_on_holdout", "tune_out_of_fold"]
 
-TUNED_FIGURES = ("recipe_hmean", "chosen_hmean", "honest_hmean")
+TUNED_FIGURES = ("recipe_hmean", "chosen_hmean", "cross_fitted_hmean")
 """What a search comes to, as columns in MLflow."""
 
 log = logging.getLogger(__name__)
@@ -76,10 +76,10 @@ def draw_search(
     """Heat maps and precision/recall of all points, as Matplotlib figures and as Plotly's."""
     from receipt_ocr.pictures import search_plotly, search_plots
 
-    best, plateau = tuned["postprocess"], tuned["plateau"]
+    best, sensitivity = tuned["postprocess"], tuned["sensitivity"]
     return (
-        search_plots.plot_search(table, best, plateau),
+        search_plots.plot_search(table, best, sensitivity),
         search_plots.plot_precision_recall(table, best),
-        search_plotly.plot_search(table, best, plateau),
+        search_plotly.plot_search(table, best, sensitivity),
         search_plotly.plot_precision_recall(table, best),
     )
