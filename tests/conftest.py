@@ -5,7 +5,9 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -86,6 +88,32 @@ def _end_mlflow_runs() -> None:
         os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     if hooks := sys.modules.get("kedro_mlflow.framework.hooks"):
         hooks.mlflow_hook.run_id = None  # it is one object for all sessions of a process
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """fsspec's file system in memory, empty; its local copies go to a cache of the test's own."""
+    monkeypatch.setenv("RECEIPT_OCR_CACHE", str(tmp_path / "cache"))
+    fs = fsspec.filesystem("memory")  # one object a process
+    for step in range(2):
+        fs.store.clear()
+        fs.pseudo_dirs[:] = [""]
+        if not step:
+            yield fs
+
+
+@pytest.fixture(params=["local", "object store", "file system that moves"])
+def any_address(
+    request: pytest.FixtureRequest, memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """A folder that is not there yet, of each kind that files are written to in its own way."""
+    if request.param == "local":
+        return str(tmp_path / "work[1]space")
+    if request.param != "object store":
+        monkeypatch.setattr("receipt_ocr.storage.files.WHOLE_PUTS", frozenset())
+        move = lambda source, target: memory.store.update({target: memory.store.pop(source)})  # noqa: E731
+        monkeypatch.setattr(memory, "mv", move)
+    return "memory://work[1]space"
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
-"""Stored maps: lossless, lazy, and whole or not at all."""
+"""Stored maps: lossless, lazy, and whole or not at all, at local and remote addresses."""
 
+import pickle
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from kedro.io import DatasetError
 
 from receipt_ocr.datasets.probability_maps import ProbabilityMapsDataset, StoredMaps
-from receipt_ocr.decoding.maps import ProbabilityMap
-
-LoadMap = Callable[[], ProbabilityMap]
+from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap
+from receipt_ocr.storage.files import Folder, open_folder
 
 
 def make_map(seed: int) -> ProbabilityMap:
@@ -30,17 +29,22 @@ def fail() -> ProbabilityMap:
     raise RuntimeError("the power went out")
 
 
-def names_in(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
+def names_in(folder: Folder) -> list[str]:
+    return [name.rpartition("/")[2] for name in sorted(folder.stamps())]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("receipt_ocr.datasets.probability_maps.BATCH", 2)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "fold_0" / "test_maps"
+def folder(any_address: str) -> Folder:
+    return open_folder(any_address) / "fold_0/test_maps"
 
 
 @pytest.fixture
-def dataset(folder: Path) -> ProbabilityMapsDataset:
+def dataset(folder: Folder) -> ProbabilityMapsDataset:
     command = "kedro run --pipeline=train_fold --params fold=0"
     return ProbabilityMapsDataset(filepath=str(folder), made_by=command)
 
@@ -54,7 +58,7 @@ def test_maps_return_to_the_bit(dataset: ProbabilityMapsDataset) -> None:
     assert list(stored) == pages
     assert len(stored) == 3
     for name in pages:
-        read, expected = stored[name](), make_map(len(name))
+        read, expected = pickle.loads(pickle.dumps(stored[name]))(), make_map(len(name))
         np.testing.assert_array_equal(read.probability, expected.probability)
         np.testing.assert_array_equal(read.map_to_page, expected.map_to_page)
         assert (read.width, read.height) == (123, 456)
@@ -66,34 +70,35 @@ def test_no_pages_are_an_empty_set_of_maps(dataset: ProbabilityMapsDataset) -> N
     assert dict(dataset.load()) == {}
 
 
-def test_an_interruption_leaves_nothing_where_nothing_was(
-    dataset: ProbabilityMapsDataset, folder: Path
+def test_an_interruption_leaves_the_earlier_maps_and_no_traces_after_the_next_save(
+    dataset: ProbabilityMapsDataset, folder: Folder
 ) -> None:
-    with pytest.raises(DatasetError, match="the power went out"):
-        dataset.save({**lazy("a.jpg"), "b.jpg": fail})
-    assert not folder.exists()
-    assert not dataset.exists()
-    dataset.save(lazy("c.jpg"))  # what the interruption left is no obstacle
-    assert list(dataset.load()) == ["c.jpg"]
-    assert names_in(folder.parent) == ["test_maps"]
-
-
-def test_an_interruption_leaves_the_earlier_maps(
-    dataset: ProbabilityMapsDataset, folder: Path
-) -> None:
-    dataset.save(lazy("old.jpg"))
     with pytest.raises(DatasetError, match="the power went out"):
         dataset.save({**lazy("a.jpg", "b.jpg"), "c.jpg": fail})
-    assert names_in(folder) == ["00000.png", "frames.json"]
+    assert not dataset.exists()
+    dataset.save(lazy("old.jpg"))
+    with pytest.raises(DatasetError, match="the power went out"):
+        dataset.save({**lazy("a.jpg", "bb.jpg"), "c.jpg": fail})
     assert list(dataset.load()) == ["old.jpg"]
-    assert dataset.load()["old.jpg"]().width == 123
-
-
-def test_saving_again_replaces_every_map(dataset: ProbabilityMapsDataset, folder: Path) -> None:
-    dataset.save(lazy("a.jpg", "b.jpg"))
-    dataset.save(lazy("c.jpg"))
+    read = dataset.load()["old.jpg"]().probability
+    np.testing.assert_array_equal(read, make_map(len("old.jpg")).probability)
+    dataset.save(lazy("new.jpg"))
     assert names_in(folder) == ["00000.png", "frames.json"]
-    assert names_in(folder.parent) == ["test_maps"]
+    assert folder.local is None or len(folder.list()) == 2  # no empty folder is left either
+
+
+def test_saving_replaces_maps_that_lie_beside_their_index(
+    dataset: ProbabilityMapsDataset, folder: Folder
+) -> None:
+    dataset.save(lazy("a.jpg"))
+    index = folder.read("frames.json")
+    [save] = (entry.name for entry in folder.list() if entry.name != "frames.json")
+    folder.write({"00000.png": folder.read(f"{save}/00000.png")})  # as earlier versions wrote it
+    folder.write({"frames.json": index.replace(f"{save}/".encode(), b"")})
+    assert dataset.load()["a.jpg"]().width == 123
+    dataset.save(lazy("b.jpg"))
+    assert names_in(folder) == ["00000.png", "frames.json"]
+    assert dataset.load()["b.jpg"]().width == 123
 
 
 def test_missing_maps_are_no_error_until_asked_for_and_name_the_command(
@@ -115,12 +120,13 @@ def test_a_page_that_has_no_map_is_a_key_error(dataset: ProbabilityMapsDataset) 
         dataset.load()["b.jpg"]
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"torn")])
+@pytest.mark.parametrize("damage", [Folder.remove, lambda file: file.write({"": b"torn"})])
 def test_a_damaged_map_names_page_and_file(
-    dataset: ProbabilityMapsDataset, folder: Path, damage: Callable[[Path], object]
+    dataset: ProbabilityMapsDataset, folder: Folder, damage: Callable[[Folder], object]
 ) -> None:
     dataset.save(lazy("a.jpg"))
-    damage(folder / "00000.png")
+    [file] = folder.glob("*/00000.png")
+    damage(file)
     read = dataset.load()["a.jpg"]
     with pytest.raises(ValueError, match=r"map of page 'a\.jpg' cannot be read from .*00000\.png"):
         read()

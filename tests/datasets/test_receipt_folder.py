@@ -1,4 +1,4 @@
-"""The raw folder: loads as a path, saves synthetic pages whole or not at all."""
+"""The raw folder: loads as a path, saves synthetic pages whole or not at all, at any address."""
 
 import json
 from collections.abc import Iterator
@@ -10,12 +10,13 @@ from kedro.io import DatasetError
 
 from receipt_ocr.datasets.receipt_folder import ReceiptFolderDataset
 from receipt_ocr.receipts.annotations import read_receipts
+from receipt_ocr.storage.files import Folder, open_folder
 from receipt_ocr.synthesis.dataset import SyntheticPage, draw_receipts
 from receipt_ocr.synthesis.settings import SynthesisSettings
 
 
-def draw_few(seed: int = 1) -> Iterator[SyntheticPage]:
-    return draw_receipts(SynthesisSettings(seed=seed, train=2, holdout=1, test=1))
+def draw_few(seed: int = 1, holdout: int = 1) -> Iterator[SyntheticPage]:
+    return draw_receipts(SynthesisSettings(seed=seed, train=2, holdout=holdout, test=1))
 
 
 def list_files(folder: Path) -> dict[str, bytes]:
@@ -23,8 +24,12 @@ def list_files(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
-def test_saved_pages_are_read_back_by_ingestion(tmp_path: Path) -> None:
-    dataset = ReceiptFolderDataset(filepath=str(tmp_path / "raw"))
+@pytest.fixture
+def dataset(any_address: str) -> ReceiptFolderDataset:
+    return ReceiptFolderDataset(filepath=f"{any_address}/raw")
+
+
+def test_saved_pages_are_read_back_by_ingestion(dataset: ReceiptFolderDataset) -> None:
     assert not dataset.exists()
     dataset.save(draw_few())
     assert dataset.exists()
@@ -40,68 +45,88 @@ def test_saved_pages_are_read_back_by_ingestion(tmp_path: Path) -> None:
     assert sizes == {name: (page.width, page.height) for name, page in written.items()}
 
 
-def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        ReceiptFolderDataset(filepath=str(tmp_path / name)).save(draw_few())
-    assert list_files(tmp_path / "a") == list_files(tmp_path / "b")
+def test_the_same_seed_writes_the_same_bytes(dataset: ReceiptFolderDataset, tmp_path: Path) -> None:
+    local = ReceiptFolderDataset(filepath=str(tmp_path / "local"))
+    for one in (dataset, local):
+        one.save(draw_few())
+    assert list_files(dataset.load()) == list_files(local.load())
 
 
-def test_without_holdout_pages_there_is_no_holdout(tmp_path: Path) -> None:
-    dataset = ReceiptFolderDataset(filepath=str(tmp_path / "raw"))
-    dataset.save([page for page in draw_few() if page.subset != "holdout"])
-    assert sorted(file.name for file in (tmp_path / "raw/jsons").iterdir()) == [
-        "test.json",
-        "train.json",
-    ]
-    assert set(read_receipts(dataset.load()).pages["subset"]) == {"train", "test"}
-
-
-def test_saving_replaces_older_synthetic_pages(tmp_path: Path) -> None:
-    dataset = ReceiptFolderDataset(filepath=str(tmp_path / "raw"))
+def test_saving_replaces_older_synthetic_pages(
+    dataset: ReceiptFolderDataset, any_address: str
+) -> None:
     dataset.save(draw_few())
-    dataset.save([page for page in draw_few() if page.subset != "holdout"])
-    assert not (tmp_path / "raw/jsons/val.json").exists()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["raw"]
+    dataset.save(draw_few(2, holdout=0))
+    folder = dataset.load()
+    assert sorted(file.name for file in (folder / "jsons").iterdir()) == ["test.json", "train.json"]
+    assert not (folder / "images/val").exists()
+    assert set(read_receipts(folder).pages["subset"]) == {"train", "test"}
+    assert [entry.name for entry in open_folder(any_address).list()] == ["raw"]
 
 
-def test_saving_never_replaces_other_files(tmp_path: Path) -> None:
-    (tmp_path / "raw/jsons").mkdir(parents=True)
-    (tmp_path / "raw/jsons/train.json").write_text("{}")
-    with pytest.raises(DatasetError, match="holds something that is not synthetic"):
-        ReceiptFolderDataset(filepath=str(tmp_path / "raw")).save(draw_few())
-    assert list_files(tmp_path) == {"raw/jsons/train.json": b"{}"}
+def test_saving_never_replaces_other_files(dataset: ReceiptFolderDataset, any_address: str) -> None:
+    folder = open_folder(any_address)
+    folder.write({"raw/jsons/train.json": b"{}"})
+    with pytest.raises(DatasetError, match="space/raw holds something that is not synthetic"):
+        dataset.save(draw_few())
+    assert list(folder.stamps()) == ["raw/jsons/train.json"]
+    (folder / "raw").remove()
+    folder.write({"raw": b"a file"})
+    with pytest.raises(DatasetError, match="raw"):
+        dataset.save(draw_few())
+    assert folder.read("raw") == b"a file"
 
 
-def test_a_save_that_breaks_off_leaves_the_older_folder(tmp_path: Path) -> None:
+def test_a_drawing_that_breaks_off_leaves_the_older_folder(dataset: ReceiptFolderDataset) -> None:
     def break_off() -> Iterator[SyntheticPage]:
         yield next(draw_few(seed=2))
         raise RuntimeError("the power failed")
 
-    dataset = ReceiptFolderDataset(filepath=str(tmp_path / "raw"))
     dataset.save(draw_few())
-    before = list_files(tmp_path / "raw")
+    before = list_files(dataset.load())
     with pytest.raises(DatasetError, match="the power failed"):
         dataset.save(break_off())
     assert list_files(dataset.load()) == before
-    dataset.save(draw_few(seed=3))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["raw"]
 
 
-def test_saved_annotations_are_the_competitions_json(tmp_path: Path) -> None:
-    dataset = ReceiptFolderDataset(filepath=str(tmp_path / "raw"))
+def test_a_folder_that_was_written_in_half_is_refused_until_it_is_drawn_anew(
+    dataset: ReceiptFolderDataset, any_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dataset.save(draw_few())
-    images = json.loads((tmp_path / "raw/jsons/test.json").read_text(encoding="utf-8"))["images"]
+    write = Folder.write
+
+    def tear(self: Folder, contents: dict[str, bytes]) -> None:
+        if len(contents) > 1:
+            write(self, dict(list(contents.items())[:2]))
+            raise OSError("connection lost")
+        write(self, contents)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "write", tear)
+        with pytest.raises(DatasetError, match="connection lost"):
+            dataset.save(draw_few(2))
+    with pytest.raises(DatasetError, match=r"images/train|train\.json") as caught:
+        dataset.load()
+    is_remote = "://" in any_address
+    assert (f"is a copy of {any_address}/raw" in str(caught.value)) == is_remote
+    dataset.save(draw_few(3))
+    assert (dataset.load() / "jsons/train.json").is_file()
+
+
+def test_saved_annotations_are_the_competitions_json(dataset: ReceiptFolderDataset) -> None:
+    dataset.save(draw_few())
+    raw = dataset.load()
+    images = json.loads((raw / "jsons/test.json").read_text(encoding="utf-8"))["images"]
     [(name, entry)] = images.items()
     [page] = [page for page in draw_few() if page.subset == "test"]
     assert name == page.name
     assert entry == {"img_w": page.width, "img_h": page.height, "words": page.words}
-    assert (tmp_path / "raw/images/test" / name).read_bytes() == page.jpeg
+    assert (raw / "images/test" / name).read_bytes() == page.jpeg
 
 
-def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
-    dataset = ReceiptFolderDataset(filepath=str(tmp_path / "nowhere"))
+def test_a_missing_folder_says_what_to_do(dataset: ReceiptFolderDataset) -> None:
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     message = str(caught.value)
-    for part in ("nowhere", "images/train", "jsons/train.json", "--pipeline=synthesis"):
+    for part in ("raw", "images/train", "jsons/train.json", "--pipeline=synthesis"):
         assert part in message

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -49,7 +50,7 @@ class Folder:
         local = self.local
         return self._at(f"{self.address}/{name}" if local is None else str(local / name))
 
-    @property
+    @cached_property
     def local(self) -> Path | None:
         """The path, for what needs a real file or folder; None at a remote address."""
         is_local = fsspec.core.split_protocol(self.address)[0] is None
