@@ -84,7 +84,7 @@ def test_an_interruption_leaves_the_earlier_maps_and_no_traces_after_the_next_sa
     np.testing.assert_array_equal(read, make_map(len("old.jpg")).probability)
     dataset.save(lazy("new.jpg"))
     assert names_in(folder) == ["00000.png", "frames.json"]
-    assert folder.local is None or len(folder.list()) == 2  # no empty folder is left either
+    assert folder.local is None or len(folder.entries()) == 2  # no empty folder is left either
 
 
 def test_saving_replaces_maps_that_lie_beside_their_index(
@@ -92,7 +92,7 @@ def test_saving_replaces_maps_that_lie_beside_their_index(
 ) -> None:
     dataset.save(lazy("a.jpg"))
     index = folder.read("frames.json")
-    [save] = (entry.name for entry in folder.list() if entry.name != "frames.json")
+    [save] = (entry.name for entry in folder.entries() if entry.name != "frames.json")
     folder.write({"00000.png": folder.read(f"{save}/00000.png")})  # as earlier versions wrote it
     folder.write({"frames.json": index.replace(f"{save}/".encode(), b"")})
     assert dataset.load()["a.jpg"]().width == 123

@@ -61,7 +61,7 @@ def test_saving_replaces_older_synthetic_pages(
     assert sorted(file.name for file in (folder / "jsons").iterdir()) == ["test.json", "train.json"]
     assert not (folder / "images/val").exists()
     assert set(read_receipts(folder).pages["subset"]) == {"train", "test"}
-    assert [entry.name for entry in open_folder(any_address).list()] == ["raw"]
+    assert [entry.name for entry in open_folder(any_address).entries()] == ["raw"]
 
 
 def test_saving_never_replaces_other_files(dataset: ReceiptFolderDataset, any_address: str) -> None:

@@ -16,14 +16,14 @@ def folder(any_address: str) -> Folder:
 
 def test_files_return_as_they_were_written(folder: Folder, tmp_path: Path) -> None:
     assert not folder.exists()
-    assert (folder.list(), folder.glob("*"), folder.stamp("a")) == ([], [], None)
+    assert (folder.entries(), folder.glob("*"), folder.stamp("a")) == ([], [], None)
     folder.write({"a": b"1", "sub/영수증.json": b"2"})
     (tmp_path / "source").write_bytes(b"3")
     (folder / "sub").upload({"b": tmp_path / "source"})
     copy: Folder = pickle.loads(pickle.dumps(folder))
     assert copy.read("a") == (copy / "a").read() == b"1"
     assert sorted(copy.stamps()) == ["a", "sub/b", "sub/영수증.json"]
-    assert [entry.name for entry in copy.list()] == ["a", "sub"]
+    assert [entry.name for entry in copy.entries()] == ["a", "sub"]
     copy.download({"sub/b": tmp_path / "new/b"})
     assert (tmp_path / "new/b").read_bytes() == b"3"
     with pytest.raises(FileNotFoundError, match="nothing"):

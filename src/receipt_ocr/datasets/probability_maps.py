@@ -136,7 +136,7 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
         folder.write(batch)
         content = {"source": getattr(data, "source", ""), "pages": index}
         folder.write({INDEX: json.dumps(content, ensure_ascii=False, indent=1).encode()})
-        for entry in folder.list():
+        for entry in folder.entries():
             if entry.name not in {INDEX, save}:
                 entry.remove()
 

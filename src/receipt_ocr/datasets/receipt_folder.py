@@ -85,7 +85,7 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
             DatasetError: If the folder holds anything but synthetic receipts.
         """
         folder = self._filepath
-        content = {entry.name for entry in folder.list()}
+        content = {entry.name for entry in folder.entries()}
         if content and _MARKER not in content:
             raise DatasetError(
                 f"{folder} holds something that is not synthetic (no {_MARKER} in it); synthetic "
@@ -109,7 +109,7 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
         return _join_pages([train.images / name for name in train.list_images()[:pages]])
 
     def _exists(self) -> bool:
-        return bool(self._filepath.list())
+        return bool(self._filepath.entries())
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
@@ -138,7 +138,7 @@ def _replace(folder: Folder, drawn: Path) -> None:
     files = {f.relative_to(drawn).as_posix(): f for f in drawn.rglob("*") if f.is_file()}
     folder.write({_MARKER: files.pop(_MARKER).read_bytes()})  # what follows may be replaced
     folder.delete([_LAST])
-    for entry in folder.list():
+    for entry in folder.entries():
         if entry.name != _MARKER:
             entry.remove()
     last = {_LAST: files.pop(_LAST).read_bytes()}

@@ -67,7 +67,7 @@ class Folder:
         local = self.local
         return self._at(self.address.rpartition("/")[0] if local is None else str(local.parent))
 
-    def list(self) -> "list[Folder]":
+    def entries(self) -> list["Folder"]:
         """Files and folders directly in this one, by name; none where there is no such folder."""
         fs, root = self._open()
         fs.invalidate_cache(root)  # others may have written since
@@ -78,7 +78,7 @@ class Folder:
         # A file, and the marker of an empty folder on an object store, list themselves.
         return [self / path.rpartition("/")[2] for path in sorted(paths) if path != root]
 
-    def glob(self, pattern: str) -> "list[Folder]":
+    def glob(self, pattern: str) -> list["Folder"]:
         """Files and folders below this one that a pattern matches now, by name.
 
         Args:
@@ -89,7 +89,7 @@ class Folder:
         for part in pattern.split("/"):
             if "*" in part:
                 wanted = re.compile(re.escape(part).replace(r"\*", ".*"), re.DOTALL)
-                entries = (entry for folder in found for entry in folder.list())
+                entries = (entry for folder in found for entry in folder.entries())
                 found = [entry for entry in entries if wanted.fullmatch(entry.name)]
             else:
                 found = [folder / part for folder in found if folder.exists(part)]
