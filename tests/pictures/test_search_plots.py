@@ -1,6 +1,7 @@
 """What the pictures of a search show; how they look is for the eye."""
 
 import io
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from receipt_ocr.pictures import search_plotly, search_plots
-from receipt_ocr.pictures.search_points import (
+from receipt_ocr.pictures.search_plots import (
     ColourScale,
     best_of_plane,
     chosen_point,
     grid_points,
+    plot_precision_recall,
+    plot_search,
     score_window,
     trace_curves,
 )
@@ -30,7 +32,7 @@ BEST: dict[str, Any] = {
     "shape": "polygon",
     "candidate_order": "score",
 }
-PLATEAUS = {
+SENSITIVITY = {
     "thresh": {"lowest": 0.25, "highest": 0.34, "is_open_below": False, "is_open_above": False},
     "min_size": {"lowest": 0.0, "highest": 15.0, "is_open_below": True, "is_open_above": True},
     "max_candidates": {
@@ -81,17 +83,15 @@ def stars(axes: Axes) -> list[tuple[float, float]]:
 
 
 def test_a_cell_shows_the_best_over_the_other_settings() -> None:
-    heat = best_of_plane(grid_points(table(), BEST), "thresh", "box_thresh")
-    assert heat.columns.tolist() == list(THRESH)
-    assert heat.rows.tolist() == list(BOX)
+    points = table().iloc[1:]  # one cell of the grid lacks its first point
+    heat = best_of_plane(grid_points(points, BEST), "thresh", "box_thresh")
+    assert (heat.columns.tolist(), heat.index.tolist()) == (list(THRESH), list(BOX))
     expected = [[hmean_at(thresh, box, 2.0, 5.0) for thresh in THRESH] for box in BOX]
-    np.testing.assert_allclose(heat.hmean, expected, rtol=0, atol=1e-12)
-    point = heat.points[3][0]
-    assert point is not None
-    assert (point["thresh"], point["box_thresh"]) == (0.2, 0.7)
-    assert (point["unclip_ratio"], point["min_size"]) == (2.0, 5.0)
-    assert heat.place(BEST) == (1.0, 1.0)
-    assert heat.place({"thresh": 0.4, "box_thresh": 0.9}) == pytest.approx((1.5, 3.0))
+    np.testing.assert_allclose(heat, expected, rtol=0, atol=1e-12)
+    diagonal = grid_points(table((0.2,), (0.3,), (2.0,), (5.0,)), BEST)
+    diagonal = pd.concat([diagonal, diagonal + 0.1])
+    cells = best_of_plane(diagonal, "thresh", "box_thresh").to_numpy()
+    assert np.isnan(cells).tolist() == [[False, True], [True, False]]
 
 
 def test_colours_part_a_thousandth_near_the_best() -> None:
@@ -109,8 +109,8 @@ def test_colours_part_a_thousandth_near_the_best() -> None:
     assert close.ticks()[1][-1] == "0.9750"
 
 
-def test_heat_maps_have_numbers_a_star_and_plateaus() -> None:
-    figure = search_plots.plot_search(table(), BEST, PLATEAUS)
+def test_heat_maps_have_numbers_a_star_and_how_far_each_setting_may_move() -> None:
+    figure = plot_search(table(), BEST, SENSITIVITY)
     render(figure)
     panels = all_axes(figure)
     heat = panels["thresh x box_thresh, best over the others"]
@@ -129,7 +129,7 @@ def test_heat_maps_have_numbers_a_star_and_plateaus() -> None:
 
 def test_many_values_leave_the_numbers_out() -> None:
     points = table(tuple(np.linspace(0.1, 0.9, 12).tolist()), BOX, RATIO, SIZE)
-    figure = search_plots.plot_search(points, BEST)
+    figure = plot_search(points, BEST)
     render(figure)
     panels = all_axes(figure)
     assert not panels["thresh x box_thresh, best over the others"].texts
@@ -151,7 +151,7 @@ def test_a_curve_a_thresh_at_the_values_nearest_to_the_best() -> None:
 
 
 def test_recall_and_precision_are_drawn_with_the_best() -> None:
-    figure = search_plots.plot_precision_recall(table(), BEST)
+    figure = plot_precision_recall(table(), BEST)
     render(figure)
     (axes,) = figure.axes
     lines = {str(line.get_label()): line for line in axes.get_lines()}
@@ -167,12 +167,15 @@ def test_a_refined_best_is_starred_but_its_trials_are_not_drawn_as_the_grid() ->
     points, best = refined()
     assert chosen_point(points, best)["hmean"].tolist() == [0.975]
     assert len(grid_points(points, best)) == len(table())
-    figure = search_plots.plot_precision_recall(points, best)
+    figure = plot_precision_recall(points, best)
     render(figure)
     (axes,) = figure.axes
     assert stars(axes) == [(0.98, 0.97)]
     assert axes.get_xlim()[1] > 0.98
-    heat = all_axes(search_plots.plot_search(points, best))
+    heat = all_axes(plot_search(points, best))
+    assert stars(heat["thresh x unclip_ratio, best over the others"])[0] == pytest.approx(
+        (1.5785, 1.3)  # a share of the way from 0.3 to 0.5, and from 1.5 to 2
+    )
     assert [label.get_text() for label in heat["thresh x box_thresh, best over the others"]
             .get_xticklabels()] == ["0.2", "0.3", "0.5"]  # fmt: skip
     # Settings that the table lacks: the grid's best on the curve.
@@ -182,46 +185,19 @@ def test_a_refined_best_is_starred_but_its_trials_are_not_drawn_as_the_grid() ->
 @pytest.mark.parametrize("axes", [((0.3,), (0.5,), (2.0,), (5.0,)), ((0.3,), BOX, (2.0,), (5.0,))])
 def test_axes_of_one_value_can_be_drawn(axes: tuple[tuple[float, ...], ...]) -> None:
     points = table(*axes)
-    render(search_plots.plot_search(points, BEST, PLATEAUS))
-    render(search_plots.plot_precision_recall(points, BEST))
-    assert search_plotly.plot_search(points, BEST, PLATEAUS).to_json()
-    assert search_plotly.plot_precision_recall(points, BEST).to_json()
+    render(plot_search(points, BEST, SENSITIVITY))
+    render(plot_precision_recall(points, BEST))
 
 
 def test_a_search_that_finds_nothing_can_be_drawn() -> None:
     points = table().assign(recall=0.0, precision=0.0, hmean=0.0)
-    render(search_plots.plot_search(points, BEST))
-    render(search_plots.plot_precision_recall(points, BEST))
+    render(plot_search(points, BEST))
+    render(plot_precision_recall(points, BEST))
     assert score_window(points) == ((-0.002, 0.002), (-0.002, 0.002))
 
 
-def test_the_page_to_look_into_tells_every_setting() -> None:
-    figure = search_plotly.plot_search(table(), BEST, PLATEAUS)
-    heat, star = figure.data[0], figure.data[1]
-    assert np.shape(heat.z) == (len(BOX), len(THRESH))
-    assert np.argmax(heat.z) == 1 * len(THRESH) + 1
-    for line in ("thresh 0.3", "box_thresh 0.5", "unclip_ratio 2", "max_candidates 600",
-                 "min_size 5", "hmean 0.9000"):  # fmt: skip
-        assert line in heat.text[1][1]
-    assert (star.x, star.y) == ((1.0,), (1.0,))
-    assert "min_size from 0 or less to 15 or more" in {trace.text[0] for trace in figure.data[4:]}
-    assert len(figure.data) == 4 + 2 * len(PLATEAUS)
-
-
-def test_the_curves_to_look_into_tell_every_setting() -> None:
-    points, best = refined()
-    figure = search_plotly.plot_precision_recall(points, best)
-    traces = {trace.name: trace for trace in figure.data}
-    assert len(traces["all points"].x) == len(table())
-    assert traces["thresh 0.3"].line.width > traces["thresh 0.5"].line.width
-    assert "box_thresh 0.7" in traces["thresh 0.3"].text[-1]
-    assert traces["best: H-mean 0.9750"].x == (0.98,)
-
-
-@pytest.mark.parametrize("module", [search_plots, search_plotly])
-@pytest.mark.parametrize("name", ["plot_search", "plot_precision_recall"])
-def test_tables_that_are_no_search_are_refused(module: Any, name: str) -> None:
-    draw = getattr(module, name)
+@pytest.mark.parametrize("draw", [plot_search, plot_precision_recall])
+def test_tables_that_are_no_search_are_refused(draw: Callable[..., Figure]) -> None:
     with pytest.raises(ValueError, match="one point or more, got none"):
         draw(table().iloc[:0], BEST)
     with pytest.raises(ValueError, match=r"lack the columns \['box_thresh', 'recall'\]"):

@@ -70,16 +70,9 @@ def tune_on_holdout(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     return found.model_dump(mode="json"), pd.DataFrame(rows)
 
 
-def draw_search(
-    tuned: dict[str, Any], table: pd.DataFrame
-) -> tuple[object, object, object, object]:
-    """Heat maps and precision/recall of all points, as Matplotlib figures and as Plotly's."""
-    from receipt_ocr.pictures import search_plotly, search_plots
+def draw_search(tuned: dict[str, Any], table: pd.DataFrame) -> tuple[object, object]:
+    """Heat maps and precision/recall of all points, as Matplotlib figures."""
+    from receipt_ocr.pictures.search_plots import plot_precision_recall, plot_search
 
     best, sensitivity = tuned["postprocess"], tuned["sensitivity"]
-    return (
-        search_plots.plot_search(table, best, sensitivity),
-        search_plots.plot_precision_recall(table, best),
-        search_plotly.plot_search(table, best, sensitivity),
-        search_plotly.plot_precision_recall(table, best),
-    )
+    return plot_search(table, best, sensitivity), plot_precision_recall(table, best)

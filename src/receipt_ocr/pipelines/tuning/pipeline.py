@@ -13,7 +13,7 @@ __all__ = ["create_pipeline"]
 SETTINGS = ["params:tuning", "params:ensemble", "params:experiments"]
 TABLES = ["pages", "words"]
 KINDS = ("out_of_fold", "holdout")
-PICTURES = ["search_plot", "precision_recall_plot", "search_plotly", "precision_recall_plotly"]
+PICTURES = ["search_plot", "precision_recall_plot"]
 
 
 def create_pipeline(**_: Any) -> Pipeline:
