@@ -13,7 +13,6 @@ from receipt_ocr.pictures.gallery import (
     TRUTH,
     contact_sheet,
     draw_page,
-    draw_targets,
 )
 
 BLANK = np.full((400, 300, 3), 255, dtype=np.uint8)
@@ -80,28 +79,6 @@ def test_the_image_is_not_changed() -> None:
 def test_what_cannot_be_drawn_is_refused(image: np.ndarray, height: int) -> None:
     with pytest.raises(ValueError, match=r"image must be|no room"):
         draw_page(image, [], [], height=height)
-
-
-def test_targets_are_tinted_by_their_strength() -> None:
-    shrink = np.zeros((400, 300), np.float32)
-    shrink[100:140, 50:250] = 1.0
-    threshold = np.full((400, 300), 0.3, np.float32)
-    threshold[200:240, 50:250] = 0.7
-    picture = draw_targets(BLANK, shrink, threshold, height=418).astype(int)
-    scale = picture.shape[1] / 300
-    kernel, border = (
-        picture[int(120 * scale), int(150 * scale)],
-        picture[int(220 * scale), int(150 * scale)],
-    )
-    # 80 % of the way from white to the colour.
-    assert np.abs(kernel - (0.2 * 255 + 0.8 * np.array(FOUND))).max() <= 2
-    assert np.abs(border - (0.2 * 255 + 0.8 * np.array(FALSE))).max() <= 2
-    assert picture[2, 2].tolist() == [255, 255, 255]
-
-
-def test_maps_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match="image's size"):
-        draw_targets(BLANK, np.zeros((4, 3), np.float32), np.zeros((4, 3), np.float32))
 
 
 def test_a_sheet_has_a_cell_for_every_tile() -> None:

@@ -1,11 +1,12 @@
-"""Pictures of pages: what is true, what was found, and where the two part.
+"""Pictures of pages with their true words, the words found, and the errors between them.
 
-The colours are those of Okabe and Ito, which colour-blind readers tell apart; each kind of error
-also has a shape of its own, so that a grey print still reads.
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart; each kind of
+error also has a shape of its own, so that a grey print still reads.
 """
 
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,14 +20,13 @@ from receipt_ocr.pictures.legend import (
     PAPER,
     Colour,
     LegendEntry,
+    Picture,
     draw_legend,
     fit_legend,
     load_font,
 )
 
-__all__ = ["contact_sheet", "draw_page", "draw_targets", "encode_jpeg"]
-
-Picture = NDArray[np.uint8]
+__all__ = ["contact_sheet", "draw_page", "encode_jpeg", "fade_page", "resize"]
 
 TRUTH: Colour = (0, 158, 115)  # bluish green
 FOUND: Colour = (0, 114, 178)  # blue
@@ -72,7 +72,7 @@ def draw_page(
         raise ValueError(f"image must be (H, W, 3), got shape {image.shape}")
     entries = _legend_entries(len(truth), len(detections), score)
     width, page_height, rows = fit_legend(image, entries, height)
-    canvas = _fade(image, width, page_height)
+    canvas = fade_page(image, width, page_height)
     scale = np.array([width / image.shape[1], page_height / image.shape[0]])
     words = [np.asarray(polygon, dtype=np.float64) * scale for polygon in truth]
     found = [np.asarray(polygon, dtype=np.float64) * scale for polygon in detections]
@@ -85,47 +85,6 @@ def draw_page(
     if score is not None:
         _mark_errors(canvas, words, found, score, (thin, thick))
     return np.concatenate([canvas, draw_legend(rows, width, height - page_height)])
-
-
-def draw_targets(
-    image: Picture,
-    shrink_map: NDArray[np.float32] | NDArray[np.uint8],
-    threshold_map: NDArray[np.float32],
-    *,
-    height: int = 900,
-) -> Picture:
-    """A page with what a network has to learn from it.
-
-    Args:
-        image: (H, W, 3) RGB.
-        shrink_map: (H, W), 1 in the text kernels: drawn blue.
-        threshold_map: (H, W), raised around the words' outlines: drawn orange, stronger where
-            it is higher.
-        height: Of the picture in pixels, legend included.
-
-    Returns:
-        (height, w, 3) RGB.
-
-    Raises:
-        ValueError: If the maps are not of the image's size.
-    """
-    if not image.shape[:2] == shrink_map.shape == threshold_map.shape:
-        raise ValueError(
-            f"maps must be of the image's size {image.shape[:2]}, got {shrink_map.shape} and "
-            f"{threshold_map.shape}"
-        )
-    entries = [LegendEntry("text kernels", FOUND, "fill"), LegendEntry("threshold", FALSE, "fill")]
-    width, page_height, rows = fit_legend(image, entries, height)
-    canvas = _fade(image, width, page_height).astype(np.float32)
-    lowest = float(threshold_map.min())
-    border = (threshold_map - lowest) / max(float(threshold_map.max()) - lowest, 1e-6)
-    for strength, colour in ((border, FALSE), (shrink_map, FOUND)):
-        alpha = cv2.resize(
-            np.asarray(strength, np.float32), (width, page_height), interpolation=cv2.INTER_AREA
-        )[:, :, None]
-        canvas += 0.8 * alpha * (np.array(colour, np.float32) - canvas)
-    page = np.round(canvas).astype(np.uint8)
-    return np.concatenate([page, draw_legend(rows, width, height - page_height)])
 
 
 def contact_sheet(tiles: Sequence[Picture], captions: Sequence[str], columns: int) -> Picture:
@@ -165,6 +124,25 @@ def contact_sheet(tiles: Sequence[Picture], captions: Sequence[str], columns: in
     return np.array(sheet)
 
 
+def encode_jpeg(picture: Picture) -> bytes:
+    """An (H, W, 3) RGB picture as the content of a JPEG file."""
+    content = BytesIO()
+    Image.fromarray(picture).save(content, format="jpeg", quality=QUALITY)
+    return content.getvalue()
+
+
+def fade_page(image: Picture, width: int, height: int) -> Picture:
+    """A page in another size, paled so that outlines stand out."""
+    resized = resize(image, (width, height))
+    return np.round(resized * (1 - FADE) + 255 * FADE).astype(np.uint8)
+
+
+def resize(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """An (H, W) or (H, W, 3) array in another size (width, height)."""
+    shrinks = size[1] < values.shape[0]
+    return cv2.resize(values, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
 def _mark_errors(
     canvas: Picture,
     words: Sequence[Polygon],
@@ -172,7 +150,7 @@ def _mark_errors(
     score: PageScore,
     lines: tuple[int, int],
 ) -> None:
-    """Draw over the picture what the score names; ``lines`` are the thin and the thick width."""
+    """Draw the errors that a score names; ``lines`` are the thin and the thick width."""
     thin, thick = lines
     missed, false = _chosen(words, score.missed), _chosen(found, score.false)
     _tint(canvas, missed, MISSED)
@@ -202,14 +180,6 @@ def _legend_entries(truth: int, found: int, score: PageScore | None) -> list[Leg
     ]
     figures = f"P {score.precision:.3f}  R {score.recall:.3f}  H {score.hmean:.3f}"
     return [*entries, *errors, LegendEntry(figures, INK, "none")]
-
-
-def _fade(image: Picture, width: int, height: int) -> Picture:
-    shrinks = height < image.shape[0]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (width, height), interpolation=interpolation)
-    faded: Picture = np.round(resized * (1 - FADE) + 255 * FADE).astype(np.uint8)
-    return faded
 
 
 def _chosen(polygons: Sequence[Polygon], indices: Sequence[int]) -> list[Polygon]:
@@ -259,10 +229,3 @@ def _shorten(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
     while text and font.getlength(f"{text}…") > width:
         text = text[:-1]
     return f"{text}…"
-
-
-def encode_jpeg(picture: Picture) -> bytes:
-    """An (H, W, 3) RGB picture as the content of a JPEG file."""
-    content = BytesIO()
-    Image.fromarray(picture).save(content, format="jpeg", quality=QUALITY)
-    return content.getvalue()

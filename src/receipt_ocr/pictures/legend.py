@@ -1,4 +1,4 @@
-"""The legend below a picture: what its colours and shapes mean."""
+"""The legend below a picture, which explains its colours and shapes."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -10,9 +10,19 @@ from PIL import Image, ImageDraw, ImageFont
 
 from receipt_ocr.synthesis.ink import find_font
 
-__all__ = ["INK", "PAPER", "Colour", "LegendEntry", "draw_legend", "fit_legend", "load_font"]
+__all__ = [
+    "INK",
+    "PAPER",
+    "Colour",
+    "LegendEntry",
+    "Picture",
+    "draw_legend",
+    "fit_legend",
+    "load_font",
+]
 
 Picture = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
 Colour = tuple[int, int, int]
 
 INK: Colour = (40, 40, 40)

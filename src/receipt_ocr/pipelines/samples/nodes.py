@@ -27,7 +27,7 @@ def draw_training_samples(
     """
     from PIL import Image
 
-    from receipt_ocr.pictures.contact_sheet import draw_samples
+    from receipt_ocr.pictures.targets import draw_samples
     from receipt_ocr.receipts.augmentation import check_pixels
     from receipt_ocr.receipts.batches import plan_batches
     from receipt_ocr.receipts.labelled_data import gather_labelled

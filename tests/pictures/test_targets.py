@@ -1,20 +1,22 @@
-"""Sheets of samples show what is learnt where, and what does not count."""
+"""Pictures of pages and samples show what is learnt where, and what does not count."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from receipt_ocr.pictures.contact_sheet import (
+from receipt_ocr.pictures.targets import (
     BORDER,
     KERNEL,
     LEGEND_HEIGHT,
     OPACITY,
     draw_sample,
     draw_samples,
+    draw_targets,
 )
 
 GREY = 200
+WHITE = np.full((400, 300, 3), 255, dtype=np.uint8)
 
 
 def make_sample(height: int = 64, width: int = 48, number: Any = np.uint8) -> dict[str, Any]:
@@ -81,3 +83,25 @@ def test_maps_of_another_size_are_named() -> None:
     sample["threshold_mask"] = sample["threshold_mask"][:, :32]
     with pytest.raises(ValueError, match=r"threshold_mask must be .* \(64, 48\), got \(32, 48\)"):
         draw_sample(sample)
+
+
+def test_targets_are_tinted_by_their_strength() -> None:
+    shrink = np.zeros((400, 300), np.float32)
+    shrink[100:140, 50:250] = 1.0
+    threshold = np.full((400, 300), 0.3, np.float32)
+    threshold[200:240, 50:250] = 0.7
+    picture = draw_targets(WHITE, shrink, threshold, height=418).astype(int)
+    scale = picture.shape[1] / 300
+    kernel, border = (
+        picture[int(120 * scale), int(150 * scale)],
+        picture[int(220 * scale), int(150 * scale)],
+    )
+    # 80 % of the way from white to the colour.
+    assert np.abs(kernel - (0.2 * 255 + 0.8 * np.array(KERNEL))).max() <= 2
+    assert np.abs(border - (0.2 * 255 + 0.8 * np.array(BORDER))).max() <= 2
+    assert picture[2, 2].tolist() == [255, 255, 255]
+
+
+def test_targets_of_another_size_than_the_page_are_refused() -> None:
+    with pytest.raises(ValueError, match="image's size"):
+        draw_targets(WHITE, np.zeros((4, 3), np.float32), np.zeros((4, 3), np.float32))
