@@ -1,1 +1,1 @@
-"""What is wrong with data, targets or network before time is spent on training."""
+"""Checks of data, targets and network before time is spent on training."""

@@ -1,7 +1,7 @@
-"""Looks for what makes a detector learn nothing from a data set: tables -> findings.
+"""Checks of a data set's tables for faults that keep a detector from learning.
 
-Rejects, frames and labels are judged here from the tables alone; `word_inspection` measures the
-words at the size that the network sees.
+Rejected records, frames and labels are judged here; :mod:`receipt_ocr.checks.word_sizes` judges
+the words at the size that the network sees.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from receipt_ocr.receipts.settings import FrameSettings, TargetSettings
 
 __all__ = ["Finding", "choose_pages", "inspect_pages"]
 
-MEASURED_PAGES = 500  # about: more would only take longer
+MEASURED_PAGES = 500  # about; more would only take longer
 MANY_REJECTED = 0.05  # of a subset's pages or words
 MANY_BLANK = 0.05
 OBLONG = 1.1  # longer over shorter side: pages whose transposed frame differs
@@ -37,7 +37,7 @@ _ADVICE = {
     " two",
     "zero_area": "a polygon needs an area; repeated or collinear points have none",
     "outside_page": "the points were drawn on another frame: another resolution, a cropped or"
-    " turned copy, or x and y swapped; a few pixels are ingestion.clip_margin's matter",
+    " turned copy, or x and y swapped; ingestion.clip_margin allows for a few pixels",
 }
 
 
@@ -48,18 +48,18 @@ def inspect_pages(
     frame: FrameSettings,
     targets: TargetSettings,
 ) -> list[Finding]:
-    """Everything that the tables of a data set tell about its chances.
+    """Check the tables that ingestion has made.
 
     Args:
-        pages: See `annotations.Receipts`; so are the next two.
-        words: Of all subsets; the train pages' are measured.
-        rejected: What ingestion could not use.
+        pages: The pages table; see :class:`receipt_ocr.receipts.annotations.Receipts`.
+        words: The words table of all subsets; the words of train pages are measured.
+        rejected: The records that ingestion could not use.
         frame: The sizes that pages are trained at.
         targets: The smallest word that is learnt, and how kernels are shrunk.
 
     Returns:
-        In reading order: counts, rejects, frames, labels, sizes. A level ``problem`` explains an
-        H-mean near 0.
+        Findings in reading order: counts, rejects, frames, labels, sizes. One of level
+        ``problem`` can explain an H-mean near 0.
     """
     train = pages[pages["subset"] == "train"]
     sample = train.iloc[:: max(1, len(train) // MEASURED_PAGES)]
@@ -76,7 +76,7 @@ def inspect_pages(
 
 
 def choose_pages(pages: pd.DataFrame, words: pd.DataFrame, count: int) -> list[str]:
-    """Names of train pages from few words to many, evenly spaced.
+    """Choose train pages from few words to many, evenly spaced.
 
     Args:
         pages: The pages table.
@@ -102,9 +102,8 @@ def _inspect_subsets(pages: pd.DataFrame) -> list[Finding]:
     test = pages[pages["subset"] == "test"]
     if len(test) and not test["has_truth"].any():
         advice = "nothing is wrong; the test score stays unknown until the submission is judged"
-        findings.append(
-            Finding("ok", "test truth", "the truth of the test pages is withheld", advice)
-        )
+        message = "the truth of the test pages is withheld"
+        findings.append(Finding("ok", "test truth", message, advice))
     return findings
 
 
@@ -118,16 +117,15 @@ def _inspect_rejected(
         whole = rows["word"] == ""
         kept = (len(pages), len(words))
         lost = (int(whole.sum()), int((~whole).sum()))
-        share = max(_share(n, n + rest) for n, rest in zip(lost, kept, strict=True))
+        share = max(n / max(n + rest, 1) for n, rest in zip(lost, kept, strict=True))
         level: Level = "problem" if share > MANY_REJECTED else "warning"
         first = rows.iloc[0]
         message = (
             f"{reason}: {lost[0]} pages, {lost[1]} words; first: {first['subset']} "
             f"{' '.join(filter(None, [first['page'], first['word']]))}: {first['detail']}"
         )
-        findings.append(
-            Finding(level, "rejected records", message, _ADVICE.get(str(reason), _CHECK_JSON))
-        )
+        advice = _ADVICE.get(str(reason), _CHECK_JSON)
+        findings.append(Finding(level, "rejected records", message, advice))
     return findings
 
 
@@ -169,7 +167,7 @@ def _inspect_word_counts(train: pd.DataFrame) -> Finding:
 
 
 def _inspect_coordinates(pages: pd.DataFrame, boxes: pd.DataFrame) -> list[Finding]:
-    """Whether the points are pixels of the page, by how far they reach into it."""
+    """Check that points are pixels of the page, by how far they reach into it."""
     if boxes.empty:
         return []
     reach = _page_reach(pages, boxes)
@@ -192,7 +190,7 @@ def _inspect_coordinates(pages: pd.DataFrame, boxes: pd.DataFrame) -> list[Findi
 def _inspect_axes(
     pages: pd.DataFrame, boxes: pd.DataFrame, rejected: pd.DataFrame
 ) -> list[Finding]:
-    """Whether x and y look swapped: by words far outside, and by the words' own shape."""
+    """Check for swapped x and y, by words far outside the page and by the words' own shape."""
     if boxes.empty:
         return []
     outside = rejected.loc[rejected["reason"] == "outside_page", "page"].unique()
@@ -216,17 +214,13 @@ def _inspect_axes(
 
 
 def _page_reach(pages: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the pages that have words, with their words' largest x and y."""
+    """Pages that have words, with the largest x and y of their words."""
     ends = boxes.groupby("page")[["right", "bottom"]].max()
     return pages.merge(ends, left_on="page", right_index=True)
 
 
 def _word_boxes(words: pd.DataFrame) -> pd.DataFrame:
-    """The words' page and bounding box: left, top, right, bottom in upright page pixels."""
+    """Page and bounding box of each word: left, top, right, bottom in upright page pixels."""
     boxes = [bounding_box(np.reshape(flat, (-1, 2))) for flat in words["polygon"]]
     table = pd.DataFrame(boxes, columns=["left", "top", "right", "bottom"])
     return table.assign(page=words["page"].to_numpy())
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -1,4 +1,4 @@
-"""What a look at data or settings has found, and what to do about it."""
+"""The result of a check: a finding, and what to do about it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +15,8 @@ class Finding:
     level: Level
     """``problem`` makes a good score impossible or unlikely, ``warning`` costs some of it."""
     subject: str
-    """What was looked at, in a few words."""
+    """What was checked, in a few words."""
     message: str
-    """What was found, with its figures."""
+    """What was found, with figures."""
     advice: str = ""
-    """What to do; empty where nothing needs doing."""
+    """What to do; empty if nothing needs doing."""

@@ -1,4 +1,4 @@
-"""Learn one page by heart: a network that cannot do that will not learn a data set either."""
+"""Overfit one page: a network that cannot learn one page will not learn a data set either."""
 
 import time
 from collections.abc import Iterator
@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
-from receipt_ocr.checks.findings import Finding
+from receipt_ocr.checks.findings import Finding, Level
 from receipt_ocr.decoding.postprocess import Detections
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.inference import Detector
 from receipt_ocr.detector.network import DBNet, build_network
 from receipt_ocr.detector.settings import Recipe
@@ -24,20 +26,20 @@ from receipt_ocr.training.loss import DBLoss
 __all__ = ["OverfitResult", "overfit_page"]
 
 WINDOW = 320  # pixels: what a step costs must not depend on the recipe's frame
-BATCH = 2
+BATCH = 2  # more than one, so that batch norm has something to measure
 LEARNING_RATE = 0.003
 STATISTICS_BATCHES = 12
-LOOKS = 5  # at the score; the first after a LOOKS-th of the time or steps
-LEARNT = 0.95  # H-mean that ends the test early
+LOOKS = 5  # times that the page is scored, evenly over the time or the steps
+LEARNT = 0.95  # H-mean that ends the training early
 GOOD_HMEAN = 0.9
 POOR_HMEAN = 0.5
-FALLEN = 0.9  # of the first loss: what a network that learns at all is soon below
+FALLEN = 0.9  # of the first loss: a network that learns at all is soon below
 FEW_STEPS = 30
 
 
 @dataclass(frozen=True)
 class OverfitResult:
-    """How well a network learnt one page by heart."""
+    """Outcome of overfitting one page."""
 
     page: str
     loss_before: float
@@ -60,15 +62,14 @@ class OverfitResult:
 def overfit_page(
     recipe: Recipe, page: LabelledPage, seconds: float = 60.0, max_steps: int = 600
 ) -> OverfitResult:
-    """Train the recipe's network on small windows of one page, and look for its words.
+    """Train the recipe's network on small windows of one page, and score it on that page.
 
-    Windows are cut from the page at the recipe's final size and are not augmented. Several of
-    them are a batch, so that batch norm has something to measure; its statistics are measured
-    anew before the page is scored.
+    Windows are cut from the page at the recipe's final size and are not augmented. Batch norm's
+    statistics are measured anew before the page is scored.
 
     Args:
         recipe: Network, loss, frame, targets and post-processing; the schedule is the test's own.
-        page: With words.
+        page: A page with words.
         seconds: Of training, at most; a look at the score comes on top.
         max_steps: At most.
 
@@ -85,7 +86,7 @@ def overfit_page(
 
 
 class _Overfitting:
-    """The state of the test: network, optimiser and losses."""
+    """The state of an overfitting run: network, optimiser and losses."""
 
     def __init__(self, recipe: Recipe, page: LabelledPage) -> None:
         on_gpu = recipe.training.accelerator != "cpu" and torch.cuda.is_available()
@@ -100,7 +101,7 @@ class _Overfitting:
         self.batches = _batches(recipe, page, self.device)
 
     def run(self, seconds: float, max_steps: int) -> OverfitResult:
-        """Train until the page is learnt or time or steps are spent."""
+        """Train until the page is learnt, or time or steps are spent."""
         start, next_look = time.monotonic(), 1.0 / LOOKS
         progress = 0.0
         while True:
@@ -111,7 +112,7 @@ class _Overfitting:
             if progress < next_look and not is_broken:
                 continue
             next_look = min(1.0, next_look + 1.0 / LOOKS)
-            # A map that is no number cannot be decoded: nothing is found.
+            # A map of NaN cannot be decoded: nothing is found.
             found = Detections((), np.empty(0)) if is_broken else self._detect()
             truth = self.page.polygons
             score = score_page(truth, found.polygons, ignored=self.page.ignored)
@@ -131,15 +132,21 @@ class _Overfitting:
         self.losses.append(float(total.detach()))
 
     def _detect(self) -> Detections:
-        _measure_statistics(self.network, self.batches)
-        detector = Detector(self.network, self.recipe, device=self.device)
-        return detector.detect(self.image)
+        # Batch norm's running mean lags behind the weights of so short a training.
+        batches = (next(self.batches)["image"] for _ in range(STATISTICS_BATCHES))
+        update_bn(batches, self.network)
+        return Detector(self.network, self.recipe, device=self.device).detect(self.image)
 
     def _report(self, score: PageScore, detections: Detections, seconds: float) -> OverfitResult:
         few = max(1, min(5, len(self.losses) // 4))
         before, after = float(np.mean(self.losses[:few])), float(np.mean(self.losses[-few:]))
         steps = len(self.losses)
-        finding = _judge(self.page, self.recipe, (before, after), score, (steps, seconds))
+        message = (
+            f"after {steps} steps ({seconds:.0f} s) on {self.page.name} alone the loss went from "
+            f"{before:.2f} to {after:.2f}, and its words are found with H-mean {score.hmean:.4f}"
+        )
+        level, advice = _judge((before, after), score.hmean, steps, self.recipe.postprocess)
+        finding = Finding(level, "one page by heart", message, advice)
         return OverfitResult(
             self.page.name, before, after, score, detections, steps, seconds, finding
         )
@@ -171,56 +178,30 @@ def _batches(recipe: Recipe, page: LabelledPage, device: str) -> Iterator[dict[s
         }
 
 
-def _measure_statistics(network: DBNet, batches: Iterator[dict[str, Tensor]]) -> None:
-    """Give batch norm the statistics of the present weights: its running mean lags behind."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over the batches
-    network.train()
-    with torch.no_grad():
-        for _ in range(STATISTICS_BATCHES):
-            network(next(batches)["image"])
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
 def _judge(
-    page: LabelledPage,
-    recipe: Recipe,
-    losses: tuple[float, float],
-    score: PageScore,
-    effort: tuple[int, float],
-) -> Finding:
+    losses: tuple[float, float], hmean: float, steps: int, postprocess: PostprocessSettings
+) -> tuple[Level, str]:
+    """Level and advice, from the losses before and after and the page's score."""
     before, after = losses
-    steps, seconds = effort
-    message = (
-        f"after {steps} steps ({seconds:.0f} s) on {page.name} alone the loss went from "
-        f"{before:.2f} to {after:.2f}, and its words are found with H-mean {score.hmean:.4f}"
-    )
     if not isfinite(after):
-        advice = (
+        return "problem", (
             "the loss is no number: lower training.learning_rate, use training.precision 32-true, "
             "and check the encoder's weights"
         )
-        return Finding("problem", "one page by heart", message, advice)
-    if score.hmean >= GOOD_HMEAN:
-        return Finding("ok", "one page by heart", message)
+    if hmean >= GOOD_HMEAN:
+        return "ok", ""
     if after > FALLEN * before and steps >= FEW_STEPS:
-        advice = (
+        return "problem", (
             "the network does not learn: compare the picture's targets with the page; check the "
             "weights of the loss and the encoder's ImageNet weights"
         )
-        return Finding("problem", "one page by heart", message, advice)
-    if steps < FEW_STEPS or score.hmean >= POOR_HMEAN:
-        advice = "it learns, but slowly: repeat on an idle machine or a GPU before you worry"
-        return Finding("warning", "one page by heart", message, advice)
-    advice = (
+    if steps < FEW_STEPS or hmean >= POOR_HMEAN:
+        return (
+            "warning",
+            "it learns, but slowly: repeat on an idle machine or a GPU before you worry",
+        )
+    return "problem", (
         "the loss falls, yet the words are not found: see the round trip for frame, targets and "
-        f"postprocess (thresh {recipe.postprocess.thresh:g}, box_thresh "
-        f"{recipe.postprocess.box_thresh:g}); if that is fine, start from ImageNet weights"
+        f"postprocess (thresh {postprocess.thresh:g}, box_thresh {postprocess.box_thresh:g}); if "
+        "that is fine, start from ImageNet weights"
     )
-    return Finding("problem", "one page by heart", message, advice)

@@ -1,7 +1,7 @@
-"""A page's targets decoded as if they were a network's perfect output.
+"""Round trips: a page's targets, decoded as if they were a network's perfect output.
 
-The score is what the settings allow a detector to reach at best: a low one means that frame,
-targets and post-processing do not fit one another or the labels, and no training will mend it.
+Their score is about the best that the settings allow. A low one means that frame, targets and
+post-processing do not fit one another or the labels, and no training will mend that.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,13 +35,13 @@ __all__ = [
 
 GOOD_HMEAN = 0.97
 BAD_HMEAN = 0.8
-REPAIR = 0.01  # of H-mean: a change that gains less is no cause
-EXPLAINED_PAGES = 6  # that every change of settings is tried on
-MOST_OF_THE_GAIN = 0.7
+REPAIR = 0.01  # H-mean: a change that gains less is no cause
+EXPLAINED_PAGES = 6  # pages that every change of settings is tried on
+MOST_OF_THE_GAIN = 0.7  # share of the largest gain that makes a cheaper change the better advice
 
 
 class TripSettings(Config):
-    """The blocks of a recipe that stand between labels and polygons."""
+    """Settings for drawing targets and decoding them."""
 
     frame: FrameSettings = FrameSettings()
     targets: TargetSettings = TargetSettings()
@@ -50,18 +50,18 @@ class TripSettings(Config):
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """One page's way from its labels to maps and back."""
+    """One page's labels drawn as targets, and the polygons decoded from them."""
 
     page: LabelledPage
     settings: TripSettings
     frame: Frame
-    """Of the page at the final size."""
+    """The page's frame at the final size."""
     targets: Targets
-    """In the frame."""
+    """Drawn in the frame."""
     polygons: tuple[Polygon, ...]
     """Decoded from the shrink map, upright page pixels."""
     score: PageScore
-    """Of the polygons against the labels."""
+    """Score of the polygons against the labels."""
 
 
 def decode_targets(page: LabelledPage, settings: TripSettings) -> RoundTrip:
@@ -77,7 +77,7 @@ def decode_targets(page: LabelledPage, settings: TripSettings) -> RoundTrip:
 
 
 def inspect_round_trips(trips: Sequence[RoundTrip]) -> Finding:
-    """What the round trips of some pages say; a low score is traced to its cause.
+    """Judge the round trips of some pages, and trace a low score to its cause.
 
     Raises:
         ValueError: If there are no round trips.
@@ -98,11 +98,11 @@ def inspect_round_trips(trips: Sequence[RoundTrip]) -> Finding:
 
 
 def inspect_capacity(word_counts: Sequence[int], postprocess: PostprocessSettings) -> Finding:
-    """Whether decoder and score can hold all the words of the fullest page.
+    """Check that decoder and score can hold all the words of the fullest page.
 
     Args:
-        word_counts: One a page.
-        postprocess: Has the limit of the decoder.
+        word_counts: Words on each page.
+        postprocess: Holds the decoder's limit.
     """
     most, cap = max(word_counts, default=0), CLEvalSettings().max_detections
     limit = min(postprocess.max_candidates, cap)
@@ -123,10 +123,10 @@ def inspect_capacity(word_counts: Sequence[int], postprocess: PostprocessSetting
 def draw_round_trip(
     trip: RoundTrip, image: NDArray[np.uint8], *, height: int = 900
 ) -> NDArray[np.uint8]:
-    """The page with its targets, beside the page with the polygons decoded from them.
+    """Draw the page with its targets, beside the page with the polygons decoded from them.
 
     Args:
-        trip: To be drawn.
+        trip: The round trip to draw.
         image: (H, W, 3) RGB, the upright page.
         height: Of each picture in pixels.
 
@@ -151,7 +151,7 @@ def draw_round_trip(
 
 
 def _explain(trips: Sequence[RoundTrip]) -> str:
-    """The change of settings that would repair most, or that the labels are to blame."""
+    """Find the change of settings that would repair most; without one, blame the labels."""
     ranked = sorted(trips, key=lambda trip: trip.score.hmean)
     sample = ranked[:: -(-len(ranked) // EXPLAINED_PAGES)]
     now = _mean_hmean([trip.score for trip in sample])
@@ -179,7 +179,7 @@ def _mean_hmean(scores: Sequence[PageScore]) -> float:
 
 
 def _remedies(settings: TripSettings) -> Iterator[tuple[str, TripSettings]]:
-    """What one would try: advice -> the settings that follow it."""
+    """Changes worth trying: advice, and the settings that follow it."""
     frame, targets, postprocess = settings.frame, settings.targets, settings.postprocess
 
     def changed(**blocks: Config) -> TripSettings:

@@ -1,4 +1,4 @@
-"""The train words at the size that the network sees: too small, too close, or left out."""
+"""Checks of the train words at the size that the network sees: too small, too close, ignored."""
 
 from dataclasses import dataclass
 
@@ -28,16 +28,16 @@ MANY_IGNORED = 0.2
 
 @dataclass(frozen=True)
 class MeasuredWords:
-    """The words of the train pages in their frames at one size."""
+    """Words of train pages in their frames at one size."""
 
     size: int
     """Longest side of a page in the frame, pixels."""
     polygons: list[Polygon]
     """Each (P, 2) frame pixels."""
     pages: NDArray[np.int64]
-    """(W,) which page a word is on."""
+    """(W,) the row of each word's page."""
     ignored: NDArray[np.bool_]
-    """(W,) the don't-care words."""
+    """(W,) whether a word is don't-care."""
 
     @property
     def heights(self) -> NDArray[np.float64]:
@@ -46,7 +46,7 @@ class MeasuredWords:
 
 
 def measure_words(pages: pd.DataFrame, words: pd.DataFrame, size: int) -> MeasuredWords:
-    """Bring the words of pages to a training size.
+    """Scale the words of pages to a training size.
 
     Args:
         pages: Rows of the pages table, of one subset.
@@ -70,11 +70,11 @@ def measure_words(pages: pd.DataFrame, words: pd.DataFrame, size: int) -> Measur
 def inspect_words(
     words: MeasuredWords, frame: FrameSettings, targets: TargetSettings
 ) -> list[Finding]:
-    """Findings on size, kernels, overlap and don't-care words; none without words.
+    """Check size, kernels, overlap and don't-care words; no findings without words.
 
     Args:
-        words: Of the train pages, at the final size.
-        frame: For the sizes before the final one.
+        words: Words of train pages, at the final size.
+        frame: The sizes that pages are trained at.
         targets: The smallest word that is learnt, and how kernels are shrunk.
     """
     if not words.polygons:
@@ -110,7 +110,7 @@ def _inspect_height(words: MeasuredWords, frame: FrameSettings) -> Finding:
 
 
 def _inspect_kernels(words: MeasuredWords, targets: TargetSettings) -> Finding:
-    """Words that leave nothing to learn: masked as tiny, or shrunk to nothing."""
+    """Count words that leave nothing to learn: masked as tiny, or shrunk to nothing."""
     cared = np.flatnonzero(~words.ignored)
     step = max(1, len(cared) // KERNEL_SAMPLE)
     sample = [words.polygons[index] for index in cared[::step]]
@@ -136,7 +136,7 @@ def _inspect_kernels(words: MeasuredWords, targets: TargetSettings) -> Finding:
 
 
 def _has_kernel(polygon: Polygon, targets: TargetSettings) -> bool:
-    """Whether the target of the word alone, in a window of its own, has a kernel."""
+    """Whether the word alone, in a window of its own, has a kernel in its target."""
     corner = np.floor(polygon.min(axis=0))  # whole pixels: truncation gives the same shape
     width, height = (np.ceil(polygon.max(axis=0)) - corner + 1).astype(int)
     drawn = render_targets([polygon - corner], int(height), int(width), targets)
