@@ -9,7 +9,7 @@ __all__ = ["MeanOfMaps"]
 
 _CLOSEST = 1.0 / 510.0
 """How near a probability may come to 0 and 1 where its logit is taken: half a step of 8 bits, the
-least that a stored map can tell apart. So certain a member counts 6.2 at most."""
+least that a stored map can tell apart. The most certain member has a logit of 6.2."""
 
 
 class MeanOfMaps:
@@ -21,11 +21,7 @@ class MeanOfMaps:
     """
 
     def __init__(self, kind: MeanKind = "probability") -> None:
-        """Start with nothing.
-
-        Args:
-            kind: What is averaged.
-        """
+        """Start with no maps."""
         self._kind = kind
         self._total: NDArray[np.float64] | None = None
         self._weights = 0.0
@@ -36,7 +32,7 @@ class MeanOfMaps:
         return None if self._total is None else self._total.shape
 
     def add(self, probability: NDArray[np.float32], weight: float = 1.0) -> None:
-        """Take one more map.
+        """Add one more map.
 
         Args:
             probability: (H, W) in [0, 1], of the shape of the first.
@@ -54,7 +50,7 @@ class MeanOfMaps:
     def conclude(self) -> NDArray[np.float32]:
         """The mean as probabilities, (H, W) in [0, 1].
 
-        Where the logits' mean is as close to 0 or 1 as it can be, it is 0 or 1.
+        A mean of logits that is as close to 0 or 1 as it can be is stretched to 0 or 1.
 
         Raises:
             ValueError: If the weights of all maps do not sum to more than 0.

@@ -14,6 +14,9 @@ from receipt_ocr.decoding.settings import MeanKind
 
 __all__ = ["average_maps", "vote", "vote_where_known"]
 
+Members = Mapping[str, Mapping[str, LoadMap]]
+"""Name of a member -> page -> function that loads its map."""
+
 
 def average_maps(
     maps: Iterable[NDArray[np.floating[Any]] | NDArray[np.uint8]],
@@ -57,9 +60,7 @@ def average_maps(
 
 
 def vote(
-    members: Mapping[str, Mapping[str, LoadMap]],
-    weights: Sequence[float] | None = None,
-    mean: MeanKind = "probability",
+    members: Members, weights: Sequence[float] | None = None, mean: MeanKind = "probability"
 ) -> dict[str, LoadMap]:
     """Average the members' maps page by page, each when it is asked for.
 
@@ -67,12 +68,13 @@ def vote(
     the most pixels on the page, to which the other maps are brought by their exact matrices.
 
     Args:
-        members: Name of a member -> page -> what loads its map.
+        members: Name of a member -> page -> function that loads its map.
         weights: One number a member, 0 or more; equal by default.
         mean: Of the probabilities or of their logits; see :class:`MeanOfMaps`.
 
     Returns:
-        Page -> what computes its mean map; the members' 8-bit maps of one page are in memory.
+        Page -> function that computes its mean map; it holds the members' 8-bit maps of that page
+        in memory.
 
     Raises:
         ValueError: If there are no members, they hold different pages or the weights do not fit;
@@ -95,43 +97,35 @@ def vote(
 
 
 def vote_where_known(
-    members: Mapping[str, Mapping[str, LoadMap]],
+    members: Members,
     mean: MeanKind = "probability",
     weights: Mapping[str, float] | None = None,
 ) -> dict[str, LoadMap]:
-    """The mean over whichever members have a map of a page: out of fold, those that never saw it.
+    """Average the maps of whichever members have one of a page: out of fold, those it was new to.
 
     Args:
-        members: Name of a member -> page -> what loads its map.
+        members: Name of a member -> page -> function that loads its map.
         mean: As for :func:`vote`.
-        weights: Member -> how much it counts; a member of weight 0 knows no page.
+        weights: Member -> how much it counts; a member of weight 0 takes no part.
 
     Returns:
-        Page -> what computes its mean map; a member's own map where it is the only one.
+        Page -> function that computes its mean map; a member's own where it is the only one.
     """
-    knowing: dict[str, dict[str, Mapping[str, LoadMap]]] = {}
+    known: dict[str, dict[str, Mapping[str, LoadMap]]] = {}
     for name, maps in members.items():
-        if weights is not None and not weights[name] > 0.0:
-            continue
-        for page in maps:
-            knowing.setdefault(page, {})[name] = maps
-    return {
-        page: next(iter(maps.values()))[page]
-        if len(maps) == 1
-        else partial(_vote_page, page, maps, _shares(maps, weights), mean)
-        for page, maps in knowing.items()
-    }
-
-
-def _shares(names: Iterable[str], weights: Mapping[str, float] | None) -> list[float] | None:
-    return None if weights is None else [weights[name] for name in names]
+        if weights is None or weights[name] > 0.0:
+            for page in maps:
+                known.setdefault(page, {})[name] = maps
+    voted: dict[str, LoadMap] = {}
+    for page, own in known.items():
+        shares = None if weights is None else [weights[name] for name in own]
+        only = next(iter(own.values())) if len(own) == 1 else None
+        voted[page] = only[page] if only else partial(_vote_page, page, own, shares, mean)
+    return voted
 
 
 def _vote_page(
-    page: str,
-    members: Mapping[str, Mapping[str, LoadMap]],
-    weights: Sequence[float] | None,
-    mean: MeanKind,
+    page: str, members: Members, weights: Sequence[float] | None, mean: MeanKind
 ) -> ProbabilityMap:
     loaded = {name: maps[page]() for name, maps in members.items()}
     frames = {name: fitting_frame(page_map, name, page) for name, page_map in loaded.items()}
