@@ -24,7 +24,8 @@ LETTER_E = moved(LETTER_C, -3, 1)  # neither is convex
 
 def flat(polygon: Polygon) -> FlatPolygons:
     starts = np.array([0, len(polygon)])
-    return polygon, starts, are_simple(polygon, starts)
+    points = np.ascontiguousarray(polygon)
+    return points, starts, are_simple(points, starts)
 
 
 def shared_area(first: Polygon, second: Polygon) -> float:
