@@ -1,15 +1,15 @@
 """CLEval: words of 40 x 10 pixels have four characters, centred at x = 5, 15, 25 and 35."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from receipt_ocr.evaluation.cleval import (
     CLEvalSettings,
     PageScore,
-    prepare_truth,
     score_page,
     score_pages,
-    score_prepared,
 )
 from receipt_ocr.geometry.polygons import Polygon
 from tests.polygon_strategies import box
@@ -178,40 +178,35 @@ class TestSettings:
     def test_an_empty_transcription_has_no_characters(self) -> None:
         assert score_page([WORD], [], transcriptions=[""]).characters_truth == 0
 
-    def test_words_prepared_for_another_model_are_refused(self) -> None:
-        words = prepare_truth([WORD])
-        with pytest.raises(ValueError, match="prepared with"):
-            score_prepared(words, [WORD], CLEvalSettings(word_model="quad"))
+
+BROKEN = np.array([[0, 0], [40, 0], [40, np.nan], [0, 10]])
+PENTAGON = np.vstack([WORD, [[-5, 5]]])
+QUAD = CLEvalSettings(word_model="quad")
 
 
-class TestBadInput:
-    def test_a_number_that_is_not_finite_is_an_error_that_names_the_polygon(self) -> None:
-        broken = WORD.copy()
-        broken[2, 1] = np.nan
-        with pytest.raises(ValueError, match="detection 2 must have finite"):
-            score_page([WORD], [WORD[:3], WORD, broken])
-        with pytest.raises(ValueError, match="truth 0 must have finite"):
-            score_page([broken], [])
-
-    def test_a_number_beyond_any_page_is_an_error_that_names_the_polygon(self) -> None:
-        with pytest.raises(ValueError, match=r"detection 1 .* within 1,000,000 pixels, got \[10"):
-            score_page([WORD], [WORD, box(0, 0, 10, 1_000_001)])
-        assert score_page([WORD], [box(0, 0, 1_000_000, 10)]).merged == ()
-
-    def test_a_flat_polygon_is_an_error(self) -> None:
-        with pytest.raises(ValueError, match=r"detection 0 must be a \(P, 2\) polygon"):
-            score_page([], [WORD.ravel()])
-
-    def test_lists_of_another_length_than_the_truth_are_errors(self) -> None:
-        with pytest.raises(ValueError, match="transcriptions must be one a truth: 0 for 1"):
-            score_page([WORD], [], transcriptions=[])
-        with pytest.raises(ValueError, match="ignored must be one a truth: 2 for 1"):
-            score_page([WORD], [], ignored=[True, False])
-
-    def test_the_quad_model_refuses_more_than_four_points(self) -> None:
-        pentagon = np.vstack([WORD, [[-5, 5]]])
-        with pytest.raises(ValueError, match="truth 0 has 5 points"):
-            score_page([pentagon], [], settings=CLEvalSettings(word_model="quad"))
+@pytest.mark.parametrize(
+    ("truth", "detections", "options", "message"),
+    [
+        ([WORD], [WORD[:3], WORD, BROKEN], {}, "detection 2 must have finite"),
+        ([BROKEN], [], {}, "truth 0 must have finite"),
+        (
+            [WORD],
+            [WORD, box(0, 0, 10, 1_000_001)],
+            {},
+            r"detection 1 .* within 1,000,000 pixels, got \[10",
+        ),
+        ([], [WORD.ravel()], {}, r"detection 0 must be a \(P, 2\) polygon"),
+        ([WORD], [], {"transcriptions": []}, "transcriptions must be one a truth: 0 for 1"),
+        ([WORD], [], {"ignored": [True, False]}, "ignored must be one a truth: 2 for 1"),
+        ([PENTAGON], [], {"settings": QUAD}, "truth 0 has 5 points"),
+        ([], [WORD, PENTAGON], {"settings": QUAD}, "detection 1 has 5 points"),
+    ],
+)
+def test_bad_input_is_an_error_that_names_the_polygon(
+    truth: Any, detections: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        score_page(truth, detections, **options)
 
 
 class TestManyPages:

@@ -136,30 +136,20 @@ def score_page(
             ``transcriptions`` or ``ignored`` are not one a truth.
     """
     words = prepare_truth(truth, transcriptions=transcriptions, ignored=ignored, settings=settings)
-    return score_prepared(words, detections, settings)
+    return score_prepared(words, detections)
 
 
-def score_prepared(
-    words: TruthWords,
-    detections: Sequence[ArrayLike],
-    settings: CLEvalSettings | None = None,
-) -> PageScore:
+def score_prepared(words: TruthWords, detections: Sequence[ArrayLike]) -> PageScore:
     """Score detections against words that were prepared before.
 
     Args:
-        words: From `prepare_truth`.
+        words: From `prepare_truth`, whose settings hold here too.
         detections: (P, 2) polygons in the frame of the truth.
-        settings: The settings that the words were prepared with if None; others may differ from
-            those in the limit of detections only.
 
     Raises:
-        ValueError: If a detection is not (P, 2) finite numbers, or the settings do not fit.
+        ValueError: If a detection is not (P, 2) finite numbers.
     """
-    settings = settings or words.settings
-    limit = settings.max_detections
-    if settings != words.settings.model_copy(update={"max_detections": limit}):
-        raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
-    return score_overlap(measure_overlap(words, detections[:limit]))
+    return score_overlap(measure_overlap(words, detections[: words.settings.max_detections]))
 
 
 def score_overlap(overlap: Overlap, chosen: NDArray[np.intp] | None = None) -> PageScore:
