@@ -1,12 +1,9 @@
 """From map to polygons: the contest's golden results, order, cap and edge cases."""
 
-import json
 import logging
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -24,20 +21,9 @@ from receipt_ocr.decoding.postprocess import (
 )
 from receipt_ocr.geometry.batch import PolygonBatch
 from receipt_ocr.geometry.polygons import bounding_box
+from tests.golden import as_settings, load_contest, read_map
 
 IDENTITY = np.eye(3)
-
-
-@cache
-def load_golden(shared: Path) -> dict[str, Any]:
-    golden: dict[str, Any] = json.loads((shared / "golden/postprocess_cleval.json").read_text())
-    return golden
-
-
-def contest_settings(setting: dict[str, Any]) -> PostprocessSettings:
-    values = dict(setting)
-    shape = "polygon" if values.pop("use_polygon") else "box"
-    return PostprocessSettings(**values, shape=shape, candidate_order="contour")
 
 
 def blobs(*levels: float, height: int = 20) -> NDArray[np.float32]:
@@ -52,13 +38,13 @@ def blobs(*levels: float, height: int = 20) -> NDArray[np.float32]:
 def test_the_contest_results_are_reproduced_exactly(shared: Path, setting: int) -> None:
     # Setting 2 (boxes) comes from cv2.minAreaRect, whose last digits may differ between
     # releases of OpenCV (with 5.0 all are equal): there a pixel is allowed.
-    golden = load_golden(shared)
-    settings = contest_settings(golden["settings"][setting])
+    golden = load_contest(shared)
+    settings = as_settings(golden["settings"][setting])
     pixels = 1.0 if settings.shape == "box" else 0.0
     for page in golden["pages"]:
         (expected,) = [r for r in page["results"] if r["setting"] == setting]
-        stored = cv2.imread(str(shared / "golden" / page["map"]), cv2.IMREAD_GRAYSCALE)
-        found = extract_polygons(stored, np.array(page["map_to_page"]), settings)
+        page_map = read_map(shared, page)
+        found = extract_polygons(page_map.probability, page_map.map_to_page, settings)
         assert len(found.polygons) == len(expected["polygons"]) == len(found.scores)
         for polygon, flat in zip(found.polygons, expected["polygons"], strict=True):
             np.testing.assert_allclose(polygon.ravel(), flat, rtol=0, atol=pixels)

@@ -23,83 +23,38 @@ BOTH = box(0, 0, 90, 10)
 HALVES = [box(0, 0, 20, 10), box(20, 0, 40, 10)]
 
 
-class TestOnePage:
-    @pytest.mark.parametrize(
-        ("truth", "detections", "expected", "recall", "precision"),
-        [
-            pytest.param([], [], PageScore(0, 0, 0, 0, 0, 0), 0, 0, id="nothing"),
-            pytest.param([WORD], [WORD], PageScore(4, 4, 4, 0, 0, 0), 1, 1, id="a word as it is"),
-            pytest.param(
-                [WORD, NEXT_WORD],
-                [],
-                PageScore(8, 0, 0, 0, 0, 0, missed=(0, 1)),
-                *(0, 0),
-                id="no detections",
-            ),
-            pytest.param(
-                [WORD, NEXT_WORD],
-                [WORD],
-                PageScore(8, 4, 4, 0, 0, 0, missed=(1,)),
-                *(1 / 2, 1),
-                id="a missed word costs all its characters",
-            ),
-            pytest.param(
-                [WORD],
-                HALVES,
-                PageScore(4, 4, 4, 0, 1, 0, split=(0,)),
-                *(3 / 4, 1),
-                id="a word split in two costs one character of recall",
-            ),
-            pytest.param(
-                [WORD, NEXT_WORD],
-                [BOTH],
-                PageScore(8, 8, 8, 0, 0, 1, merged=(0,)),
-                *(1, 7 / 8),
-                id="two merged words cost one character of precision",
-            ),
-            pytest.param(
-                [WORD],
-                [WORD, WORD],
-                PageScore(4, 8, 4, 0, 1, 0, split=(0,)),
-                *(3 / 4, 4 / 8),
-                id="a character found twice is matched once and detected twice",
-            ),
-            pytest.param(
-                [WORD],
-                [SQUARE_FAR_AWAY, WORD],
-                PageScore(4, 5, 4, 1, 0, 0, false=(0,)),
-                *(1, 4 / 5),
-                id="a false square counts one character",
-            ),
-            pytest.param(
-                [],
-                [SQUARE_FAR_AWAY],
-                PageScore(0, 1, 0, 1, 0, 0, false=(0,)),
-                *(0, 0),
-                id="without any truth all is false",
-            ),
-            pytest.param(
-                [WORD],
-                [WORD] * 6,
-                PageScore(4, 24, 4, 0, 5, 0, split=(0,)),
-                *(0, 4 / 24),
-                id="penalties make no share negative",
-            ),
-        ],
-    )
-    def test_counts_and_shares(
-        self,
-        truth: list[Polygon],
-        detections: list[Polygon],
-        expected: PageScore,
-        recall: float,
-        precision: float,
-    ) -> None:
-        score = score_page(truth, detections)
-        assert score == expected
-        assert (score.recall, score.precision) == (recall, precision)
-        mean = 2 * recall * precision / (recall + precision) if recall and precision else 0.0
-        assert score.hmean == pytest.approx(mean)
+@pytest.mark.parametrize(
+    ("truth", "found", "expected", "recall", "precision"),
+    [
+        ([], [], PageScore(0, 0, 0, 0, 0, 0), 0, 0),
+        ([WORD], [WORD], PageScore(4, 4, 4, 0, 0, 0), 1, 1),
+        # A missed word costs all its characters.
+        ([WORD, NEXT_WORD], [], PageScore(8, 0, 0, 0, 0, 0, missed=(0, 1)), 0, 0),
+        ([WORD, NEXT_WORD], [WORD], PageScore(8, 4, 4, 0, 0, 0, missed=(1,)), 1 / 2, 1),
+        # A word cut in two costs a character of recall, two joined words one of precision.
+        ([WORD], HALVES, PageScore(4, 4, 4, 0, 1, 0, split=(0,)), 3 / 4, 1),
+        ([WORD, NEXT_WORD], [BOTH], PageScore(8, 8, 8, 0, 0, 1, merged=(0,)), 1, 7 / 8),
+        # A character in two detections is matched once and detected twice.
+        ([WORD], [WORD, WORD], PageScore(4, 8, 4, 0, 1, 0, split=(0,)), 3 / 4, 4 / 8),
+        # A false square counts one character, also without any truth.
+        ([WORD], [SQUARE_FAR_AWAY, WORD], PageScore(4, 5, 4, 1, 0, 0, false=(0,)), 1, 4 / 5),
+        ([], [SQUARE_FAR_AWAY], PageScore(0, 1, 0, 1, 0, 0, false=(0,)), 0, 0),
+        # Penalties make no share negative.
+        ([WORD], [WORD] * 6, PageScore(4, 24, 4, 0, 5, 0, split=(0,)), 0, 4 / 24),
+    ],
+)
+def test_counts_and_shares_by_hand(
+    truth: list[Polygon],
+    found: list[Polygon],
+    expected: PageScore,
+    recall: float,
+    precision: float,
+) -> None:
+    score = score_page(truth, found)
+    assert score == expected
+    assert (score.recall, score.precision) == (recall, precision)
+    mean = 2 * recall * precision / (recall + precision) if recall and precision else 0.0
+    assert score.hmean == pytest.approx(mean)
 
 
 class TestMatching:
