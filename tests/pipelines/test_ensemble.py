@@ -417,7 +417,7 @@ class TestOtherExperiments:
                 ("test", ["test_0.jpg", "test_1.jpg"]),
             )
         }
-        with pytest.raises(ValueError, match=r"\(plain\) than those of fold_2 \(vertical,x1\)"):
+        with pytest.raises(ValueError, match=r"\(plain\) than fold_2 \(vertical,x1\)"):
             run(make_catalog(maps=mixed))
 
     def test_maps_of_another_look_than_todays_are_refused(self) -> None:

@@ -1,6 +1,7 @@
 """The members of an ensemble with their stored maps, checked before anything is averaged."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords
 from receipt_ocr.identity import Member
 
-__all__ = ["KINDS", "gather", "weigh"]
+__all__ = ["KINDS", "PagesToday", "gather", "weigh"]
 
 KINDS = ("out_of_fold", "holdout", "test")
 """Sets of pages that a fold's detector predicts maps of."""
@@ -21,27 +22,40 @@ FindMaps = Callable[[Member, str], LazyMaps]
 """Member and kind -> its maps."""
 
 
-def gather(  # noqa: PLR0913, PLR0917  # all that maps are checked against
+@dataclass(frozen=True)
+class PagesToday:
+    """The pages that members' maps must be of."""
+
+    names: Mapping[str, Collection[str]]
+    """``holdout`` and ``test`` -> names of the pages."""
+    fold_of: Mapping[str, int]
+    """Training page -> the fold that it is held out in."""
+    sizes: Mapping[str, tuple[int, int]]
+    """Page -> width and height of its upright image, which each map is compared with when read."""
+
+    def of(self, kind: str, fold: int) -> Collection[str]:
+        """Names of the pages that a fold's maps of a kind must be of."""
+        if kind == "out_of_fold":
+            return [page for page, own in self.fold_of.items() if own == fold]
+        return self.names[kind]
+
+
+def gather(
     settings: EnsembleSettings,
     find: FindMaps,
-    pages: Mapping[str, Collection[str]],
-    folds: Mapping[str, int],
+    today: PagesToday,
     kinds: Collection[str] = KINDS,
-    tta_view: str | None = None,
-    sizes: Mapping[str, tuple[int, int]] | None = None,
+    view: str | None = None,
 ) -> MemberMaps:
     """Find the maps of all members and check that they are of today's pages.
 
     Args:
         settings: Who votes.
         find: Gives a member's maps of a kind; they may turn out not to exist when looked at.
-        pages: ``holdout`` and ``test`` -> the pages that maps must be of.
-        folds: Training page -> the fold that it is held out in.
+        today: The pages that maps must be of.
         kinds: Which maps are wanted.
-        tta_view: Label of the TTA view that the maps of the selected experiment must be of; empty
-            for the plain view, None for any.
-        sizes: Page -> width and height of its upright image today, which each map is compared
-            with when it is read; None compares nothing.
+        view: Label of the TTA view that the maps of the selected experiment must be of; empty for
+            the plain view, None for any.
 
     Raises:
         ValueError: If a member's maps are of other pages, or of different detectors; member,
@@ -53,14 +67,13 @@ def gather(  # noqa: PLR0913, PLR0917  # all that maps are checked against
     for member in settings.voters:
         name = str(member)
         found = {kind: find(member, kind) for kind in kinds}
-        out_of_fold = [page for page, fold in folds.items() if fold == member.fold]
-        _check_pages(name, found, {**pages, "out_of_fold": out_of_fold})
+        _check_pages(member, found, today)
         sources[name] = _find_source(name, found)
         _compare_members(member, sources)
-        if tta_view is not None and not member.is_external:
-            _check_view(name, sources[name], tta_view)
+        if view is not None and not member.is_external:
+            _check_view(name, sources[name], view)
         for kind, own in found.items():
-            maps[kind][name] = _check_when_read(name, own, sizes or {})
+            maps[kind][name] = _check_when_read(name, own, today.sizes)
     return MemberMaps(maps, sources, {str(member): member.fold for member in settings.voters})
 
 
@@ -101,16 +114,14 @@ def weigh(
     return [float(weight) for weight in weights / weights.sum()]
 
 
-def _check_pages(
-    name: str, maps: Mapping[str, LazyMaps], pages: Mapping[str, Collection[str]]
-) -> None:
+def _check_pages(member: Member, maps: Mapping[str, LazyMaps], today: PagesToday) -> None:
     for kind, own in maps.items():
-        if differing := sorted(set(pages[kind]) ^ set(own)):
+        if differing := sorted(set(today.of(kind, member.fold)) ^ set(own)):
             has = "has a" if differing[0] in own else "has no"
             raise ValueError(
-                f"{name} {has} map of page {differing[0]!r} among its {kind} pages "
+                f"{member} {has} map of page {differing[0]!r} among its {kind} pages "
                 f"({len(differing)} such pages): the data or the folds have changed; "
-                f"{_again(name, own)}"
+                f"{_again(str(member), own)}"
             )
 
 
@@ -141,14 +152,14 @@ def _compare_members(member: Member, sources: Mapping[str, str]) -> None:
         other_view = MapSource.parse(source).view_name
         if other.source == member.source and other_view != view:
             raise ValueError(
-                f"the maps of {name} are of another TTA view ({other_view}) than those of "
-                f"{member} ({view}); predict both again (--pipeline=predict_fold)"
+                f"the maps of {name} are of another TTA view ({other_view}) than {member} "
+                f"({view}); predict both again (--pipeline=predict_fold)"
             )
 
 
-def _check_view(name: str, source: str, tta_view: str) -> None:
-    own, wanted = MapSource.parse(source), MapSource("", tta_view)
-    if own.tta_view != tta_view:
+def _check_view(name: str, source: str, view: str) -> None:
+    own, wanted = MapSource.parse(source), MapSource("", view)
+    if own.tta_view != view:
         raise ValueError(
             f"the maps of {name} are of another TTA view ({own.view_name}) than "
             f"test_time.variants says now ({wanted.view_name}); predict it again "

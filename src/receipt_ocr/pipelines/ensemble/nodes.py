@@ -64,7 +64,8 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
         fold_of = dict(zip(folds["page"].astype(str), folds["fold"].astype(int), strict=True))
         sides = pages[["page", "width", "height"]].itertuples(index=False)
         sizes = {page: (int(width), int(height)) for page, width, height in sides}
-        return members.gather(ensemble, find, known, fold_of, kinds, tta.chosen.label, sizes)
+        today = members.PagesToday(known, fold_of, sizes)
+        return members.gather(ensemble, find, today, kinds, tta.chosen.label)
 
     return gather
 
