@@ -105,50 +105,53 @@ def band(
 
 
 @st.composite
-def _sides(draw: st.DrawFn, shortest: int, is_whole_ratio: bool) -> tuple[int, int]:
-    if not is_whole_ratio:
-        return draw(st.integers(shortest, LONGEST)), draw(st.integers(shortest, LONGEST))
-    short, ratio = draw(st.integers(shortest, LONGEST // 5)), draw(st.integers(1, 5))
-    return (short * ratio, short) if draw(st.booleans()) else (short, short * ratio)
+def _upright(draw: st.DrawFn, is_whole_ratio: bool) -> Polygon:
+    if is_whole_ratio:
+        short, ratio = draw(st.integers(1, LONGEST // 5)), draw(st.integers(1, 5))
+        sides = draw(st.permutations([short * ratio, short]))
+    else:
+        sides = [draw(st.integers(1, LONGEST)), draw(st.integers(1, LONGEST))]
+    left, top = (draw(st.integers(0, CELL - LONGEST - 1)) for _ in range(2))
+    return box(left, top, left + sides[0], top + sides[1])
 
 
 @st.composite
+def _slanted(draw: st.DrawFn) -> Polygon:
+    height = draw(st.integers(10, 40))
+    length, degrees = draw(st.integers(height + 4, 90)), draw(st.integers(0, 359))
+    shake = draw(st.lists(st.integers(-1, 1), min_size=8, max_size=8))
+    return band(length, height, degrees, (2, 2)) + np.reshape(shake, (4, 2)) + CELL // 2
+
+
+@st.composite
+def _outlined(draw: st.DrawFn) -> Polygon:
+    height, points = draw(st.integers(12, 30)), draw(st.integers(8, 24))
+    length, degrees = draw(st.integers(40, 90)), draw(st.integers(0, 359))
+    bend = height * draw(st.integers(-4, 4)) / 16
+    return band(length, height, degrees, (points // 2, points - points // 2), bend) + CELL // 2
+
+
+@st.composite
+def _apart(draw: st.DrawFn, word: st.SearchStrategy[Polygon], max_size: int) -> list[Polygon]:
+    cells = draw(st.lists(st.integers(0, 19), min_size=1, max_size=max_size, unique=True))
+    return [draw(word) + cell_corner(cell) for cell in cells]
+
+
 def upright_words(
-    draw: st.DrawFn, *, max_size: int = 8, shortest: int = 1, is_whole_ratio: bool = False
-) -> list[Polygon]:
+    *, max_size: int = 8, is_whole_ratio: bool = False
+) -> st.SearchStrategy[list[Polygon]]:
     """Upright rectangles apart; of a whole ratio, the long side is a multiple of the short one."""
-    words = []
-    for cell in draw(st.lists(st.integers(0, 19), min_size=1, max_size=max_size, unique=True)):
-        width, height = draw(_sides(shortest, is_whole_ratio))
-        left, top = cell_corner(cell) + draw(st.integers(0, CELL - LONGEST - 1))
-        words.append(box(left, top, left + width, top + height))
-    return words
+    return _apart(_upright(is_whole_ratio), max_size)
 
 
-@st.composite
-def slanted_words(draw: st.DrawFn, *, max_size: int = 8) -> list[Polygon]:
+def slanted_words(*, max_size: int = 8) -> st.SearchStrategy[list[Polygon]]:
     """Convex quads apart, at any angle, 10 pixels high or more and not longer down than along."""
-    words = []
-    for cell in draw(st.lists(st.integers(0, 19), min_size=1, max_size=max_size, unique=True)):
-        height = draw(st.integers(10, 40))
-        length, degrees = draw(st.integers(height + 4, 90)), draw(st.integers(0, 359))
-        shake = draw(st.lists(st.integers(-1, 1), min_size=8, max_size=8))
-        quad = band(length, height, degrees, (2, 2)) + np.reshape(shake, (4, 2))
-        words.append(quad + cell_corner(cell) + CELL // 2)
-    return words
+    return _apart(_slanted(), max_size)
 
 
-@st.composite
-def outlined_words(draw: st.DrawFn, *, max_size: int = 6) -> list[Polygon]:
+def outlined_words(*, max_size: int = 6) -> st.SearchStrategy[list[Polygon]]:
     """Outlines of 8 to 24 points apart, bent by at most a quarter of their height."""
-    words = []
-    for cell in draw(st.lists(st.integers(0, 19), min_size=1, max_size=max_size, unique=True)):
-        height, points = draw(st.integers(12, 30)), draw(st.integers(8, 24))
-        length, degrees = draw(st.integers(40, 90)), draw(st.integers(0, 359))
-        bend = height * draw(st.integers(-4, 4)) / 16
-        word = band(length, height, degrees, (points // 2, points - points // 2), bend)
-        words.append(word + cell_corner(cell) + CELL // 2)
-    return words
+    return _apart(_outlined(), max_size)
 
 
 any_words = upright_words() | slanted_words() | outlined_words()

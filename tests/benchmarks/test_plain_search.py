@@ -1,22 +1,20 @@
 """A search by plain code, box by box and point by point: it chooses what the package chooses."""
 
-import json
 from functools import partial
 from itertools import product
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from benchmarks import plain_cleval, plain_postprocess
-from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap
+from receipt_ocr.decoding.maps import LoadMap
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth
 from receipt_ocr.search.grid import search_grid
 from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
-from tests.golden import as_polygons
+from tests.golden import as_polygons, load_contest, read_map
 
 PAGES = {"005", "135"}
 GRID = GridSettings(
@@ -26,18 +24,12 @@ BASE = PostprocessSettings(candidate_order="contour")
 
 
 def test_plain_code_finds_the_same_best_settings(shared: Path) -> None:
-    golden = json.loads((shared / "golden" / "postprocess_cleval.json").read_text())
-    recorded = [page for page in golden["pages"] if page["page"] in PAGES]
+    recorded = [page for page in load_contest(shared)["pages"] if page["page"] in PAGES]
     assert len(recorded) == len(PAGES)
     maps: dict[str, LoadMap] = {}
     words = {page["page"]: as_polygons(page["gt"]) for page in recorded}
     for page in recorded:
-        stored = cv2.imread(str(shared / "golden" / page["map"]), cv2.IMREAD_GRAYSCALE)
-        assert stored is not None
-        own = ProbabilityMap(
-            stored.astype(np.uint8), np.array(page["map_to_page"]), page["width"], page["height"]
-        )
-        maps[page["page"]] = partial(lambda own: own, own)
+        maps[page["page"]] = partial(read_map, shared, page)
     truths = {name: prepare_truth(polygons) for name, polygons in words.items()}
     with ScoreTable(maps, truths, BASE) as table:
         result = search_grid(table, GRID)

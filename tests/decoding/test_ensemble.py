@@ -1,6 +1,6 @@
 """Soft voting: means by hand, weights and what is refused."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -35,31 +35,22 @@ def test_one_map_is_its_own_mean() -> None:
     assert mean.dtype == np.float32
 
 
-def test_one_dissenting_fold_moves_the_mean_by_a_fifth() -> None:
-    np.testing.assert_allclose(average_maps([level(1)] * 4 + [level(0)]), 0.8, rtol=1e-6)
-
-
-def test_weights_count_by_their_share() -> None:
-    # (3 * 0.2 + 1 * 0.6) / 4
-    np.testing.assert_allclose(average_maps([level(0.2), level(0.6)], [3, 1]), 0.3, rtol=1e-6)
-
-
-def test_a_weight_of_zero_leaves_its_map_out() -> None:
-    np.testing.assert_array_equal(average_maps([level(0.2), level(0.6)], [0.0, 0.5]), level(0.6))
-
-
-def test_eight_bit_maps_are_their_values_over_255() -> None:
-    stored = np.full((2, 3), 51, dtype=np.uint8)
-    np.testing.assert_allclose(average_maps([stored, level(0.6)]), 0.4, rtol=1e-6)
+@pytest.mark.parametrize(
+    ("maps", "weights", "expected"),
+    [
+        ([level(1)] * 4 + [level(0)], None, 0.8),  # one fold of five dissents
+        ([level(0.2), level(0.6)], [3, 1], 0.3),  # (3 * 0.2 + 1 * 0.6) / 4
+        ([level(0.2), level(0.6)], [0.0, 0.5], 0.6),
+        ([np.full((2, 3), 51, dtype=np.uint8), level(0.6)], None, 0.4),  # 51 / 255 is 0.2
+    ],
+)
+def test_means_by_hand(maps: list[NDArray[Any]], weights: Any, expected: float) -> None:
+    np.testing.assert_allclose(average_maps(maps, weights), expected, rtol=1e-6)
 
 
 def test_maps_may_come_one_at_a_time_and_stay_unchanged() -> None:
     members = [level(0.25), level(0.75)]
-
-    def load() -> Iterator[NDArray[np.float32]]:
-        yield from members
-
-    np.testing.assert_array_equal(average_maps(load(), weights=[1, 1]), level(0.5))
+    np.testing.assert_array_equal(average_maps(iter(members), weights=[1, 1]), level(0.5))
     np.testing.assert_array_equal(members[0], level(0.25))
 
 
@@ -130,11 +121,12 @@ def test_weights_follow_the_members() -> None:
     assert int(voted["p0"]().probability[0, 0]) == 50
 
 
+@pytest.mark.parametrize("mean", ["probability", "logit"])
 @given(arrays(np.uint8, (3, 4)), st.integers(1, 5))
 @settings(max_examples=30)
-def test_equal_maps_vote_for_themselves(values: NDArray[np.uint8], count: int) -> None:
+def test_equal_maps_vote_for_themselves(mean: Any, values: NDArray[np.uint8], count: int) -> None:
     only = ProbabilityMap(values, FRAME, 8, 6)
-    voted = vote({f"fold_{fold}": {"p": lambda: only} for fold in range(count)})
+    voted = vote({f"fold_{fold}": {"p": lambda: only} for fold in range(count)}, mean=mean)
     np.testing.assert_array_equal(voted["p"]().probability, values)
 
 
@@ -150,14 +142,22 @@ def test_no_pages_give_no_maps() -> None:
     assert vote({"fold_0": {}, "fold_1": {}}) == {}
 
 
-def test_a_vote_needs_members() -> None:
-    with pytest.raises(ValueError, match="at least one member, got none"):
-        vote({})
-
-
-def test_members_must_hold_the_same_pages() -> None:
-    with pytest.raises(ValueError, match=r"'p1' is only in one of fold_0 and fold_2 \(1 such"):
-        vote({"fold_0": member(1), "fold_1": member(1), "fold_2": member(1, 2)})
+@pytest.mark.parametrize(
+    ("members", "weights", "message"),
+    [
+        ({}, None, "at least one member, got none"),
+        (
+            {"fold_0": member(1), "fold_1": member(1), "fold_2": member(1, 2)},
+            None,
+            r"'p1' is only in one of fold_0 and fold_2 \(1 such",
+        ),
+        ({"fold_0": member(1)}, [1.0, 1.0], "got 2 weights for 1 members"),
+        ({"fold_0": member(1)}, [-1.0], "weights must be 0 or more"),
+    ],
+)
+def test_members_and_weights_must_fit(members: Any, weights: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        vote(members, weights)
 
 
 @pytest.mark.parametrize(
@@ -218,14 +218,6 @@ def test_the_mean_of_logits_is_the_odds_geometric_mean() -> None:
     np.testing.assert_allclose(certain, level(0.0), atol=1e-12)
 
 
-@given(arrays(np.uint8, (3, 4)), st.integers(1, 5))
-@settings(max_examples=30)
-def test_equal_maps_have_their_mean_logit(values: NDArray[np.uint8], count: int) -> None:
-    only = ProbabilityMap(values, FRAME, 8, 6)
-    voted = vote({f"fold_{fold}": {"p": lambda: only} for fold in range(count)}, mean="logit")
-    np.testing.assert_array_equal(voted["p"]().probability, values)
-
-
 def test_out_of_fold_the_members_vote_that_know_a_page() -> None:
     first, second = member(0), {"p0": partial(stored, 100), "p1": partial(stored, 200)}
     voted = vote_where_known({"a/fold_0": first, "b/fold_0": second})
@@ -236,8 +228,3 @@ def test_out_of_fold_the_members_vote_that_know_a_page() -> None:
     assert counted["p0"] is second["p0"]
     counted = vote_where_known({"a": first, "b": second}, weights={"a": 0.75, "b": 0.25})
     assert int(counted["p0"]().probability[0, 0]) == 25
-
-
-def test_the_weights_must_fit_the_members() -> None:
-    with pytest.raises(ValueError, match="got 3 weights for 2 members"):
-        vote({"fold_0": member(1), "fold_1": member(1)}, weights=[1.0, 1.0, 1.0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from receipt_ocr.decoding.maps import ProbabilityMap, as_probability
+from receipt_ocr.decoding.maps import MapSource, ProbabilityMap, as_probability
 
 EIGHT_BIT = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -64,3 +64,16 @@ def test_malformed_parts_are_refused(changes: dict[str, Any], message: str) -> N
 def test_only_probabilities_are_accepted(values: NDArray[Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         as_probability(values, "the map")
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "view"),
+    [
+        ("d1371f", MapSource("d1371f"), "plain"),
+        ("d1+x0.9,x1", MapSource("d1", "x0.9,x1"), "x0.9,x1"),
+    ],
+)
+def test_a_source_is_a_detector_and_its_view(text: str, source: MapSource, view: str) -> None:
+    assert MapSource.parse(text) == source
+    assert str(source) == text
+    assert source.view_name == view

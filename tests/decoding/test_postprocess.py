@@ -1,12 +1,9 @@
 """From map to polygons: the contest's golden results, order, cap and edge cases."""
 
-import json
 import logging
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,31 +12,18 @@ from receipt_ocr.decoding.candidates import (
     Candidates,
     find_candidates,
     is_noise,
-    select_candidates,
 )
 from receipt_ocr.decoding.postprocess import (
     PostprocessSettings,
     extract_polygons,
-    finish_words,
     place_on_page,
     unclip_candidates,
 )
 from receipt_ocr.geometry.batch import PolygonBatch
 from receipt_ocr.geometry.polygons import bounding_box
+from tests.golden import as_settings, load_contest, read_map
 
 IDENTITY = np.eye(3)
-
-
-@cache
-def load_golden(shared: Path) -> dict[str, Any]:
-    golden: dict[str, Any] = json.loads((shared / "golden/postprocess_cleval.json").read_text())
-    return golden
-
-
-def contest_settings(setting: dict[str, Any]) -> PostprocessSettings:
-    values = dict(setting)
-    shape = "polygon" if values.pop("use_polygon") else "box"
-    return PostprocessSettings(**values, shape=shape, candidate_order="contour")
 
 
 def blobs(*levels: float, height: int = 20) -> NDArray[np.float32]:
@@ -54,13 +38,13 @@ def blobs(*levels: float, height: int = 20) -> NDArray[np.float32]:
 def test_the_contest_results_are_reproduced_exactly(shared: Path, setting: int) -> None:
     # Setting 2 (boxes) comes from cv2.minAreaRect, whose last digits may differ between
     # releases of OpenCV (with 5.0 all are equal): there a pixel is allowed.
-    golden = load_golden(shared)
-    settings = contest_settings(golden["settings"][setting])
+    golden = load_contest(shared)
+    settings = as_settings(golden["settings"][setting])
     pixels = 1.0 if settings.shape == "box" else 0.0
     for page in golden["pages"]:
         (expected,) = [r for r in page["results"] if r["setting"] == setting]
-        stored = cv2.imread(str(shared / "golden" / page["map"]), cv2.IMREAD_GRAYSCALE)
-        found = extract_polygons(stored, np.array(page["map_to_page"]), settings)
+        page_map = read_map(shared, page)
+        found = extract_polygons(page_map.probability, page_map.map_to_page, settings)
         assert len(found.polygons) == len(expected["polygons"]) == len(found.scores)
         for polygon, flat in zip(found.polygons, expected["polygons"], strict=True):
             np.testing.assert_allclose(polygon.ravel(), flat, rtol=0, atol=pixels)
@@ -101,25 +85,12 @@ def test_a_rounded_zero_has_no_sign() -> None:
     assert not np.signbit(placed).any()
 
 
-def test_eight_bit_maps_are_the_same_as_their_values_over_255() -> None:
-    stored = np.round(blobs(0.5, 0.8) * 255).astype(np.uint8)
-    eight_bit = extract_polygons(stored, IDENTITY)
-    floating = extract_polygons(stored.astype(np.float32) / np.float32(255), IDENTITY)
-    np.testing.assert_array_equal(eight_bit.scores, floating.scores)
-    for first, second in zip(eight_bit.polygons, floating.polygons, strict=True):
-        np.testing.assert_array_equal(first, second)
-
-
-def test_text_is_where_the_probability_is_greater_than_thresh() -> None:
+def test_text_is_greater_than_thresh_and_scores_reach_box_thresh() -> None:
     half = blobs(0.5)
-    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(thresh=0.49)).polygons) == 1
-    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(thresh=0.5)).polygons) == 0
-
-
-def test_a_score_equal_to_box_thresh_is_kept() -> None:
-    half = blobs(0.5)
-    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(box_thresh=0.5)).scores) == 1
-    assert len(extract_polygons(half, IDENTITY, PostprocessSettings(box_thresh=0.51)).scores) == 0
+    for setting, count in (({"thresh": 0.49}, 1), ({"thresh": 0.5}, 0)):
+        assert len(extract_polygons(half, IDENTITY, PostprocessSettings(**setting)).scores) == count
+    for setting, count in (({"box_thresh": 0.5}, 1), ({"box_thresh": 0.51}, 0)):
+        assert len(extract_polygons(half, IDENTITY, PostprocessSettings(**setting)).scores) == count
 
 
 def test_words_come_best_score_first_or_bottom_up() -> None:
@@ -132,29 +103,23 @@ def test_words_come_best_score_first_or_bottom_up() -> None:
     assert tops == sorted(tops, reverse=True)
 
 
-def test_equal_scores_keep_the_order_of_their_contours() -> None:
-    tops = [p[:, 1].min() for p in extract_polygons(blobs(0.5, 0.5, 0.5), IDENTITY).polygons]
-    assert tops == sorted(tops, reverse=True)
-
-
-def test_the_cap_keeps_the_best_scores_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("order", "box_thresh", "kept", "warning"),
+    [
+        ("score", 0.25, [1.0, 0.75], "max_candidates=2 keeps 2 of the 3 candidates"),
+        ("contour", 0.25, [1.0, 0.5], "max_candidates=2 keeps 2 of the 3 candidates"),
+        ("score", 0.7, [1.0, 0.75], ""),  # the cap loses nothing
+    ],
+)
+def test_the_cap_keeps_the_best_scores_or_the_lowest_contours(
+    order: Any, box_thresh: float, kept: list[float], warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = PostprocessSettings(max_candidates=2, box_thresh=box_thresh, candidate_order=order)
     with caplog.at_level(logging.WARNING):
-        settings = PostprocessSettings(max_candidates=2)
         found = extract_polygons(blobs(0.75, 0.5, 1.0), IDENTITY, settings)
-    assert found.scores.tolist() == [1.0, 0.75]
-    assert "max_candidates=2 keeps 2 of the 3 candidates" in caplog.text
-
-
-def test_the_contests_cap_keeps_the_lowest_contours() -> None:
-    settings = PostprocessSettings(max_candidates=2, candidate_order="contour")
-    assert extract_polygons(blobs(0.75, 0.5, 1.0), IDENTITY, settings).scores.tolist() == [1.0, 0.5]
-
-
-def test_no_warning_where_the_cap_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        settings = PostprocessSettings(max_candidates=2, box_thresh=0.7)
-        extract_polygons(blobs(0.75, 0.5, 1.0), IDENTITY, settings)
-    assert caplog.text == ""
+    assert found.scores.tolist() == kept
+    assert bool(caplog.text) == bool(warning)
+    assert warning in caplog.text
 
 
 def test_the_contests_cap_counts_contours_that_are_no_candidates() -> None:
@@ -208,23 +173,6 @@ def test_a_kernel_without_area_does_not_regrow() -> None:
     words, origins = unclip_candidates(candidates, np.array([0, 1]), 2.0)
     assert len(words) == 1
     assert origins.tolist() == [1]
-
-
-def test_settings_can_be_applied_again_without_the_map() -> None:
-    probability = blobs(0.75, 0.5, 1.0, 0.4)
-    candidates = find_candidates(probability, 0.29)
-    for settings in (
-        PostprocessSettings(box_thresh=0.6),
-        PostprocessSettings(max_candidates=1, unclip_ratio=1.5),
-        PostprocessSettings(box_thresh=0.45, candidate_order="contour", max_candidates=3),
-    ):
-        expected = extract_polygons(probability, IDENTITY, settings)
-        chosen = select_candidates(candidates, settings)
-        grown = unclip_candidates(candidates, chosen, settings.unclip_ratio)
-        words, origins = finish_words(*grown, settings)
-        assert candidates.scores[origins].tolist() == expected.scores.tolist()
-        for word, polygon in zip(words, expected.polygons, strict=True):
-            np.testing.assert_array_equal(word, polygon)
 
 
 @pytest.mark.parametrize(

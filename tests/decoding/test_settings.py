@@ -1,4 +1,4 @@
-"""Who votes in an ensemble, and what a grid may hold."""
+"""Who votes in an ensemble."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.receipts.settings import FOLD_COUNT
-from receipt_ocr.search.settings import GridSettings
 
 OWN = [f"fold_{fold}" for fold in range(FOLD_COUNT)]
 
@@ -69,17 +68,3 @@ def test_weights_are_one_a_member() -> None:
 def test_malformed_ensembles_are_refused(block: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         EnsembleSettings.model_validate(block)
-
-
-@pytest.mark.parametrize(
-    ("block", "message"),
-    [
-        ({"thresh": [0.2, 0.2]}, r"each value must occur once, got \(0.2, 0.2\)"),
-        ({"box_thresh": []}, "at least 1"),
-        ({"unclip_ratio": [0.0]}, "greater than 0"),
-        ({"workers": 0}, "greater than 0"),
-    ],
-)
-def test_malformed_grids_are_refused(block: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        GridSettings.model_validate(block)

@@ -6,8 +6,7 @@ import shapely
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from receipt_ocr.evaluation.areas import are_simple, measure_shared_areas
-from receipt_ocr.geometry.batch import PolygonBatch
+from receipt_ocr.evaluation.areas import FlatPolygons, are_simple, measure_shared_areas
 from receipt_ocr.geometry.polygons import Polygon
 
 
@@ -23,15 +22,19 @@ LETTER_C = np.array(
 LETTER_E = moved(LETTER_C, -3, 1)  # neither is convex
 
 
+def flat(polygon: Polygon) -> FlatPolygons:
+    starts = np.array([0, len(polygon)])
+    points = np.ascontiguousarray(polygon)
+    return points, starts, are_simple(points, starts)
+
+
 def shared_area(first: Polygon, second: Polygon) -> float:
-    one, other = PolygonBatch.join([first]), PolygonBatch.join([second])
     pair = np.array([0])
-    areas = measure_shared_areas((one, are_simple(one)), (other, are_simple(other)), pair, pair)
-    return float(areas[0])
+    return float(measure_shared_areas(flat(first), flat(second), pair, pair)[0])
 
 
 def is_simple(polygon: Polygon) -> bool:
-    return bool(are_simple(PolygonBatch.join([polygon]))[0])
+    return bool(flat(polygon)[2][0])
 
 
 @pytest.mark.parametrize(

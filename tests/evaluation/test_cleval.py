@@ -1,81 +1,60 @@
 """CLEval: words of 40 x 10 pixels have four characters, centred at x = 5, 15, 25 and 35."""
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from receipt_ocr.evaluation.cleval import (
     CLEvalSettings,
     PageScore,
-    prepare_truth,
     score_page,
     score_pages,
-    score_prepared,
 )
 from receipt_ocr.geometry.polygons import Polygon
-
-
-def box(left: float, top: float, right: float, bottom: float) -> Polygon:
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)
-
+from tests.polygon_strategies import box
 
 WORD = box(0, 0, 40, 10)
 NEXT_WORD = box(50, 0, 90, 10)
 SQUARE_FAR_AWAY = box(500, 500, 520, 520)
 
 
-class TestOnePage:
-    def test_nothing_against_nothing_scores_zero(self) -> None:
-        score = score_page([], [])
-        assert score == PageScore(0, 0, 0, 0, 0, 0)
-        assert (score.recall, score.precision, score.hmean) == (0.0, 0.0, 0.0)
+BOTH = box(0, 0, 90, 10)
+HALVES = [box(0, 0, 20, 10), box(20, 0, 40, 10)]
 
-    def test_a_word_found_as_it_is_scores_one(self) -> None:
-        score = score_page([WORD], [WORD])
-        assert score == PageScore(4, 4, 4, 0, 0, 0)
-        assert (score.recall, score.precision, score.hmean) == (1.0, 1.0, 1.0)
 
-    def test_truth_without_detections_is_missed(self) -> None:
-        score = score_page([WORD, NEXT_WORD], [])
-        assert score == PageScore(8, 0, 0, 0, 0, 0, missed=(0, 1))
-        assert score.hmean == 0.0
-
-    def test_a_missed_word_costs_all_its_characters(self) -> None:
-        score = score_page([WORD, NEXT_WORD], [WORD])
-        assert score == PageScore(8, 4, 4, 0, 0, 0, missed=(1,))
-        assert (score.recall, score.precision) == (0.5, 1.0)
-
-    def test_a_word_split_in_two_costs_one_character_of_recall(self) -> None:
-        score = score_page([WORD], [box(0, 0, 20, 10), box(20, 0, 40, 10)])
-        assert score == PageScore(4, 4, 4, 0, 1, 0, split=(0,))
-        assert (score.recall, score.precision) == (0.75, 1.0)
-        assert score.hmean == pytest.approx(6 / 7)
-
-    def test_two_merged_words_cost_one_character_of_precision(self) -> None:
-        score = score_page([WORD, NEXT_WORD], [box(0, 0, 90, 10)])
-        assert score == PageScore(8, 8, 8, 0, 0, 1, merged=(0,))
-        assert (score.recall, score.precision) == (1.0, 7 / 8)
-
-    def test_a_character_found_twice_is_matched_once_and_detected_twice(self) -> None:
-        score = score_page([WORD], [WORD, WORD])
-        assert score == PageScore(4, 8, 4, 0, 1, 0, split=(0,))
-        assert (score.recall, score.precision) == (3 / 4, 4 / 8)
-
-    def test_a_false_square_counts_one_character(self) -> None:
-        score = score_page([WORD], [SQUARE_FAR_AWAY, WORD])
-        assert score == PageScore(4, 5, 4, 1, 0, 0, false=(0,))
-        assert (score.recall, score.precision) == (1.0, 4 / 5)
-
-    def test_detections_without_any_truth_are_false(self) -> None:
-        assert score_page([], [SQUARE_FAR_AWAY]) == PageScore(0, 1, 0, 1, 0, 0, false=(0,))
-
-    def test_penalties_never_make_a_share_negative(self) -> None:
-        score = score_page([WORD], [WORD] * 6)
-        assert score.recall_penalty == 5
-        assert score.recall == 0.0
+@pytest.mark.parametrize(
+    ("truth", "found", "expected", "recall", "precision"),
+    [
+        ([], [], PageScore(0, 0, 0, 0, 0, 0), 0, 0),
+        ([WORD], [WORD], PageScore(4, 4, 4, 0, 0, 0), 1, 1),
+        # A missed word costs all its characters.
+        ([WORD, NEXT_WORD], [], PageScore(8, 0, 0, 0, 0, 0, missed=(0, 1)), 0, 0),
+        ([WORD, NEXT_WORD], [WORD], PageScore(8, 4, 4, 0, 0, 0, missed=(1,)), 1 / 2, 1),
+        # A word cut in two costs a character of recall, two joined words one of precision.
+        ([WORD], HALVES, PageScore(4, 4, 4, 0, 1, 0, split=(0,)), 3 / 4, 1),
+        ([WORD, NEXT_WORD], [BOTH], PageScore(8, 8, 8, 0, 0, 1, merged=(0,)), 1, 7 / 8),
+        # A character in two detections is matched once and detected twice.
+        ([WORD], [WORD, WORD], PageScore(4, 8, 4, 0, 1, 0, split=(0,)), 3 / 4, 4 / 8),
+        # A false square counts one character, also without any truth.
+        ([WORD], [SQUARE_FAR_AWAY, WORD], PageScore(4, 5, 4, 1, 0, 0, false=(0,)), 1, 4 / 5),
+        ([], [SQUARE_FAR_AWAY], PageScore(0, 1, 0, 1, 0, 0, false=(0,)), 0, 0),
+        # Penalties make no share negative.
+        ([WORD], [WORD] * 6, PageScore(4, 24, 4, 0, 5, 0, split=(0,)), 0, 4 / 24),
+    ],
+)
+def test_counts_and_shares_by_hand(
+    truth: list[Polygon],
+    found: list[Polygon],
+    expected: PageScore,
+    recall: float,
+    precision: float,
+) -> None:
+    score = score_page(truth, found)
+    assert score == expected
+    assert (score.recall, score.precision) == (recall, precision)
+    mean = 2 * recall * precision / (recall + precision) if recall and precision else 0.0
+    assert score.hmean == pytest.approx(mean)
 
 
 class TestMatching:
@@ -154,47 +133,35 @@ class TestSettings:
     def test_an_empty_transcription_has_no_characters(self) -> None:
         assert score_page([WORD], [], transcriptions=[""]).characters_truth == 0
 
-    def test_words_prepared_once_give_the_same_scores(self) -> None:
-        words = prepare_truth([WORD, NEXT_WORD], ignored=[False, True])
-        for detections in ([WORD], [box(0, 0, 90, 10)], []):
-            direct = score_page([WORD, NEXT_WORD], detections, ignored=[False, True])
-            assert score_prepared(words, detections) == direct
-            assert score_prepared(words, detections, CLEvalSettings()) == direct
 
-    def test_words_prepared_for_another_model_are_refused(self) -> None:
-        words = prepare_truth([WORD])
-        with pytest.raises(ValueError, match="prepared with"):
-            score_prepared(words, [WORD], CLEvalSettings(word_model="quad"))
+BROKEN = np.array([[0, 0], [40, 0], [40, np.nan], [0, 10]])
+PENTAGON = np.vstack([WORD, [[-5, 5]]])
+QUAD = CLEvalSettings(word_model="quad")
 
 
-class TestBadInput:
-    def test_a_number_that_is_not_finite_is_an_error_that_names_the_polygon(self) -> None:
-        broken = WORD.copy()
-        broken[2, 1] = np.nan
-        with pytest.raises(ValueError, match="detection 2 must have finite"):
-            score_page([WORD], [WORD[:3], WORD, broken])
-        with pytest.raises(ValueError, match="truth 0 must have finite"):
-            score_page([broken], [])
-
-    def test_a_number_beyond_any_page_is_an_error_that_names_the_polygon(self) -> None:
-        with pytest.raises(ValueError, match=r"detection 1 .* within 1,000,000 pixels, got \[10"):
-            score_page([WORD], [WORD, box(0, 0, 10, 1_000_001)])
-        assert score_page([WORD], [box(0, 0, 1_000_000, 10)]).merged == ()
-
-    def test_a_flat_polygon_is_an_error(self) -> None:
-        with pytest.raises(ValueError, match=r"detection 0 must be a \(P, 2\) polygon"):
-            score_page([], [WORD.ravel()])
-
-    def test_lists_of_another_length_than_the_truth_are_errors(self) -> None:
-        with pytest.raises(ValueError, match="transcriptions must be one a truth: 0 for 1"):
-            score_page([WORD], [], transcriptions=[])
-        with pytest.raises(ValueError, match="ignored must be one a truth: 2 for 1"):
-            score_page([WORD], [], ignored=[True, False])
-
-    def test_the_quad_model_refuses_more_than_four_points(self) -> None:
-        pentagon = np.vstack([WORD, [[-5, 5]]])
-        with pytest.raises(ValueError, match="truth 0 has 5 points"):
-            score_page([pentagon], [], settings=CLEvalSettings(word_model="quad"))
+@pytest.mark.parametrize(
+    ("truth", "detections", "options", "message"),
+    [
+        ([WORD], [WORD[:3], WORD, BROKEN], {}, "detection 2 must have finite"),
+        ([BROKEN], [], {}, "truth 0 must have finite"),
+        (
+            [WORD],
+            [WORD, box(0, 0, 10, 1_000_001)],
+            {},
+            r"detection 1 .* within 1,000,000 pixels, got \[10",
+        ),
+        ([], [WORD.ravel()], {}, r"detection 0 must be a \(P, 2\) polygon"),
+        ([WORD], [], {"transcriptions": []}, "transcriptions must be one a truth: 0 for 1"),
+        ([WORD], [], {"ignored": [True, False]}, "ignored must be one a truth: 2 for 1"),
+        ([PENTAGON], [], {"settings": QUAD}, "truth 0 has 5 points"),
+        ([], [WORD, PENTAGON], {"settings": QUAD}, "detection 1 has 5 points"),
+    ],
+)
+def test_bad_input_is_an_error_that_names_the_polygon(
+    truth: Any, detections: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        score_page(truth, detections, **options)
 
 
 class TestManyPages:
@@ -217,83 +184,3 @@ class TestManyPages:
     def test_no_pages_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="at least one page"):
             score_pages([])
-
-
-@st.composite
-def pages_of_words(draw: st.DrawFn) -> list[Polygon]:
-    """Upright words that do not overlap, one a cell of a grid."""
-    cells = draw(st.lists(st.integers(0, 19), min_size=1, max_size=8, unique=True))
-    words = []
-    for cell in cells:
-        left, top = 100 * (cell % 4) + draw(st.integers(0, 9)), 40 * (cell // 4)
-        width, height = draw(st.integers(5, 90)), draw(st.integers(5, 40))
-        words.append(box(left, top, left + width, top + height))
-    return words
-
-
-offsets = st.tuples(st.integers(-8, 8), st.integers(-8, 8))
-
-
-@st.composite
-def pages_with_detections(draw: st.DrawFn) -> tuple[list[Polygon], list[Polygon]]:
-    """Words, and a detection each (or two) that misses its word by a few pixels."""
-    words = draw(pages_of_words())
-    places = draw(st.lists(st.sampled_from(words), max_size=10))
-    detections = [word + np.array(draw(offsets)) + 10 for word in places]
-    return [word + 10 for word in words], detections
-
-
-def counts(score: PageScore) -> PageScore:
-    return replace(score, missed=(), split=(), merged=(), false=())
-
-
-class TestInvariants:
-    @settings(max_examples=50, deadline=None)
-    @given(pages_of_words())
-    def test_words_apart_score_one_against_themselves(self, words: list[Polygon]) -> None:
-        score = score_page(words, words)
-        assert (score.recall, score.precision, score.hmean) == (1.0, 1.0, 1.0)
-
-    @settings(max_examples=50, deadline=None)
-    @given(pages_with_detections(), st.integers(0, 2000), st.integers(0, 2000))
-    def test_a_move_by_whole_pixels_changes_nothing(
-        self, page: tuple[list[Polygon], list[Polygon]], right: int, down: int
-    ) -> None:
-        truth, detections = page
-        move = np.array([right, down], dtype=float)
-        moved = score_page([word + move for word in truth], [word + move for word in detections])
-        assert moved == score_page(truth, detections)
-
-    @settings(max_examples=50, deadline=None)
-    @given(pages_with_detections(), st.integers(1, 60), st.integers(1, 60))
-    def test_a_false_positive_that_touches_no_truth_never_raises_precision(
-        self, page: tuple[list[Polygon], list[Polygon]], width: int, height: int
-    ) -> None:
-        truth, detections = page
-        before = score_page(truth, detections)
-        false = box(1000, 1000, 1000 + width, 1000 + height)
-        after = score_page(truth, [*detections, false])
-        assert after.precision <= before.precision
-        assert after.recall == before.recall
-
-    @settings(max_examples=50, deadline=None)
-    @given(pages_with_detections())
-    def test_the_order_of_words_and_detections_changes_no_count(
-        self, page: tuple[list[Polygon], list[Polygon]]
-    ) -> None:
-        truth, detections = page
-        backwards = score_page(truth[::-1], detections[::-1])
-        assert counts(backwards) == counts(score_page(truth, detections))
-
-    @settings(max_examples=50, deadline=None)
-    @given(
-        st.lists(
-            st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8), max_size=6
-        )
-    )
-    def test_any_soup_of_polygons_has_a_score(self, soup: list[list[tuple[int, int]]]) -> None:
-        polygons = [np.array(points, dtype=float).reshape(-1, 2) for points in soup]
-        truth = polygons[::2]
-        score = score_page(truth, polygons, ignored=[i % 3 == 2 for i in range(len(truth))])
-        assert 0 <= score.recall <= 1
-        assert 0 <= score.precision <= 1

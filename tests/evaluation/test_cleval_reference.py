@@ -14,7 +14,7 @@ from receipt_ocr.evaluation.cleval import (
     score_pages,
     score_prepared,
 )
-from tests.golden import OUR_NAMES, as_polygons
+from tests.golden import OUR_NAMES, as_polygons, load_contest
 
 QUAD = CLEvalSettings(word_model="quad")
 
@@ -28,9 +28,7 @@ def assert_equal(score: PageScore, expected: dict[str, float], page: str) -> Non
 
 @pytest.fixture(scope="module")
 def contest(shared: Path) -> list[dict[str, Any]]:
-    pages: list[dict[str, Any]] = json.loads(
-        (shared / "golden" / "postprocess_cleval.json").read_text()
-    )["pages"]
+    pages: list[dict[str, Any]] = load_contest(shared)["pages"]
     return pages
 
 

@@ -417,7 +417,7 @@ class TestOtherExperiments:
                 ("test", ["test_0.jpg", "test_1.jpg"]),
             )
         }
-        with pytest.raises(ValueError, match=r"\(one plain look\) than fold_2 \(vertical,x1\)"):
+        with pytest.raises(ValueError, match=r"\(plain\) than fold_2 \(vertical,x1\)"):
             run(make_catalog(maps=mixed))
 
     def test_maps_of_another_look_than_todays_are_refused(self) -> None:
@@ -426,7 +426,7 @@ class TestOtherExperiments:
         catalog["params:test_time"] = MemoryDataset(
             TtaVariants(selected="flips", variants={"flips": flips})
         )
-        with pytest.raises(ValueError, match=r"fold_0 .*plain look\) than .*\(horizontal,x1\)"):
+        with pytest.raises(ValueError, match=r"fold_0 .*\(plain\) than .*\(horizontal,x1\)"):
             run(catalog)
 
     def test_who_does_not_count_is_not_searched_on(self) -> None:

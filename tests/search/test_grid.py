@@ -1,10 +1,8 @@
 """The search over a grid: golden scores, ties, the cross-fitted estimate, several processes."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -13,14 +11,16 @@ from receipt_ocr.decoding.maps import ProbabilityMap
 from receipt_ocr.decoding.postprocess import PostprocessSettings
 from receipt_ocr.evaluation.cleval import prepare_truth
 from receipt_ocr.search.grid import GridSettings, SearchResult, search_grid
+from receipt_ocr.search.page_scoring import Point
 from receipt_ocr.search.score_table import ScoreTable
-from tests.golden import as_polygons
+from tests.golden import as_polygons, as_settings, load_contest, read_map
 from tests.search.pages import TO_PAGE, Page, noisy_page, open_table, score_plainly
 
 GRID = GridSettings(
     thresh=(0.2, 0.5), box_thresh=(0.3, 0.45, 0.7), unclip_ratio=(0.3, 4.0), max_candidates=(3, 100)
 )
 RECIPE = PostprocessSettings()
+AXES = Point._fields
 
 
 def search(
@@ -41,22 +41,16 @@ def pages() -> dict[str, Page]:
 
 @pytest.mark.parametrize("setting", [0, 1, 2, 3])
 def test_the_search_scores_recorded_pages_as_the_contest_does(shared: Path, setting: int) -> None:
-    golden = json.loads((shared / "golden/postprocess_cleval.json").read_text())
-    values = dict(golden["settings"][setting])
-    shape = "polygon" if values.pop("use_polygon") else "box"
+    golden = load_contest(shared)
+    base = as_settings(golden["settings"][setting])
     # Values beside the contest's, so that its own point is one of many.
-    halves = {key: type(value)(value / 2) for key, value in values.items()}
-    grid = GridSettings(**{key: (value, halves[key]) for key, value in values.items()})
-    base = PostprocessSettings(shape=shape, candidate_order="contour")
+    own = {name: getattr(base, name) for name in golden["settings"][setting] if name in AXES}
+    grid = GridSettings(**{name: (value, type(value)(value / 2)) for name, value in own.items()})
     for page in golden["pages"]:
         (expected,) = [r["cleval"] for r in page["results"] if r["setting"] == setting]
-        stored = cv2.imread(str(shared / "golden" / page["map"]), cv2.IMREAD_GRAYSCALE)
-        page_map = ProbabilityMap(
-            stored.astype(np.uint8), np.array(page["map_to_page"]), page["width"], page["height"]
-        )
         truth = prepare_truth(as_polygons(page["gt"]))
-        row = search({"page": (page_map, truth)}, grid, base).rows[0]
-        assert {key: row[key] for key in values} == values
+        row = search({"page": (read_map(shared, page), truth)}, grid, base).rows[0]
+        assert {name: row[name] for name in own} == own
         for measure in ("recall", "precision", "hmean"):
             assert row[measure] == pytest.approx(expected[measure], rel=0, abs=1e-9)
 

@@ -1,4 +1,4 @@
-"""The text kernels of a probability map: what stands out of it at one threshold, with scores."""
+"""Text kernels of a probability map at one threshold, with their scores."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +18,7 @@ __all__ = ["Candidates", "find_candidates", "is_noise", "select_candidates"]
 
 _DEFAULTS = PostprocessSettings()
 
-# A kernel may be this much narrower than the regrown word (``min_size``), in map pixels.
-_KERNEL_ALLOWANCE = 2.0
+_KERNEL_ALLOWANCE = 2.0  # map pixels that a kernel may be narrower than its word (``min_size``)
 _NOISE_FACTOR = 5
 _LEVELS = np.arange(256, dtype=np.float32) / np.float32(255.0)  # of an 8-bit map
 _PAINT = 255  # on a canvas of zeros and ones
@@ -28,17 +27,17 @@ _OUTLINE_TOLERANCE = 0.002  # of the outline's length
 
 @dataclass(frozen=True)
 class Candidates:
-    """The text kernels that stand out of a map at one threshold, in map pixels."""
+    """The N text kernels of a map at one threshold, in map pixels."""
 
     kernels: PolygonBatch
-    """N simplified contours, or their minimum-area boxes."""
+    """Simplified contours, or their minimum-area boxes."""
     scores: NDArray[np.float64]
     """(N,) mean of the map inside each kernel."""
     contour_indices: NDArray[np.intp]
     """(N,) place of each kernel's contour among all contours of the map."""
     widths: NDArray[np.float64]
-    """(N,) shorter side of each kernel's box where ``min_size`` looks at it, which it does for the
-    shape ``"box"``; else infinite."""
+    """(N,) shorter side of each kernel's box, which ``min_size`` limits for the shape ``"box"``;
+    infinite for ``"polygon"``."""
 
     @cached_property
     def measures(self) -> Measures:
@@ -47,7 +46,7 @@ class Candidates:
 
     @cached_property
     def paths(self) -> list[Path]:
-        """The kernels as `receipt_ocr.geometry.polygons.offset_path` takes them."""
+        """The kernels, for `receipt_ocr.geometry.polygons.offset_path`."""
         return self.kernels.paths()
 
 
@@ -57,11 +56,11 @@ def find_candidates(
     shape: Literal["polygon", "box"] = "polygon",
     min_size: float = _DEFAULTS.min_size,
 ) -> Candidates:
-    """All text kernels of a map with their scores, in the order of their contours.
+    """Find all text kernels of a map and score them, in the order of their contours.
 
     Args:
         probability_map: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
-        thresh: Text is where the probability is greater.
+        thresh: Threshold; text is where the probability is greater.
         shape: ``"polygon"`` keeps contours of 4 points or more; ``"box"`` their minimum-area
             boxes, unless the shorter side is more than 2 pixels under ``min_size``.
         min_size: See ``PostprocessSettings``.
@@ -80,13 +79,10 @@ def find_candidates(
             tolerance = _OUTLINE_TOLERANCE * cv2.arcLength(contour, True)
             kernel = cv2.approxPolyDP(contour, tolerance, True).reshape(-1, 2)
             width = np.inf
-            is_kept = len(kernel) >= 4
         else:
             outline = contour.reshape(-1, 2).astype(np.float64)
-            width = short_side(outline)
-            is_kept = width >= min_size - _KERNEL_ALLOWANCE
-            kernel = minimum_area_box(outline)
-        if is_kept:
+            width, kernel = short_side(outline), minimum_area_box(outline)
+        if len(kernel) >= 4 and width >= min_size - _KERNEL_ALLOWANCE:
             kernels.append(kernel)
             indices.append(index)
             widths.append(width)
@@ -100,13 +96,13 @@ def find_candidates(
 
 
 def select_candidates(candidates: Candidates, settings: PostprocessSettings) -> NDArray[np.intp]:
-    """Which candidates are wide enough, reach ``box_thresh`` and are among ``max_candidates``.
+    """Select candidates that are wide enough, reach ``box_thresh`` and are in ``max_candidates``.
 
     The order ``"score"`` ranks by score; ``"contour"`` counts all contours of the map, also those
-    that were no candidates, as the contest does.
+    that are no candidates, as the contest does.
 
     Returns:
-        Indices of candidates in output order.
+        (M,) indices of candidates in output order.
     """
     passes = candidates.scores >= settings.box_thresh
     passes &= candidates.widths >= settings.min_size - _KERNEL_ALLOWANCE
@@ -117,7 +113,7 @@ def select_candidates(candidates: Candidates, settings: PostprocessSettings) -> 
 
 
 def is_noise(probability_map: MapValues, settings: PostprocessSettings) -> bool:
-    """Whether a map falls into so many pieces that no page of text looks like it.
+    """Whether a map falls into more pieces than any page of text.
 
     The maps of a network's first epochs do; decoding one takes seconds and finds nothing.
 
@@ -144,31 +140,34 @@ def _binarise(values: MapValues, thresh: float) -> NDArray[np.uint8]:
 def _score_kernels(
     values: MapValues, scale: np.float32, kernels: PolygonBatch, canvas: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Mean probability under each filled kernel.
+    """Mean probability under each filled kernel, (N,).
 
-    The canvas is used up: another array of the map's size would cost more than the scores.
+    Paints on the canvas: another array of the map's size would cost more than the scores.
     """
     whole = PolygonBatch(np.trunc(kernels.points), kernels.starts)
     outlines = list(PolygonBatch(whole.points.astype(np.int32), whole.starts))
     boxes = whole.measure().boxes.astype(np.intp)
     is_alone = np.ones(len(whole), dtype=np.bool_)
-    _part_neighbours(is_alone, boxes, np.argsort(boxes[:, 1]))
+    _mark_neighbours(is_alone, boxes, np.argsort(boxes[:, 1]))
     scores = np.zeros(len(outlines))
     # OpenCV fills what overlaps by the even-odd rule: only kernels apart go in one call.
     apart = np.flatnonzero(is_alone)
     for group in [apart, *np.flatnonzero(~is_alone)[:, None]]:
         cv2.fillPoly(canvas, [outlines[index] for index in group], [_PAINT])
-        _take_means(scores, group, boxes, canvas, (values, scale))
+        _fill_means(scores, group, boxes, canvas, (values, scale))
     return scores
 
 
 @compiled
-def _part_neighbours(
+def _mark_neighbours(
     is_alone: NDArray[np.bool_], boxes: NDArray[np.intp], downwards: NDArray[np.intp]
 ) -> None:
-    """Set to false which of the (N, 4) boxes of whole pixels have a pixel in common with another.
+    """Set ``is_alone`` to false for boxes that share a pixel with another.
 
-    ``downwards`` is their order by the upper side.
+    Args:
+        is_alone: (N,) written in place.
+        boxes: (N, 4) left, top, right, bottom in whole pixels.
+        downwards: (N,) the boxes by their upper side.
     """
     for place in range(len(boxes)):
         upper = downwards[place]
@@ -180,16 +179,16 @@ def _part_neighbours(
 
 
 @compiled
-def _take_means(
+def _fill_means(
     scores: NDArray[np.float64],
     group: NDArray[np.intp],
     boxes: NDArray[np.intp],
     canvas: NDArray[np.uint8],
     divided: tuple[MapValues, np.float32],
 ) -> None:
-    """Put in the scores of a group the means of values / scale under what is painted in its boxes.
+    """Fill in each kernel's mean probability, and wipe its paint off the canvas.
 
-    The paint is wiped off again. As OpenCV's mean, to the last bit.
+    Equal to OpenCV's mean to the last bit. The probability is ``divided[0] / divided[1]``.
     """
     values, scale = divided
     height, width = canvas.shape

@@ -14,7 +14,7 @@ __all__ = ["decode_maps", "judge_maps", "score_maps"]
 def decode_maps(
     maps: Mapping[str, LoadMap], settings: PostprocessSettings
 ) -> Iterator[tuple[str, Detections]]:
-    """Page by page, the words of its map in upright page pixels."""
+    """Decode page by page: name of the page, and its words in upright page pixels."""
     for page, load in maps.items():
         page_map = load()
         yield page, extract_polygons(page_map.probability, page_map.map_to_page, settings)
@@ -23,14 +23,14 @@ def decode_maps(
 def score_maps(
     maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
 ) -> dict[str, PageScore]:
-    """Page -> score of what its map shows; pages without a truth are not decoded."""
+    """Decode and score the pages that have a truth; the others are not even read."""
     return {page: score for page, (_, score) in judge_maps(maps, truths, settings).items()}
 
 
 def judge_maps(
     maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
 ) -> dict[str, tuple[tuple[Polygon, ...], PageScore]]:
-    """The same with the polygons that were scored, in upright page pixels."""
+    """As :func:`score_maps`, with the polygons that were scored, in upright page pixels."""
     known = {page: load for page, load in maps.items() if page in truths}
     return {
         page: (found.polygons, score_prepared(truths[page], found.polygons))

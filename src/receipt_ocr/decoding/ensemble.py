@@ -7,12 +7,70 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.decoding.averaging import MeanOfMaps
 from receipt_ocr.decoding.frames import align_map, fitting_frame, widest_frame
 from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap, as_probability
 from receipt_ocr.decoding.settings import MeanKind
 
-__all__ = ["average_maps", "vote", "vote_where_known"]
+__all__ = ["MeanOfMaps", "average_maps", "vote", "vote_where_known"]
+
+_CLOSEST = 1.0 / 510.0
+"""How near a probability may come to 0 and 1 where its logit is taken: half a step of 8 bits, the
+least that a stored map can tell apart. The most certain member has a logit of 6.2."""
+
+Members = Mapping[str, Mapping[str, LoadMap]]
+"""Name of a member -> page -> function that loads its map."""
+
+
+class MeanOfMaps:
+    """The weighted mean of maps of one shape; holds one map, however many are added.
+
+    The mean of logits is the geometric mean of the odds (logarithmic opinion pool; Genest and
+    Zidek, "Combining Probability Distributions", 1986): members that are certain count more than
+    those that waver. The mean of probabilities is the linear pool.
+    """
+
+    def __init__(self, kind: MeanKind = "probability") -> None:
+        """Start with no maps."""
+        self._kind = kind
+        self._total: NDArray[np.float64] | None = None
+        self._weights = 0.0
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """(H, W) of the maps; None before the first."""
+        return None if self._total is None else self._total.shape
+
+    def add(self, probability: NDArray[np.float32], weight: float = 1.0) -> None:
+        """Add one more map.
+
+        Args:
+            probability: (H, W) in [0, 1], of the shape of the first.
+            weight: 0 or more.
+        """
+        values = probability.astype(np.float64)
+        if self._kind == "logit":
+            np.clip(values, _CLOSEST, 1.0 - _CLOSEST, out=values)
+            values = np.log(values / (1.0 - values))
+        if self._total is None:
+            self._total = np.zeros(values.shape)
+        self._total += values * weight
+        self._weights += weight
+
+    def conclude(self) -> NDArray[np.float32]:
+        """The mean as probabilities, (H, W) in [0, 1].
+
+        A mean of logits that is as close to 0 or 1 as it can be is stretched to 0 or 1.
+
+        Raises:
+            ValueError: If the weights of all maps do not sum to more than 0.
+        """
+        if self._total is None or not self._weights > 0.0:
+            raise ValueError("a mean needs a map with a weight of more than 0")
+        mean = self._total / self._weights
+        if self._kind == "logit":
+            mean = 1.0 / (1.0 + np.exp(-mean))
+            mean = (mean - _CLOSEST) / (1.0 - 2.0 * _CLOSEST)
+        return np.clip(mean, 0.0, 1.0).astype(np.float32)  # rounding may leave 1 by a trace
 
 
 def average_maps(
@@ -57,9 +115,7 @@ def average_maps(
 
 
 def vote(
-    members: Mapping[str, Mapping[str, LoadMap]],
-    weights: Sequence[float] | None = None,
-    mean: MeanKind = "probability",
+    members: Members, weights: Sequence[float] | None = None, mean: MeanKind = "probability"
 ) -> dict[str, LoadMap]:
     """Average the members' maps page by page, each when it is asked for.
 
@@ -67,12 +123,13 @@ def vote(
     the most pixels on the page, to which the other maps are brought by their exact matrices.
 
     Args:
-        members: Name of a member -> page -> what loads its map.
+        members: Name of a member -> page -> function that loads its map.
         weights: One number a member, 0 or more; equal by default.
         mean: Of the probabilities or of their logits; see :class:`MeanOfMaps`.
 
     Returns:
-        Page -> what computes its mean map; the members' 8-bit maps of one page are in memory.
+        Page -> function that computes its mean map; it holds the members' 8-bit maps of that page
+        in memory.
 
     Raises:
         ValueError: If there are no members, they hold different pages or the weights do not fit;
@@ -95,43 +152,35 @@ def vote(
 
 
 def vote_where_known(
-    members: Mapping[str, Mapping[str, LoadMap]],
+    members: Members,
     mean: MeanKind = "probability",
     weights: Mapping[str, float] | None = None,
 ) -> dict[str, LoadMap]:
-    """The mean over whichever members have a map of a page: out of fold, those that never saw it.
+    """Average the maps of whichever members have one of a page: out of fold, those it was new to.
 
     Args:
-        members: Name of a member -> page -> what loads its map.
+        members: Name of a member -> page -> function that loads its map.
         mean: As for :func:`vote`.
-        weights: Member -> how much it counts; a member of weight 0 knows no page.
+        weights: Member -> how much it counts; a member of weight 0 takes no part.
 
     Returns:
-        Page -> what computes its mean map; a member's own map where it is the only one.
+        Page -> function that computes its mean map; a member's own where it is the only one.
     """
-    knowing: dict[str, dict[str, Mapping[str, LoadMap]]] = {}
+    known: dict[str, dict[str, Mapping[str, LoadMap]]] = {}
     for name, maps in members.items():
-        if weights is not None and not weights[name] > 0.0:
-            continue
-        for page in maps:
-            knowing.setdefault(page, {})[name] = maps
-    return {
-        page: next(iter(maps.values()))[page]
-        if len(maps) == 1
-        else partial(_vote_page, page, maps, _shares(maps, weights), mean)
-        for page, maps in knowing.items()
-    }
-
-
-def _shares(names: Iterable[str], weights: Mapping[str, float] | None) -> list[float] | None:
-    return None if weights is None else [weights[name] for name in names]
+        if weights is None or weights[name] > 0.0:
+            for page in maps:
+                known.setdefault(page, {})[name] = maps
+    voted: dict[str, LoadMap] = {}
+    for page, own in known.items():
+        shares = None if weights is None else [weights[name] for name in own]
+        only = next(iter(own.values())) if len(own) == 1 else None
+        voted[page] = only[page] if only else partial(_vote_page, page, own, shares, mean)
+    return voted
 
 
 def _vote_page(
-    page: str,
-    members: Mapping[str, Mapping[str, LoadMap]],
-    weights: Sequence[float] | None,
-    mean: MeanKind,
+    page: str, members: Members, weights: Sequence[float] | None, mean: MeanKind
 ) -> ProbabilityMap:
     loaded = {name: maps[page]() for name, maps in members.items()}
     frames = {name: fitting_frame(page_map, name, page) for name, page_map in loaded.items()}

@@ -1,6 +1,10 @@
-"""Maps of one page in different frames, brought to a common one."""
+"""Maps of one page in different frames, brought to a common one.
+
+Coordinates have their origin at the corner of the top-left pixel, on map and page.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +16,28 @@ from receipt_ocr.receipts.settings import STRIDE
 __all__ = ["MapFrame", "align_map", "fitting_frame", "frame_of", "widest_frame"]
 
 
+@dataclass(frozen=True, eq=False)
 class MapFrame:
     """Where a map's pixels lie on the page.
 
-    Coordinates have their origin at the corner of the top-left pixel, on map and page.
+    Raises:
+        ValueError: If the matrix turns or skews.
     """
 
-    def __init__(
-        self, shape: tuple[int, int], map_to_page: Matrix, width: int, height: int
-    ) -> None:
-        """A frame.
+    shape: tuple[int, int]
+    """(H, W) of the map."""
+    map_to_page: Matrix
+    """3x3 matrix from map pixels to upright page pixels, of scales and shifts."""
+    width: int
+    """Width of the upright page, pixels."""
+    height: int
+    """Height of the upright page, pixels."""
 
-        Args:
-            shape: (H, W) of the map.
-            map_to_page: 3x3 matrix from map pixels to upright page pixels, of scales and shifts.
-            width: Of the upright page, pixels.
-            height: Of the upright page, pixels.
-
-        Raises:
-            ValueError: If the matrix turns or skews.
-        """
-        self.shape = shape
-        self.map_to_page = np.asarray(map_to_page, dtype=np.float64)
-        (_, skew, _), (other_skew, _, _), _ = self.map_to_page
-        if skew or other_skew:
+    def __post_init__(self) -> None:
+        if self.map_to_page[0, 1] or self.map_to_page[1, 0]:
             raise ValueError(
                 f"maps can be aligned where no frame is turned, got {self.map_to_page.tolist()}"
             )
-        self.width = width
-        self.height = height
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MapFrame) and (
@@ -62,23 +59,17 @@ class MapFrame:
     @property
     def holds_page(self) -> bool:
         """Whether the map reaches to all sides of the page, but for a map pixel."""
-        rows, columns = self.shape
-        for number, (count, length) in enumerate(((columns, self.width), (rows, self.height))):
-            scale, start = self.axis(number)
-            if start > scale or start + count * scale < length - scale:
-                return False
-        return True
+        return all(
+            start <= scale and start + count * scale >= length - scale
+            for scale, start, count, length in self._axes()
+        )
 
     @property
     def is_filled(self) -> bool:
         """Whether the page fills the map in width or in height, as in every letterbox."""
-        rows, columns = self.shape
         return any(
             start + (count - STRIDE) * scale <= length  # page-shaped frames are padded so far
-            for (scale, start), count, length in (
-                (self.axis(0), columns, self.width),
-                (self.axis(1), rows, self.height),
-            )
+            for scale, start, count, length in self._axes()
         )
 
     def axis(self, number: int) -> tuple[float, float]:
@@ -86,32 +77,36 @@ class MapFrame:
         return float(self.map_to_page[number, number]), float(self.map_to_page[number, 2])
 
     def blank_outside(self, probability: NDArray[np.float32]) -> None:
-        """Set what lies outside the page to 0, in place.
+        """Set the pixels outside the page to 0, in place.
 
         Args:
             probability: (H, W) map of this frame.
         """
-        for number, (values, length) in enumerate(
-            ((probability.T, self.width), (probability, self.height))
-        ):
-            scale, start = self.axis(number)
-            centres = (np.arange(len(values)) + 0.5) * scale + start
+        sides = (probability.T, probability)
+        for values, (scale, start, count, length) in zip(sides, self._axes(), strict=True):
+            centres = (np.arange(count) + 0.5) * scale + start
             values[(centres < 0.0) | (centres > length)] = 0.0
+
+    def _axes(self) -> tuple[tuple[float, float, int, int], ...]:
+        """Scale, start, map pixels and page pixels, in x and y."""
+        rows, columns = self.shape
+        return (*self.axis(0), columns, self.width), (*self.axis(1), rows, self.height)
 
 
 def frame_of(page_map: ProbabilityMap) -> MapFrame:
     """The frame of a stored map."""
     rows, columns = page_map.probability.shape
-    return MapFrame((rows, columns), page_map.map_to_page, page_map.width, page_map.height)
+    matrix = np.asarray(page_map.map_to_page, dtype=np.float64)
+    return MapFrame((rows, columns), matrix, page_map.width, page_map.height)
 
 
 def fitting_frame(page_map: ProbabilityMap, name: str, page: str) -> MapFrame:
-    """The frame of a stored map, once it is seen to be one of the map's page.
+    """The frame of a stored map, if it fits the map's page.
 
     Args:
         page_map: The map.
-        name: Whose map it is, for the message.
-        page: Of which page, for the message.
+        name: Name of its member, for the message.
+        page: Name of its page, for the message.
 
     Raises:
         ValueError: If the frame is turned, does not reach to all sides of the page, or is larger
@@ -137,12 +132,12 @@ def widest_frame(frames: Sequence[MapFrame]) -> MapFrame:
 
 
 def align_map(values: MapValues, frame: MapFrame, target: MapFrame) -> NDArray[np.float32]:
-    """A map in another frame of the same page, by bilinear interpolation between pixel centres.
+    """Bring a map to another frame of the same page, bilinearly between pixel centres.
 
     Args:
         values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
-        frame: Of the map.
-        target: To bring it to.
+        frame: Frame of the map.
+        target: Frame to bring it to.
 
     Returns:
         (H, W) of the target, values in [0, 1], 0 outside the page; in the same frame the values

@@ -1,15 +1,27 @@
-"""The probability map of a page: what passes between the network and everything after it."""
+"""The probability map of a page: what passes between the network and everything after it.
+
+Light to import: the nodes' signatures name these types.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry.polygons import Matrix
+__all__ = [
+    "LazyMaps",
+    "LoadMap",
+    "MapSource",
+    "MapValues",
+    "MemberMaps",
+    "ProbabilityMap",
+    "as_probability",
+    "check_map",
+]
 
-__all__ = ["LazyMaps", "LoadMap", "MapValues", "ProbabilityMap", "as_probability", "check_map"]
+Matrix = NDArray[np.float64]
 
 MapValues = NDArray[np.floating[Any]] | NDArray[np.uint8]
 """(H, W) text probability: float in [0, 1] or uint8 (value / 255)."""
@@ -73,21 +85,24 @@ LoadMap = Callable[[], ProbabilityMap]
 
 
 class LazyMaps(Mapping[str, LoadMap]):
-    """Page -> what makes its map when called, and the detector that all of them are of."""
+    """Page -> function that reads or computes its map; all of them come from one detector."""
+
+    made_by = ""
+    """Command that makes the maps; empty where it is not known."""
 
     def __init__(self, loaders: Mapping[str, LoadMap], source: str = "") -> None:
-        """Maps that need not exist yet.
+        """Wrap maps that need not exist yet.
 
         Args:
-            loaders: Page -> what makes its map.
-            source: Fingerprint of the detector; empty where it is not known.
+            loaders: Page -> function that reads or computes its map.
+            source: Detector and TTA view, as `MapSource` writes them; empty where not known.
         """
         self._loaders = loaders
         self._source = source
 
     @property
     def source(self) -> str:
-        """Fingerprint of the detector that the maps are of."""
+        """Detector and TTA view that the maps come from, as `MapSource` writes them."""
         return self._source
 
     def __getitem__(self, page: str) -> LoadMap:
@@ -100,8 +115,48 @@ class LazyMaps(Mapping[str, LoadMap]):
         return len(self._loaders)
 
 
+class MapSource(NamedTuple):
+    """What predicted a set of maps: a detector, under a TTA view."""
+
+    detector: str
+    """Fingerprint of its weights."""
+    tta_view: str = ""
+    """Label of the view; empty for the plain one."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``<fingerprint>`` or ``<fingerprint>+<label>``."""
+        detector, _, tta_view = text.partition("+")
+        return cls(detector, tta_view)
+
+    def __str__(self) -> str:
+        return "+".join(filter(None, self))
+
+    @property
+    def view_name(self) -> str:
+        """The view, for messages."""
+        return self.tta_view or "plain"
+
+
+@dataclass(frozen=True)
+class MemberMaps:
+    """The voters of an ensemble and their maps."""
+
+    maps: Mapping[str, Mapping[str, LazyMaps]]
+    """Kind -> name of a member -> its maps, in the order of the settings."""
+    sources: Mapping[str, str]
+    """Name of a member -> detector and TTA view, as `MapSource` writes them."""
+    folds: Mapping[str, int]
+    """Name of a member -> number of its fold."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the members."""
+        return list(self.sources)
+
+
 def as_probability(values: MapValues, name: str = "a probability map") -> NDArray[np.float32]:
-    """A probability map in float32, checked.
+    """Check a probability map and convert it to float32.
 
     Args:
         values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
@@ -122,7 +177,7 @@ def as_probability(values: MapValues, name: str = "a probability map") -> NDArra
 def check_map(
     values: MapValues, name: str = "a probability map"
 ) -> tuple[NDArray[np.uint8] | NDArray[np.float32], np.float32]:
-    """A probability map as it is stored, and what its values are to be divided by.
+    """Check a probability map, and tell what its values are to be divided by.
 
     Args:
         values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).

@@ -8,63 +8,54 @@ import numpy as np
 
 from receipt_ocr.decoding.decode import score_maps
 from receipt_ocr.decoding.frames import fitting_frame
-from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
+from receipt_ocr.decoding.maps import LazyMaps, LoadMap, MapSource, MemberMaps, ProbabilityMap
 from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords
 from receipt_ocr.identity import Member
 
-__all__ = ["KINDS", "MemberMaps", "gather_members", "weigh_members"]
+__all__ = ["KINDS", "PagesToday", "gather", "weigh"]
 
 KINDS = ("out_of_fold", "holdout", "test")
 """Sets of pages that a fold's detector predicts maps of."""
-
-PLAIN = "one plain look"
 
 FindMaps = Callable[[Member, str], LazyMaps]
 """Member and kind -> its maps."""
 
 
 @dataclass(frozen=True)
-class MemberMaps:
-    """Who votes, and where the maps are.
+class PagesToday:
+    """The pages that members' maps must be of."""
 
-    Attributes:
-        maps: Kind -> name of a member -> its maps, in the order of the settings.
-        sources: Name of a member -> fingerprint of its detector and how it looked at the pages.
-        folds: Name of a member -> number of its fold.
-    """
+    names: Mapping[str, Collection[str]]
+    """``holdout`` and ``test`` -> names of the pages."""
+    fold_of: Mapping[str, int]
+    """Training page -> the fold that it is held out in."""
+    sizes: Mapping[str, tuple[int, int]]
+    """Page -> width and height of its upright image, which each map is compared with when read."""
 
-    maps: Mapping[str, Mapping[str, LazyMaps]]
-    sources: Mapping[str, str]
-    folds: Mapping[str, int]
-
-    @property
-    def names(self) -> list[str]:
-        """Of the members."""
-        return list(self.sources)
+    def of(self, kind: str, fold: int) -> Collection[str]:
+        """Names of the pages that a fold's maps of a kind must be of."""
+        if kind == "out_of_fold":
+            return [page for page, own in self.fold_of.items() if own == fold]
+        return self.names[kind]
 
 
-def gather_members(  # noqa: PLR0913, PLR0917  # all that maps are checked against
+def gather(
     settings: EnsembleSettings,
     find: FindMaps,
-    pages: Mapping[str, Collection[str]],
-    folds: Mapping[str, int],
+    today: PagesToday,
     kinds: Collection[str] = KINDS,
-    look: str | None = None,
-    sizes: Mapping[str, tuple[int, int]] | None = None,
+    view: str | None = None,
 ) -> MemberMaps:
     """Find the maps of all members and check that they are of today's pages.
 
     Args:
         settings: Who votes.
         find: Gives a member's maps of a kind; they may turn out not to exist when looked at.
-        pages: ``holdout`` and ``test`` -> the pages that maps must be of.
-        folds: Training page -> the fold that it is judged in.
+        today: The pages that maps must be of.
         kinds: Which maps are wanted.
-        look: How the selected experiment's folds must have looked at the pages, as maps note it
-            behind their detector; None takes any way.
-        sizes: Page -> width and height of its upright image today, which each map is compared
-            with when it is read; None compares nothing.
+        view: Label of the TTA view that the maps of the selected experiment must be of; empty for
+            the plain view, None for any.
 
     Raises:
         ValueError: If a member's maps are of other pages, or of different detectors; member,
@@ -74,41 +65,41 @@ def gather_members(  # noqa: PLR0913, PLR0917  # all that maps are checked again
     maps: dict[str, dict[str, LazyMaps]] = {kind: {} for kind in kinds}
     sources: dict[str, str] = {}
     for member in settings.voters:
-        own = [page for page, fold in folds.items() if fold == member.fold]
-        known = {**pages, "out_of_fold": own}
+        name = str(member)
         found = {kind: find(member, kind) for kind in kinds}
-        sources[str(member)] = _check_member(str(member), found, known)
-        _compare_with_others(member, sources)
-        if look is not None and not member.is_external:
-            _check_look(str(member), sources[str(member)], look)
-        for kind, one in found.items():
-            maps[kind][str(member)] = _compared(str(member), one, sizes or {})
+        _check_pages(member, found, today)
+        sources[name] = _find_source(name, found)
+        _compare_members(member, sources)
+        if view is not None and not member.is_external:
+            _check_view(name, sources[name], view)
+        for kind, own in found.items():
+            maps[kind][name] = _check_when_read(name, own, today.sizes)
     return MemberMaps(maps, sources, {str(member): member.fold for member in settings.voters})
 
 
-def weigh_members(
+def weigh(
     settings: EnsembleSettings,
     members: MemberMaps,
     truths: Mapping[str, TruthWords],
     postprocess: PostprocessSettings,
 ) -> list[float]:
-    """How much each member counts: a share of 1.
+    """Weigh each member by a share of 1.
 
     Args:
         settings: ``weights``: equal, given, or by the page-mean H-mean out of fold.
         members: With their out-of-fold maps where these decide.
-        truths: Training page -> its words, prepared; looked at where they decide.
-        postprocess: To read the out-of-fold maps with.
+        truths: Training page -> its words, prepared; read only where out-of-fold maps decide.
+        postprocess: Settings to read the out-of-fold maps with.
 
     Raises:
         ValueError: If no member finds anything out of fold, so that all would weigh 0.
     """
-    names = members.names
     if settings.weights == "equal":
-        weights = np.ones(len(names))
+        weights = np.ones(len(members.names))
     elif settings.weights == "out_of_fold":
         scores = [
-            score_maps(members.maps["out_of_fold"][name], truths, postprocess) for name in names
+            score_maps(members.maps["out_of_fold"][name], truths, postprocess)
+            for name in members.names
         ]
         weights = np.array(
             [np.mean([page.hmean for page in pages.values()] or [0.0]) for pages in scores]
@@ -116,59 +107,26 @@ def weigh_members(
         if not weights.sum() > 0.0:
             raise ValueError(
                 "ensemble.weights is 'out_of_fold', but no member finds a word out of fold: "
-                f"{', '.join(names)}; set it to equal"
+                f"{', '.join(members.names)}; set it to equal"
             )
     else:
         weights = np.array(settings.weights, dtype=np.float64)
     return [float(weight) for weight in weights / weights.sum()]
 
 
-def _compare_with_others(member: Member, sources: Mapping[str, str]) -> None:
-    """A detector votes once, and the folds of an experiment have looked at pages in one way."""
-    own = sources[str(member)]
-    for name, source in sources.items():
-        if name == str(member):
-            continue
-        other = Member.parse(name)
-        if source == own and other.fold == member.fold:
-            raise ValueError(
-                f"ensemble.members: {name} and {member} are the same detector, which would "
-                "vote twice"
-            )
-        looks = [_look_of(text) for text in (source, own)]
-        if other.source == member.source and looks[0] != looks[1]:
-            raise ValueError(
-                f"{name} has looked at the pages in another way ({looks[0]}) than {member} "
-                f"({looks[1]}); predict both again (--pipeline=predict_fold)"
-            )
-
-
-def _check_look(name: str, source: str, look: str) -> None:
-    if source.partition("+")[2] != look:
-        raise ValueError(
-            f"{name} has looked at the pages in another way ({_look_of(source)}) than "
-            f"test_time.variants says now ({look or PLAIN}); predict it again "
-            "(--pipeline=predict_fold)"
-        )
-
-
-def _look_of(source: str) -> str:
-    return source.partition("+")[2] or PLAIN
-
-
-def _check_member(
-    name: str, maps: Mapping[str, LazyMaps], pages: Mapping[str, Collection[str]]
-) -> str:
-    """Fingerprint of the member's detector, once its maps are seen to be of these pages."""
+def _check_pages(member: Member, maps: Mapping[str, LazyMaps], today: PagesToday) -> None:
     for kind, own in maps.items():
-        known = pages[kind]
-        if differing := sorted(set(known) ^ set(own)):
+        if differing := sorted(set(today.of(kind, member.fold)) ^ set(own)):
             has = "has a" if differing[0] in own else "has no"
             raise ValueError(
-                f"{name} {has} map of page {differing[0]!r} among its {kind} pages "
+                f"{member} {has} map of page {differing[0]!r} among its {kind} pages "
                 f"({len(differing)} such pages): the data or the folds have changed; "
-                f"{_again(name, own)}"
+                f"{_again(str(member), own)}"
             )
+
+
+def _find_source(name: str, maps: Mapping[str, LazyMaps]) -> str:
+    """The source that a member's maps of all kinds have in common."""
     sources = {kind: own.source for kind, own in maps.items()}
     if len(set(sources.values())) > 1:
         raise ValueError(
@@ -178,16 +136,45 @@ def _check_member(
     return next(iter(sources.values()))
 
 
-def _compared(name: str, maps: LazyMaps, sizes: Mapping[str, tuple[int, int]]) -> LazyMaps:
+def _compare_members(member: Member, sources: Mapping[str, str]) -> None:
+    """Reject duplicate detectors, and mixed TTA views within an experiment."""
+    own = sources[str(member)]
+    view = MapSource.parse(own).view_name
+    for name, source in sources.items():
+        other = Member.parse(name)
+        if other == member:
+            continue
+        if source == own and other.fold == member.fold:
+            raise ValueError(
+                f"ensemble.members: {name} and {member} are the same detector, which would "
+                "vote twice"
+            )
+        other_view = MapSource.parse(source).view_name
+        if other.source == member.source and other_view != view:
+            raise ValueError(
+                f"the maps of {name} are of another TTA view ({other_view}) than {member} "
+                f"({view}); predict both again (--pipeline=predict_fold)"
+            )
+
+
+def _check_view(name: str, source: str, view: str) -> None:
+    own, wanted = MapSource.parse(source), MapSource("", view)
+    if own.tta_view != view:
+        raise ValueError(
+            f"the maps of {name} are of another TTA view ({own.view_name}) than "
+            f"test_time.variants says now ({wanted.view_name}); predict it again "
+            "(--pipeline=predict_fold)"
+        )
+
+
+def _check_when_read(name: str, maps: LazyMaps, sizes: Mapping[str, tuple[int, int]]) -> LazyMaps:
     """The maps, each checked against its page when it is read."""
     again = _again(name, maps)
-    return LazyMaps(
-        {
-            page: partial(_load_fitting, maps[page], name, page, sizes.get(page), again)
-            for page in maps
-        },
-        maps.source,
-    )
+    loaders = {
+        page: partial(_load_fitting, maps[page], name, page, sizes.get(page), again)
+        for page in maps
+    }
+    return LazyMaps(loaders, maps.source)
 
 
 def _load_fitting(
@@ -204,5 +191,5 @@ def _load_fitting(
 
 
 def _again(name: str, maps: LazyMaps) -> str:
-    command = getattr(maps, "made_by", "") or "--pipeline=train_fold"
+    command = maps.made_by or "--pipeline=train_fold"
     return f"train and predict {name} again ({command})"

@@ -1,8 +1,8 @@
 """From a probability map to polygons on the page, step by step.
 
 ``find_candidates`` is the slow part and depends on ``thresh`` and ``shape`` alone;
-``select_candidates`` and ``unclip_candidates`` apply the other settings to what it found, so that
-a search need not look at the map again. ``extract_polygons`` chains them.
+``select_candidates``, ``unclip_candidates`` and ``finish_words`` apply the other settings to what
+it found, so that a search need not read the map again. ``extract_polygons`` chains them.
 """
 
 import logging
@@ -57,7 +57,7 @@ def extract_polygons(
     map_to_page: Matrix,
     settings: PostprocessSettings = _DEFAULTS,
 ) -> Detections:
-    """The words of a page as polygons, in the order of ``settings.candidate_order``.
+    """Extract the words of a page as polygons, in the order of ``settings.candidate_order``.
 
     With the order ``"contour"`` these are the contest's steps to the integer. An offset that
     falls apart into several polygons, or has a hole, drops its candidate, as there.
@@ -65,7 +65,7 @@ def extract_polygons(
     Args:
         probability_map: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
         map_to_page: 3x3 matrix from map pixels to page pixels.
-        settings: Thresholds, regrowth and the number of candidates.
+        settings: Thresholds, unclip ratio and the number of candidates.
 
     Returns:
         Polygons and scores, best score first (ties: lower contours first) or by contour.
@@ -97,25 +97,26 @@ def extract_polygons(
 def unclip_candidates(
     candidates: Candidates, chosen: NDArray[np.intp], unclip_ratio: float
 ) -> tuple[PolygonBatch, NDArray[np.intp]]:
-    """The whole words of kernels, in map pixels.
+    """Unclip kernels into word polygons, in map pixels.
+
+    Each kernel grows outwards by ``area * unclip_ratio / perimeter`` pixels (Vatti clipping, as in
+    Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", 2020).
 
     Args:
         candidates: The kernels.
-        chosen: (M,) which of them to regrow.
+        chosen: (M,) indices of those to unclip.
         unclip_ratio: See ``PostprocessSettings``.
 
     Returns:
-        Up to M words in the order of ``chosen``, and the candidate of each: a kernel without an
-        area, or whose offset falls apart or has a hole, makes no word.
+        Up to M words in the order of ``chosen``, and the index of each word's candidate: a kernel
+        without an area, or whose offset falls apart or has a hole, makes no word.
     """
     areas, perimeters, _ = candidates.measures
     distances = areas * unclip_ratio / np.maximum(perimeters, _SHORTEST)
     origins: list[int] = []
     paths: list[Path] = []
-    regrown = chosen[areas[chosen] > 0.0]
-    kernels = candidates.paths
-    for index, distance in zip(regrown.tolist(), distances[regrown].tolist(), strict=True):
-        pieces = offset_path(kernels[index], distance)
+    for index in chosen[areas[chosen] > 0.0].tolist():
+        pieces = offset_path(candidates.paths[index], float(distances[index]))
         if len(pieces) == 1:
             origins.append(index)
             paths.append(pieces[0])
@@ -125,12 +126,15 @@ def unclip_candidates(
 def finish_words(
     words: PolygonBatch, origins: NDArray[np.intp], settings: PostprocessSettings
 ) -> tuple[PolygonBatch, NDArray[np.intp]]:
-    """Regrown words that are wide enough, in the shape that is asked for.
+    """Drop narrow words and give the others the shape that is asked for.
 
     Args:
-        words: As :func:`unclip_candidates` gives them.
+        words: From :func:`unclip_candidates`.
         origins: (N,) the candidate of each.
         settings: ``min_size`` and ``shape``.
+
+    Returns:
+        The words that are left, and the candidate of each.
     """
     is_word = ~are_narrow(words, settings.min_size)
     if not is_word.all():
@@ -141,7 +145,7 @@ def finish_words(
 
 
 def are_narrow(words: PolygonBatch, min_size: float) -> NDArray[np.bool_]:
-    """Whether the minimum-area box of each word has a side under ``min_size``."""
+    """(N,) whether the minimum-area box of each word has a side under ``min_size``."""
     areas, _, boxes = words.measure()
     diagonals = np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     # A box holds the word's area and is no longer than the word, so that most are wide for sure.
@@ -153,7 +157,7 @@ def are_narrow(words: PolygonBatch, min_size: float) -> NDArray[np.bool_]:
 
 
 def place_on_page(words: PolygonBatch, map_to_page: Matrix) -> PolygonBatch:
-    """Words moved from the map to the page and rounded to whole pixels.
+    """Move words from the map to the page, rounded to whole pixels.
 
     Raises:
         ValueError: If the matrix is not 3x3.

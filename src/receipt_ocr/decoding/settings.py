@@ -1,25 +1,15 @@
-"""Settings of the decoding room; light to import, so that the command line stays fast."""
+"""Settings of decoding and ensembles; light to import, so that the command line stays fast."""
 
 from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from receipt_ocr.config import (
-    Config,
-    NonNegative,
-    Positive,
-    PositiveInt,
-    Probability,
-)
+from receipt_ocr.config import Config, NonNegative, Positive, PositiveInt, Probability
 from receipt_ocr.identity import ExperimentId, Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = [
-    "EnsembleSettings",
-    "MeanKind",
-    "PostprocessSettings",
-]
+__all__ = ["EnsembleSettings", "MeanKind", "PostprocessSettings"]
 
 MeanKind = Literal["probability", "logit"]
 """What is averaged: probabilities, or their logits ``log(p / (1 - p))``."""
@@ -33,7 +23,7 @@ class PostprocessSettings(Config):
     box_thresh: Probability = 0.25
     """Candidates whose mean probability is lower are dropped."""
     unclip_ratio: Positive = 2.0
-    """Regrows the shrunk text kernel by ``area * unclip_ratio / perimeter`` pixels."""
+    """Grows the shrunk text kernel by ``area * unclip_ratio / perimeter`` pixels."""
     max_candidates: PositiveInt = 600
     """At most this many candidates a page."""
     min_size: NonNegative = 5.0
@@ -45,7 +35,7 @@ class PostprocessSettings(Config):
 
 
 class EnsembleSettings(Config):
-    """Whose maps are averaged how, and at which thresholds the mean is read."""
+    """Who votes in an ensemble, how maps are averaged, and which thresholds the mean is read at."""
 
     members: str | int | tuple[str | int, ...] = "all"
     """Who votes: ``all`` folds of the selected experiment, single ones (``0``), those of another

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.maps import MapSource, ProbabilityMap
 from receipt_ocr.decoding.postprocess import Detections, extract_polygons
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.checkpoint import Checkpoint, build_from_checkpoint, read_checkpoint
@@ -93,8 +93,8 @@ class Detector:
         return cls(network, checkpoint.recipe, postprocess, device, tta)
 
     def source_of(self, checkpoint: Checkpoint) -> str:
-        """What maps are noted as coming from: the weights, and how they looked at the page."""
-        return "+".join(filter(None, [checkpoint.fingerprint, self.tta.label]))
+        """Detector and TTA view that its maps are noted as coming from."""
+        return str(MapSource(checkpoint.fingerprint, self.tta.label))
 
     def predict_map(self, image: NDArray[np.uint8]) -> ProbabilityMap:
         """Probability map of one page, in its letterboxed frame.

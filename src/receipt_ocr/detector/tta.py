@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.decoding.averaging import MeanOfMaps
+from receipt_ocr.decoding.ensemble import MeanOfMaps
 from receipt_ocr.decoding.frames import MapFrame, align_map
 from receipt_ocr.detector.tta_settings import TtaSettings
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, letterbox

@@ -1,1 +1,1 @@
-"""From polygons to a verdict."""
+"""Polygons -> score: CLEval, the detection metric of the contest."""

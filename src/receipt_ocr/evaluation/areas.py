@@ -7,60 +7,32 @@ itself. The others are left to shapely, which takes many times as long a pair.
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry.batch import PolygonBatch
 from receipt_ocr.geometry.compiled import compiled
 from receipt_ocr.geometry.polygons import Polygon
 
-__all__ = ["are_simple", "measure_shared_areas"]
+__all__ = ["FlatPolygons", "are_simple", "measure_shared_areas"]
 
 _MOST_POINTS = 256  # loops over pairs of edges are quadratic: beyond, shapely is faster
 
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 Point = tuple[float, float]
-Flat = tuple[Polygon, Indices, Flags]
+
+FlatPolygons = tuple[Polygon, Indices, Flags]
+"""Points and starts of W polygons, as in `PolygonBatch`, and (W,) which of them are simple."""
 
 
-def are_simple(polygons: PolygonBatch) -> Flags:
-    """Which polygons have no edges that touch, but neighbours in the corner they share.
+@compiled
+def are_simple(points: Polygon, starts: Indices) -> Flags:
+    """Whether no edges of a polygon touch, but neighbours in the corner they share.
 
     Args:
-        polygons: W polygons on whole pixels, so that every product below is exact.
+        points: (N, 2) points of W polygons on whole pixels, so that every product is exact.
+        starts: (W + 1,) polygon w owns ``points[starts[w]:starts[w + 1]]``.
 
     Returns:
         (W,) false also for polygons of more than 256 points.
     """
-    return _check_each(polygons.points, polygons.starts)
-
-
-def measure_shared_areas(
-    truths: tuple[PolygonBatch, Flags],
-    detections: tuple[PolygonBatch, Flags],
-    rows: Indices,
-    columns: Indices,
-) -> NDArray[np.float64]:
-    """Shared area of each pair of a true word and a detection.
-
-    Args:
-        truths: The true words, and which of them are simple.
-        detections: The detections, and which of them are simple.
-        rows: (R,) the truth of each pair.
-        columns: (R,) the detection of each pair.
-
-    Returns:
-        (R,) square pixels; -1 where one of the two is not simple.
-    """
-    (words, are_words_simple), (found, are_found_simple) = truths, detections
-    return _measure_pairs(
-        (words.points, words.starts, are_words_simple),
-        (found.points, found.starts, are_found_simple),
-        rows,
-        columns,
-    )
-
-
-@compiled
-def _check_each(points: Polygon, starts: Indices) -> Flags:
     simple = np.zeros(len(starts) - 1, dtype=np.bool_)
     for word in range(len(simple)):
         polygon = points[starts[word] : starts[word + 1]]
@@ -69,9 +41,20 @@ def _check_each(points: Polygon, starts: Indices) -> Flags:
 
 
 @compiled
-def _measure_pairs(
-    truths: Flat, detections: Flat, rows: Indices, columns: Indices
+def measure_shared_areas(
+    truths: FlatPolygons, detections: FlatPolygons, rows: Indices, columns: Indices
 ) -> NDArray[np.float64]:
+    """Shared area of each pair of a true word and a detection.
+
+    Args:
+        truths: The true words.
+        detections: The detections.
+        rows: (R,) the truth of each pair.
+        columns: (R,) the detection of each pair.
+
+    Returns:
+        (R,) square pixels; -1 where one of the two is not simple.
+    """
     points, starts, are_words_simple = truths
     found_points, found_starts, are_found_simple = detections
     shared = np.full(len(rows), -1.0)

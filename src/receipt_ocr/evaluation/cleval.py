@@ -2,8 +2,19 @@
 
 Every word is cut into characters, and a page is judged by how many of them lie in a matching
 detection, less one for each needless cut or join (Baek et al., "CLEval: Character-Level
-Evaluation for Text Detection and Recognition Tasks", 2020). The details that the paper leaves
-open follow the contest's own code, so that counts are equal, not merely close.
+Evaluation for Text Detection and Recognition Tasks", 2020). Step by step:
+
+1. `words`: number and centres of each true word's characters; don't-care words lose the area that
+   care words cover.
+2. `overlap`: which character centres lie in which detections, the area that each pair shares, and
+   which detections don't-care words excuse.
+3. `matching`: which words and detections match, one to one, one to many or many to one.
+4. `score_overlap`: a character in a matching detection is found, once. A missed word's characters
+   count as true and not as found. A false detection is charged the characters of its shape.
+5. `PageScore`: recall and precision from these counts; a cut or a join costs a character.
+
+The details that the paper leaves open follow the contest's own code, so that counts are equal, not
+merely close.
 """
 
 from collections.abc import Sequence
@@ -36,10 +47,10 @@ Indices = tuple[int, ...]
 
 @dataclass(frozen=True)
 class PageScore:
-    """The counts of one page, and where its errors are (indices into the given sequences)."""
+    """The counts of one page, and its errors as indices into the given sequences."""
 
     characters_truth: int
-    """Characters of the care truths."""
+    """Characters of the care words, found or missed."""
     characters_detected: int
     """Characters inside their matching detections, plus the false positives."""
     characters_matched: int
@@ -47,15 +58,15 @@ class PageScore:
     false_positives: int
     """Characters charged for care detections without a match."""
     recall_penalty: int
-    """Needless cuts: matched detections beyond a truth's first."""
+    """Needless cuts: matched detections beyond a word's first."""
     precision_penalty: int
-    """Needless joins: matched truths beyond a detection's first."""
+    """Needless joins: matched words beyond a detection's first."""
     missed: Indices = ()
-    """Care truths without a match."""
+    """Care words without a match."""
     split: Indices = ()
-    """Care truths with two or more matched detections."""
+    """Care words with two or more matched detections."""
     merged: Indices = ()
-    """Care detections with two or more matched truths."""
+    """Care detections with two or more matched words."""
     false: Indices = ()
     """Care detections without a match."""
 
@@ -72,7 +83,9 @@ class PageScore:
     @property
     def hmean(self) -> float:
         """Harmonic mean of recall and precision."""
-        return _harmonic_mean(self.recall, self.precision)
+        recall, precision = self.recall, self.precision
+        total = recall + precision
+        return 2 * recall * precision / total if total else 0.0
 
 
 @dataclass(frozen=True)
@@ -123,34 +136,24 @@ def score_page(
             ``transcriptions`` or ``ignored`` are not one a truth.
     """
     words = prepare_truth(truth, transcriptions=transcriptions, ignored=ignored, settings=settings)
-    return score_prepared(words, detections, settings)
+    return score_prepared(words, detections)
 
 
-def score_prepared(
-    words: TruthWords,
-    detections: Sequence[ArrayLike],
-    settings: CLEvalSettings | None = None,
-) -> PageScore:
-    """Score detections against words that were prepared before, as in a grid search.
+def score_prepared(words: TruthWords, detections: Sequence[ArrayLike]) -> PageScore:
+    """Score detections against words that were prepared before.
 
     Args:
-        words: From `prepare_truth`.
+        words: From `prepare_truth`, whose settings hold here too.
         detections: (P, 2) polygons in the frame of the truth.
-        settings: The settings that the words were prepared with if None; others may differ from
-            those in the limit of detections only.
 
     Raises:
-        ValueError: If a detection is not (P, 2) finite numbers, or the settings do not fit.
+        ValueError: If a detection is not (P, 2) finite numbers.
     """
-    settings = settings or words.settings
-    limit = settings.max_detections
-    if settings != words.settings.model_copy(update={"max_detections": limit}):
-        raise ValueError(f"the truth was prepared with {words.settings!r}, not {settings!r}")
-    return score_overlap(measure_overlap(words, detections[:limit]))
+    return score_overlap(measure_overlap(words, detections[: words.settings.max_detections]))
 
 
 def score_overlap(overlap: Overlap, chosen: NDArray[np.intp] | None = None) -> PageScore:
-    """Score a choice among detections whose overlap with the words is known.
+    """Count the characters of a page, for a choice among detections whose overlap is known.
 
     Args:
         overlap: From `measure_overlap`.
@@ -162,28 +165,30 @@ def score_overlap(overlap: Overlap, chosen: NDArray[np.intp] | None = None) -> P
     if chosen is not None:
         is_chosen[chosen] = True
     match = match_words(overlap, is_chosen)
-    partners_of_truth = np.bincount(overlap.truths[match], minlength=len(words.is_care))
-    partners_of_detection = np.bincount(overlap.detections[match], minlength=len(found))
-    is_taken = np.zeros(len(words.centres), dtype=np.bool_)
-    is_taken[overlap.characters[match[overlap.character_pairs]]] = True
-    is_false = is_chosen & overlap.is_care & (partners_of_detection == 0)
+    matches_of_word = np.bincount(overlap.truths[match], minlength=len(words.is_care))
+    matches_of_detection = np.bincount(overlap.detections[match], minlength=len(found))
+    # A character that several matching detections hold is found once, but detected by each.
+    is_found = np.zeros(len(words.centres), dtype=np.bool_)
+    is_found[overlap.characters[match[overlap.character_pairs]]] = True
+    is_missed = words.is_care & (matches_of_word == 0)
+    is_false = is_chosen & overlap.is_care & (matches_of_detection == 0)
     charged = overlap.false_positive_characters(np.flatnonzero(is_false))
     return PageScore(
         characters_truth=int(words.lengths[words.is_care].sum()),
         characters_detected=int(overlap.inside[match].sum()) + charged,
-        characters_matched=int(np.count_nonzero(is_taken)),
+        characters_matched=int(np.count_nonzero(is_found)),
         false_positives=charged,
-        recall_penalty=int(np.maximum(partners_of_truth - 1, 0).sum()),
-        precision_penalty=int(np.maximum(partners_of_detection - 1, 0).sum()),
-        missed=_indices(words.outlines.indices, words.is_care & (partners_of_truth == 0)),
-        split=_indices(words.outlines.indices, partners_of_truth > 1),
-        merged=_indices(found.indices, partners_of_detection > 1),
+        recall_penalty=int(np.maximum(matches_of_word - 1, 0).sum()),
+        precision_penalty=int(np.maximum(matches_of_detection - 1, 0).sum()),
+        missed=_indices(words.outlines.indices, is_missed),
+        split=_indices(words.outlines.indices, matches_of_word > 1),
+        merged=_indices(found.indices, matches_of_detection > 1),
         false=_indices(found.indices, is_false),
     )
 
 
 def score_pages(page_scores: Sequence[PageScore]) -> DatasetScore:
-    """The leaderboard's page mean, and the score of all pages' counts together.
+    """Average the pages as the leaderboard does, and score the counts of all pages together.
 
     The leaderboard has no exception for a page without text: such a page scores 0 and stays in
     the mean, so a clean sheet of them cannot reach 1. ``blank_pages`` tells how many there are;
@@ -220,8 +225,3 @@ def _indices(given: NDArray[np.intp], chosen: NDArray[np.bool_]) -> Indices:
 
 def _share(numerator: int, denominator: int) -> float:
     return max(0, numerator) / denominator if denominator else 0.0
-
-
-def _harmonic_mean(recall: float, precision: float) -> float:
-    total = recall + precision
-    return 2 * recall * precision / total if total else 0.0

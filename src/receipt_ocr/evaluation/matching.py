@@ -1,4 +1,13 @@
-"""Which detections belong to which words: the match relation of CLEval."""
+"""The match relation of CLEval: which detections belong to which words.
+
+A pair of a care word and a care detection is a candidate if characters of the word lie in the
+detection and the two are close. It matches
+
+- one to one, if each of the two is in no other candidate pair;
+- one to many, if the word is in two or more candidate pairs (it is split);
+- many to one, if the detection holds characters of two or more words, close or not, that together
+  cover enough of it (it merges them).
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +22,11 @@ Indices = NDArray[np.intp]
 
 
 def match_words(overlap: Overlap, is_chosen: Flags) -> Flags:
-    """The match relation between care truths and those care detections that take part.
+    """Match care words with the care detections that take part.
 
     Args:
-        overlap: The page's pairs.
-        is_chosen: (D,) which detections are there at all.
+        overlap: The page's R pairs.
+        is_chosen: (D,) which detections take part.
 
     Returns:
         (R,) which pairs match.
@@ -39,7 +48,15 @@ def _match_pairs(
     inside: Indices,
     closeness: tuple[NDArray[np.float32], float],
 ) -> Flags:
-    """`match_words`, from the pairs' ends and the care of all words and detections."""
+    """(R,) which pairs match.
+
+    Args:
+        truths: (R,) word of each pair, and (W,) which words are care.
+        detections: (R,) detection of each pair, and (D,) which detections are care.
+        is_chosen: (D,) which detections take part.
+        inside: (R,) characters of the word in the detection.
+        closeness: (R,) share of the detection on the word, and the least share of a close pair.
+    """
     shares, close = closeness
     (rows, is_care_row), (columns, is_care_column) = truths, detections
     partners_of_row = np.zeros((len(is_care_row), 2), dtype=np.intp)  # all, care only

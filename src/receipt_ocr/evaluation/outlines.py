@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from receipt_ocr.evaluation.areas import are_simple
+from receipt_ocr.evaluation.areas import FlatPolygons, are_simple
 from receipt_ocr.evaluation.settings import CLEvalSettings
 from receipt_ocr.geometry.batch import PolygonBatch, check_batch, join_polygons
 
@@ -17,14 +17,14 @@ __all__ = ["Outlines", "collect_outlines"]
 
 @dataclass(frozen=True)
 class Outlines:
-    """The polygons of one page that take part."""
+    """The W polygons of one page that take part: those of 4 points or more."""
 
     indices: NDArray[np.intp]
     """(W,) position of each polygon in the caller's sequence."""
     given: PolygonBatch
-    """W polygons, rounded to whole pixels if the settings say so."""
+    """Rounded to whole pixels if the settings say so."""
     whole: PolygonBatch
-    """W polygons, truncated to whole pixels: these bound the areas."""
+    """Truncated to whole pixels: these bound the areas."""
     boxes: NDArray[np.float64]
     """(W, 4) left, top, right, bottom of the truncated ones."""
     areas: NDArray[np.float64]
@@ -34,6 +34,11 @@ class Outlines:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def flat(self) -> FlatPolygons:
+        """The truncated polygons, for `receipt_ocr.evaluation.areas.measure_shared_areas`."""
+        return self.whole.points, self.whole.starts, self.is_simple
 
     def regions(self, words: NDArray[np.intp]) -> NDArray[Any]:
         """Shapely geometries of some polygons, always valid: the even-odd area they enclose."""
@@ -48,15 +53,13 @@ class Outlines:
 
 
 def collect_outlines(
-    polygons: Sequence[ArrayLike] | PolygonBatch,
-    name: str,
-    settings: CLEvalSettings,
+    polygons: Sequence[ArrayLike] | PolygonBatch, name: str, settings: CLEvalSettings
 ) -> Outlines:
     """Check, round and flatten the polygons of one page.
 
     Args:
         polygons: (P, 2) each; those of fewer than 4 points are skipped.
-        name: What they are, for messages.
+        name: Name of such a polygon, for messages.
         settings: Word model and rounding.
 
     Raises:
@@ -82,5 +85,5 @@ def collect_outlines(
         whole=whole,
         boxes=measures.boxes,
         areas=measures.areas,
-        is_simple=are_simple(whole),
+        is_simple=are_simple(whole.points, whole.starts),
     )

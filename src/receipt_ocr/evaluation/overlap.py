@@ -1,4 +1,4 @@
-"""Where true words and detections meet: all that the matching of CLEval asks about a page.
+"""Pairs of true words and detections that meet, with all that matching asks about them.
 
 Only what can touch is compared: characters are found by their height on the page, and areas are
 measured only where a detection holds a character of the word. An overlap is measured once and
@@ -29,7 +29,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Overlap:
-    """A page's true words and its D detections, and the R pairs of them that meet."""
+    """A page's true words, its D detections, and the R pairs of them that meet."""
 
     words: TruthWords
     found: Outlines
@@ -46,12 +46,12 @@ class Overlap:
     character_pairs: Indices
     """(H,) the pair of its word and this detection."""
     is_care: NDArray[np.bool_]
-    """(D,) which detections count: those that don't-care words do not excuse."""
+    """(D,) False for the detections that don't-care words excuse."""
     charges: Indices
     """(D,) characters of each detection as a false positive; 0 until someone has asked."""
 
     def false_positive_characters(self, detections: Indices) -> int:
-        """The characters that these detections are charged with as false positives."""
+        """Number of characters that these detections are charged with as false positives."""
         unknown = detections[self.charges[detections] == 0]
         if len(unknown):
             charges = false_positive_lengths(self.found, unknown, self.words.settings)
@@ -60,7 +60,7 @@ class Overlap:
 
 
 def measure_overlap(words: TruthWords, detections: Sequence[ArrayLike] | PolygonBatch) -> Overlap:
-    """Everything about detections and true words that needs their shapes.
+    """Measure everything about detections and true words that needs their shapes.
 
     Args:
         words: From `receipt_ocr.evaluation.words.prepare_truth`, whose settings hold here too;
@@ -96,7 +96,7 @@ def measure_overlap(words: TruthWords, detections: Sequence[ArrayLike] | Polygon
 
 
 def _find_characters(words: TruthWords, found: Outlines) -> tuple[Indices, Indices]:
-    """The pairs (character, detection) of which the one lies in the other, by detection.
+    """Pairs of a character and a detection that holds its centre, sorted by detection.
 
     Even-odd crossing test: left and upper edges belong to a detection, right and lower ones do
     not.
@@ -122,9 +122,9 @@ def _cross_edges(
     """Fill in the pairs and count them.
 
     Args:
-        centres: (K, 2) of the characters.
-        downwards: (K,) their order by y.
-        spans: First place in that order to look at for each detection, and the end of them.
+        centres: (K, 2) centres of the characters.
+        downwards: (K,) the characters by y.
+        spans: (D,) first place in that order that a detection may hold, and the end of them.
         outlines: Points on whole pixels, starts and boxes of the detections.
         pairs: (2, N) room for the characters and their detections.
     """
@@ -152,7 +152,7 @@ def _cross_edges(
 
 
 def _near_ignored(words: TruthWords, found: Outlines, width: int) -> Indices:
-    """The pairs of don't-care words and the detections whose bounding boxes they meet."""
+    """Pairs of don't-care words and detections whose bounding boxes meet."""
     ignored = np.flatnonzero(~words.is_care)
     boxes = words.outlines.boxes[ignored, None, :]
     is_near = (boxes[..., :2] <= found.boxes[:, 2:]).all(axis=-1)
@@ -164,11 +164,13 @@ def _near_ignored(words: TruthWords, found: Outlines, width: int) -> Indices:
 def _measure_shares(
     words: TruthWords, found: Outlines, rows: Indices, columns: Indices
 ) -> NDArray[np.float32]:
-    """The share of each pair's detection that lies on its true word; 0 without an area."""
+    """(R,) area precision: share of the detection that lies on the true word; 0 without an area.
+
+    Don't-care words that care words lie on, and polygons that touch themselves, are left to
+    shapely.
+    """
     own = words.outlines
-    shared = measure_shared_areas(
-        (own.whole, own.is_simple), (found.whole, found.is_simple), rows, columns
-    )
+    shared = measure_shared_areas(own.flat, found.flat, rows, columns)
     areas = found.areas[columns]
     is_reduced = np.isin(rows, list(words.remains)) if words.remains else False
     hard = np.flatnonzero((shared < 0.0) | is_reduced)
@@ -191,7 +193,11 @@ def _care_detections(
     shares: NDArray[np.float32],
     count: int,
 ) -> NDArray[np.bool_]:
-    """Which of the ``count`` detections count, from the pairs and the care of their words."""
+    """(D,) which of the ``count`` detections don't-care words do not excuse.
+
+    One excuses a detection that it is close to; several do together, if they have characters in
+    the detection and the shares sum up to as much.
+    """
     cares = np.ones(count, dtype=np.bool_)
     cares[columns[~is_care & (shares >= np.float32(CLOSE))]] = False
     partly = ~is_care & (inside > 0)

@@ -1,4 +1,4 @@
-"""Settings of the score; light to import, so that the command line stays fast."""
+"""Settings of CLEval; light to import, so that the command line stays fast."""
 
 from typing import Literal
 

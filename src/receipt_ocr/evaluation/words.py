@@ -1,4 +1,4 @@
-"""Words as CLEval sees them: how many characters they have and where those lie.
+"""Words as CLEval sees them: their number of characters, and where those lie.
 
 All coordinates are pixels of one common page frame, x then y.
 """
@@ -21,18 +21,17 @@ __all__ = ["TruthWords", "false_positive_lengths", "prepare_truth"]
 EPS32 = np.finfo(np.float32).eps
 QUAD_EPS = 1e-5
 MAX_QUAD_LENGTH = 10
-# The characters of a quad narrower than this lie one below the other.
-TALL_ASPECT = 0.5
+TALL_ASPECT = 0.5  # characters of a narrower quad lie one below the other
 
 
 @dataclass(frozen=True)
 class TruthWords:
-    """The true words of one page, prepared once for many scorings."""
+    """The W true words of one page and their K characters, prepared once for many scorings."""
 
     outlines: Outlines
-    """Their polygons, in the order given."""
+    """Polygons of the words, in the order given."""
     is_care: NDArray[np.bool_]
-    """(W,) False for the words that are neither asked for nor held against a detection."""
+    """(W,) False for don't-care words: neither missed nor held against a detection."""
     lengths: NDArray[np.intp]
     """(W,) number of characters."""
     centres: NDArray[np.float64]
@@ -42,7 +41,7 @@ class TruthWords:
     downwards: NDArray[np.intp]
     """(K,) the characters from the top of the page to the bottom."""
     remains: Mapping[int, Any]
-    """Don't-care word -> the shapely region left of it where care words lie on it."""
+    """Don't-care word that care words lie on -> the shapely region left of it."""
     settings: CLEvalSettings
     """The word model and rounding that the words were prepared with."""
 
@@ -54,7 +53,7 @@ def prepare_truth(
     ignored: Sequence[bool] | None = None,
     settings: CLEvalSettings | None = None,
 ) -> TruthWords:
-    """Everything of the true words that does not depend on the detections.
+    """Prepare all that does not depend on the detections.
 
     Args:
         truth: One (P, 2) polygon a word; those of fewer than 4 points are skipped.
@@ -95,7 +94,7 @@ def prepare_truth(
 def false_positive_lengths(
     outlines: Outlines, wanted: NDArray[np.intp], settings: CLEvalSettings
 ) -> list[int]:
-    """How many characters each of the wanted detections is charged with as a false positive."""
+    """Number of characters that each wanted detection is charged with as a false positive."""
     if settings.word_model == "quad":
         aspects = (_quad_aspect(outlines.given[word]) for word in wanted.tolist())
         return [min(round(0.5 + 1 / (QUAD_EPS + aspect)), MAX_QUAD_LENGTH) for aspect in aspects]
@@ -110,7 +109,7 @@ def false_positive_lengths(
 def _pseudo_lengths(
     outlines: Outlines, wanted: NDArray[np.bool_], settings: CLEvalSettings
 ) -> NDArray[np.intp]:
-    """How many characters the wanted words have, judging by their shape; 0 for the others."""
+    """(W,) number of characters of the wanted words by their shape; 0 for the others."""
     lengths = np.zeros(len(outlines), dtype=np.intp)
     if settings.word_model == "quad":
         for word in np.flatnonzero(wanted).tolist():
@@ -123,7 +122,7 @@ def _pseudo_lengths(
 
 
 def _length(aspect: np.floating[Any], longest: int) -> int:
-    """Characters of a word of this aspect, whichever way round, in the aspect's precision."""
+    """Number of characters at this aspect, whichever way round, in the aspect's precision."""
     inverse = 1 / (aspect + EPS32)
     return int(min(np.rint(0.5 + max(aspect, inverse)), longest))
 
@@ -137,7 +136,7 @@ def _quad_aspect(quad: Polygon) -> np.floating[Any]:
 def _polygon_centres(
     outlines: Outlines, lengths: NDArray[np.intp], owners: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Centres of all characters, (K, 2): halfway between the upper and the lower side.
+    """(K, 2) centres of all characters, halfway between the upper and the lower side.
 
     The first half of a polygon's points is its upper side, the rest, reversed, the lower one.
     Each section of a side is cut in as many steps as the word has characters, so that a
@@ -176,7 +175,7 @@ def _cut(
 def _quad_centres(
     outlines: Outlines, lengths: NDArray[np.intp], owners: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Evenly spaced on the line from the middle of the left side to that of the right one."""
+    """(K, 2) centres, evenly spaced on the line between the middles of left and right side."""
     centres = [np.empty((0, 2))]
     for word in np.flatnonzero(lengths).tolist():
         quad = outlines.given[word]
@@ -190,7 +189,7 @@ def _quad_centres(
 
 
 def _subtract_care(outlines: Outlines, is_care: NDArray[np.bool_]) -> dict[int, Any]:
-    """What is left of the don't-care words that care words lie on."""
+    """Region left of each don't-care word that care words lie on."""
     remains: dict[int, Any] = {}
     if is_care.all():
         return remains

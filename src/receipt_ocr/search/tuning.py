@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from receipt_ocr.decoding.decode import score_maps
 from receipt_ocr.decoding.ensemble import vote, vote_where_known
-from receipt_ocr.decoding.maps import LoadMap
-from receipt_ocr.decoding.members import MemberMaps
+from receipt_ocr.decoding.maps import LoadMap, MemberMaps
 from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords, score_pages
 from receipt_ocr.records import TunedPostprocess

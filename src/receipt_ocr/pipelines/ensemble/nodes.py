@@ -14,8 +14,7 @@ from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
     from receipt_ocr.datasets.experiments import StoredExperiments
-    from receipt_ocr.decoding.maps import LazyMaps, LoadMap
-    from receipt_ocr.decoding.members import MemberMaps
+    from receipt_ocr.decoding.maps import LazyMaps, LoadMap, MemberMaps
 else:  # Kedro reads the signatures to check parameters: names must exist, OpenCV need not
     LazyMaps = LoadMap = MemberMaps = StoredExperiments = Any
 
@@ -54,7 +53,7 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
         others: StoredExperiments,
         *fold_maps: LazyMaps,
     ) -> MemberMaps:
-        from receipt_ocr.decoding.members import gather_members as find_all
+        from receipt_ocr.decoding import members
 
         def find(member: Member, kind: str) -> LazyMaps:
             if member.is_external:
@@ -65,7 +64,8 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
         fold_of = dict(zip(folds["page"].astype(str), folds["fold"].astype(int), strict=True))
         sides = pages[["page", "width", "height"]].itertuples(index=False)
         sizes = {page: (int(width), int(height)) for page, width, height in sides}
-        return find_all(ensemble, find, known, fold_of, kinds, tta.chosen.label, sizes)
+        today = members.PagesToday(known, fold_of, sizes)
+        return members.gather(ensemble, find, today, kinds, tta.chosen.label)
 
     return gather
 
@@ -79,7 +79,7 @@ def weigh_members(
 ) -> list[float]:
     """How much each member counts, a share of 1."""
     from receipt_ocr.analysis.scores import prepare_truths
-    from receipt_ocr.decoding.members import weigh_members as weigh
+    from receipt_ocr.decoding.members import weigh
 
     decides = ensemble.weights == "out_of_fold"
     truths = prepare_truths(pages, words, "train") if decides else {}

@@ -10,7 +10,7 @@ from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.search.settings import GridSettings
 
 if TYPE_CHECKING:
-    from receipt_ocr.decoding.members import MemberMaps
+    from receipt_ocr.decoding.maps import MemberMaps
 else:  # Kedro reads the signatures to check parameters: names must exist, OpenCV need not
     MemberMaps = Any
 
