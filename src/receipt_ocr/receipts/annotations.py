@@ -32,26 +32,16 @@ __all__ = ["IngestionSettings", "Receipts", "read_receipts"]
 log = logging.getLogger(__name__)
 
 _PAGE_TYPES = {
-    "page": "str",
-    "subset": "str",
-    "path": "str",
-    "width": "int64",
-    "height": "int64",
-    "orientation": "int64",
-    "word_count": "int64",
+    **dict.fromkeys(("page", "subset", "path"), "str"),
+    **dict.fromkeys(("width", "height", "orientation", "word_count"), "int64"),
     "has_truth": "bool",
 }
 _WORD_TYPES = {
-    "page": "str",
-    "subset": "str",
-    "word": "str",
-    "polygon": "object",
-    "transcription": "str",
-    "ignored": "bool",
-    "clipped_points": "int64",
-    "reordered": "bool",
+    **dict.fromkeys(("page", "subset", "word"), "str"),
+    **{"polygon": "object", "transcription": "str", "ignored": "bool"},
+    **{"clipped_points": "int64", "reordered": "bool"},
 }
-_REJECTED_TYPES = {"subset": "str", "page": "str", "word": "str", "reason": "str", "detail": "str"}
+_REJECTED_TYPES = dict.fromkeys(("subset", "page", "word", "reason", "detail"), "str")
 
 _MOST_THREADS = 8
 
@@ -115,11 +105,7 @@ class _SubsetReader:
         self._settings = settings
 
     def read(self, taken: dict[str, str]) -> None:
-        """Fill the rows.
-
-        Args:
-            taken: Page name -> subset, of the subsets read before; this one's names are added.
-        """
+        """Fill the rows; ``taken`` is page name -> subset of all subsets read so far."""
         path = self.subset.annotations
         annotations = {} if path is None else read_annotation_file(path)
         is_test = self.subset.name == "test"
@@ -251,12 +237,12 @@ def _to_table(rows: list[dict[str, Any]], types: dict[str, str]) -> pd.DataFrame
 
 
 def _log_counts(receipts: Receipts) -> None:
-    for subset, pages in receipts.pages.groupby("subset", sort=False):
-        words = receipts.words[receipts.words["subset"] == subset]
+    for name, pages in receipts.pages.groupby("subset", sort=False):
+        words = receipts.words[receipts.words["subset"] == name]
         log.info(
             "%s: %d pages (%d without words), %d words, %d ignored, %d points clipped, "
             "%d bow-ties put in order%s",
-            subset,
+            name,
             len(pages),
             (pages["word_count"] == 0).sum(),
             len(words),

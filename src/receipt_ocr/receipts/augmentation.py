@@ -88,10 +88,7 @@ def canvas_size(
 ) -> tuple[int, int]:
     """(height, width) of the canvas: the page at the largest scale that a sample may have.
 
-    Args:
-        page_size: (height, width) of the upright page.
-        longest_side: Of the resized page at scale 1, pixels.
-        settings: The ranges to draw from.
+    ``page_size`` and ``longest_side`` are those of `draw_view`.
     """
     factor = longest_side / max(page_size) * settings.scale_high
     height, width = (max(1, int(side * factor)) for side in page_size)

@@ -24,10 +24,7 @@ def recolour(image: Image, settings: AugmentationSettings, seed: int) -> Image:
     Args:
         image: (H, W, 3) RGB; it is not changed.
         settings: What to change, how often and how much.
-        seed: The same one gives the same pixels, in any process.
-
-    Raises:
-        ValueError: As `check_pixels`.
+        seed: The same seed gives the same pixels, in any process.
     """
     transforms = _build(settings)
     if not transforms:
@@ -96,9 +93,7 @@ def _find_class(alb: Any, place: str, name: str) -> Any:
     known = sorted(
         key
         for key, kind in vars(alb).items()
-        if isinstance(kind, type)
-        and issubclass(kind, alb.ImageOnlyTransform)
-        and kind is not alb.ImageOnlyTransform
+        if isinstance(kind, type) and alb.ImageOnlyTransform in kind.__mro__[1:]
     )
     if name in known:
         return getattr(alb, name)

@@ -33,8 +33,7 @@ def hash_images(folder: Path, pages: pd.DataFrame) -> pd.DataFrame:
         One row for each page: ``page`` and ``hash`` (1024 bits as hexadecimal digits).
 
     Raises:
-        FileNotFoundError: If an image is missing.
-        ValueError: If an image cannot be decoded.
+        FileNotFoundError, ValueError: If an image is missing or cannot be decoded.
     """
     paths = tqdm([folder / path for path in pages["path"]], "hashing pages", disable=None)
     hashes = [_hash_image(path) for path in paths]

@@ -93,8 +93,7 @@ def verify_image(path: Path) -> ImageInfo:
     """Size and orientation of a page; every pixel is decoded, so a cut-off file is noticed.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is empty, cut off or no image.
+        FileNotFoundError, ValueError: As `read_upright`.
     """
     with _opened(path) as image:
         image.load()
@@ -104,15 +103,10 @@ def verify_image(path: Path) -> ImageInfo:
 
 
 def read_thumbnail(path: Path, size: int) -> Image.Image:
-    """Read a page as a small upright grey picture, stretched to a square.
-
-    Args:
-        path: The page image.
-        size: Side of the square in pixels.
+    """Read a page as a small upright grey picture, stretched to (size, size) pixels.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is empty, cut off or no image.
+        FileNotFoundError, ValueError: As `read_upright`.
     """
     with _opened(path) as image:
         orientation = _read_orientation(image)

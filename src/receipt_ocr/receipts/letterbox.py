@@ -74,12 +74,12 @@ class Frame:
 def fit_frame(
     page_width: int, page_height: int, size: int, shape: Literal["square", "page"] = "square"
 ) -> Frame:
-    """Find the frame of a page.
+    """Find the frame of a page; all sides are in pixels.
 
     Args:
-        page_width: Width of the upright page in pixels.
-        page_height: Height of the upright page in pixels.
-        size: Longest side of the resized page in pixels.
+        page_width: Of the upright page.
+        page_height: Of the upright page.
+        size: Longest side of the resized page.
         shape: ``square`` pads to (size, size), ``page`` only to multiples of 32.
 
     Raises:
@@ -100,14 +100,7 @@ def fit_frame(
 
 
 def letterbox(image: Image, frame: Frame) -> Image:
-    """Resize a page and put it in its frame, black outside.
-
-    Args:
-        image: (page_height, page_width, 3) upright page.
-        frame: From `fit_frame`.
-
-    Returns:
-        (height, width, 3) array of the frame.
+    """Resize a page (page_height, page_width, 3) into its frame (height, width, 3), else black.
 
     Raises:
         ValueError: If the image is not of the frame's page size.
