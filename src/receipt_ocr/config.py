@@ -1,4 +1,4 @@
-"""The immutable base of every settings class and the number types they share."""
+"""The immutable base class of all settings, and the number types they share."""
 
 import re
 from typing import Annotated
@@ -23,16 +23,16 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 
 
 class Config(BaseModel):
-    """A block of settings: unknown keys, wrong types, NaN and later changes are errors."""
+    """Base class of a block of settings; rejects unknown keys, wrong types, NaN and changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def check_name(name: str, key: str) -> None:
-    """Check a name that folders are called after, and that other settings refer to.
+    """Check a name that becomes the name of a folder.
 
     Raises:
         ValueError: If it has other characters than letters, digits, ``_``, ``.`` and ``-``.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        raise ValueError(f"{key}: {name!r} must be of letters, digits, '_', '.' and '-'")
+        raise ValueError(f"{key}: {name!r} may have only letters, digits, '_', '.' and '-'")

@@ -12,14 +12,10 @@ from receipt_ocr.geometry.polygons import (
     offset_path,
     perimeter,
     polygon_area,
+    rectangle,
 )
 
-
-def moved(polygon: Polygon, right: float, down: float) -> Polygon:
-    return polygon + np.array([right, down])
-
-
-SQUARE = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0], [0.0, 4.0]])
+BOX = rectangle(0, 0, 3, 4)
 TRIANGLE = np.array([[10.0, 10.0], [20.0, 10.0], [10.0, 30.0]])
 
 polygons = st.lists(
@@ -39,7 +35,7 @@ def test_no_polygons_are_an_empty_batch() -> None:
 
 
 def test_sizes_areas_perimeters_and_boxes_are_those_of_the_polygons() -> None:
-    batch = PolygonBatch.join([SQUARE, TRIANGLE])
+    batch = PolygonBatch.join([BOX, TRIANGLE])
     assert batch.sizes.tolist() == [4, 3]
     areas, perimeters, boxes = batch.measure()
     assert areas.tolist() == [12.0, 100.0]
@@ -69,7 +65,7 @@ def test_a_batch_holds_its_polygons_in_any_choice_of_them(
 
 
 def test_paths_are_what_pyclipper_takes_and_gives() -> None:
-    batch = PolygonBatch.join([SQUARE + 0.9, TRIANGLE])
+    batch = PolygonBatch.join([BOX + 0.9, TRIANGLE])
     assert batch.paths()[0] == [[0, 0], [3, 0], [3, 4], [0, 4]]  # truncated
     grown = [offset_path(path, 5.0)[0] for path in batch.paths()]
     joined = PolygonBatch.join_paths(grown)
@@ -78,14 +74,14 @@ def test_paths_are_what_pyclipper_takes_and_gives() -> None:
 
 def test_painting_outside_the_canvas_is_cut_off() -> None:
     canvas = np.zeros((20, 20), dtype=np.uint8)
-    paint_polygons(canvas, PolygonBatch.join([np.array([[-5.0, -5], [5, -5], [5, 5], [-5, 5]])]), 7)
+    paint_polygons(canvas, PolygonBatch.join([rectangle(-5, -5, 5, 5)]), 7)
     assert (canvas[:6, :6] == 7).all()
     assert int((canvas == 7).sum()) == 36
 
 
 def test_painting_sets_overlapping_polygons_one_after_the_other() -> None:
     canvas = np.zeros((6, 8), dtype=np.float32)
-    paint_polygons(canvas, PolygonBatch.join([SQUARE, moved(SQUARE, 2, 0)]), 0.5)
+    paint_polygons(canvas, PolygonBatch.join([BOX, rectangle(2, 0, 5, 4)]), 0.5)
     expected = np.zeros((6, 8))
     expected[:5, :6] = 0.5  # the common columns too: no even-odd rule
     np.testing.assert_array_equal(canvas, expected)
@@ -103,8 +99,8 @@ def test_painting_sets_overlapping_polygons_one_after_the_other() -> None:
 )
 def test_polygons_from_outside_are_checked_by_name(polygon: Polygon, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        join_polygons([SQUARE, polygon, SQUARE], "word")
+        join_polygons([BOX, polygon, BOX], "word")
 
 
 def test_an_empty_polygon_is_kept_as_one_without_points() -> None:
-    assert join_polygons([np.array([]), SQUARE], "word").sizes.tolist() == [0, 4]
+    assert join_polygons([np.array([]), BOX], "word").sizes.tolist() == [0, 4]

@@ -1,4 +1,4 @@
-"""Polygon primitives: hand-derived values and invariants over random polygons."""
+"""Polygon primitives: hand-derived values, and invariants over random polygons."""
 
 import numpy as np
 import pytest
@@ -11,18 +11,22 @@ from receipt_ocr.geometry.polygons import (
     Polygon,
     as_polygon,
     bounding_box,
-    clip_to_page,
+    clip_to_pieces,
+    distance_outside,
+    flatten_polygon,
     measure_line,
     minimum_area_box,
-    next_vertices,
     offset_path,
     perimeter,
     polygon_area,
+    rectangle,
     short_side,
+    signed_area,
     transform_polygon,
+    uncross_quad,
 )
 
-SQUARE = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+SQUARE = rectangle(0, 0, 10, 10)
 TRAPEZOID = np.array([[0.0, 0.0], [8.0, 0.0], [5.0, 4.0], [0.0, 4.0]])
 
 coordinates = st.integers(-2000, 6000).map(lambda quarters: quarters / 4)
@@ -50,7 +54,9 @@ stars = st.builds(star, st.lists(st.floats(20, 400), min_size=4, max_size=8), st
 class TestAsPolygon:
     def test_nested_and_flat_coordinates_are_the_same_polygon(self) -> None:
         np.testing.assert_array_equal(as_polygon([[0, 0], [10, 0], [10, 10], [0, 10]]), SQUARE)
-        np.testing.assert_array_equal(as_polygon([0, 0, 10, 0, 10, 10, 0, 10]), SQUARE)
+        flat = [0, 0, 10, 0, 10, 10, 0, 10]
+        np.testing.assert_array_equal(as_polygon(flat), SQUARE)
+        assert flatten_polygon(SQUARE) == flat
 
     def test_the_result_is_a_copy(self) -> None:
         given_points = SQUARE.copy()
@@ -77,11 +83,10 @@ class TestAsPolygon:
 class TestMeasures:
     def test_a_trapezoid_by_hand(self) -> None:
         # (8 + 5) / 2 * 4 = 26; sides 8, 5 (3-4-5), 5, 4.
-        assert polygon_area(TRAPEZOID) == 26.0
-        assert polygon_area(TRAPEZOID[::-1]) == 26.0
+        assert polygon_area(TRAPEZOID) == signed_area(TRAPEZOID) == 26.0
+        assert polygon_area(TRAPEZOID[::-1]) == -signed_area(TRAPEZOID[::-1]) == 26.0
         assert perimeter(TRAPEZOID) == 22.0
         assert bounding_box(TRAPEZOID) == (0.0, 0.0, 8.0, 4.0)
-        np.testing.assert_array_equal(next_vertices(TRAPEZOID), np.roll(TRAPEZOID, -1, axis=0))
 
     def test_a_tilted_rectangle_is_its_own_box(self) -> None:
         tilted = np.array([[0.0, 30.0], [40.0, 0.0], [58.0, 24.0], [18.0, 54.0]])  # 50 x 30
@@ -108,11 +113,8 @@ class TestMeasures:
         left, top, right, bottom = bounding_box(polygon)
         box = minimum_area_box(polygon)
         assert polygon_area(box) <= (right - left) * (bottom - top) * (1 + 1e-4) + 1.0
-        around = bounding_box(box)
-        assert around[0] <= left + 0.1
-        assert around[1] <= top + 0.1
-        assert around[2] >= right - 0.1
-        assert around[3] >= bottom - 0.1
+        around = np.array(bounding_box(box)) - (left, top, right, bottom)
+        assert (around[:2] <= 0.1).all() and (around[2:] >= -0.1).all()
 
 
 class TestTransform:
@@ -150,57 +152,66 @@ class TestTransform:
 
 class TestClip:
     def test_a_polygon_inside_comes_back_as_a_copy(self) -> None:
-        clipped = clip_to_page(SQUARE, 10, 10)
-        assert clipped is not None
+        (clipped,), share = clip_to_pieces(SQUARE, 10, 10)
         assert clipped is not SQUARE
         np.testing.assert_array_equal(clipped, SQUARE)
+        assert share == 1.0
 
     def test_half_a_square_is_left(self) -> None:
-        clipped = clip_to_page(SQUARE - (5, 0), 100, 100)
-        assert clipped is not None
-        assert polygon_area(clipped) == 50.0
+        (clipped,), share = clip_to_pieces(SQUARE - (5, 0), 100, 100)
+        assert (polygon_area(clipped), share) == (50.0, 0.5)
         assert bounding_box(clipped) == (0, 0, 5, 10)
 
-    def test_nothing_is_left_outside_or_on_the_edge(self) -> None:
-        assert clip_to_page(SQUARE + 200, 100, 100) is None
-        assert clip_to_page(SQUARE - (10, 0), 100, 100) is None
+    @pytest.mark.parametrize("moved", [SQUARE + 200, SQUARE - (10, 0)], ids=["outside", "edge"])
+    def test_nothing_is_left_outside_or_on_the_edge(self, moved: Polygon) -> None:
+        assert clip_to_pieces(moved, 100, 100) == ([], 0.0)
 
-    def test_the_largest_piece_is_kept(self) -> None:
+    def test_pieces_come_largest_first(self) -> None:
         # A U open to the left whose lower arm is thicker; the page cuts its back off.
         letter = np.array(
             [[0, 0], [30, 0], [30, 30], [0, 30], [0, 20], [25, 20], [25, 5], [0, 5]], dtype=float
         )
-        clipped = clip_to_page(letter, 20, 100)
-        assert clipped is not None
-        assert bounding_box(clipped) == (0, 20, 20, 30)
+        pieces, share = clip_to_pieces(letter, 20, 100)
+        assert [bounding_box(piece) for piece in pieces] == [(0, 20, 20, 30), (0, 0, 20, 5)]
+        assert share == pytest.approx(300 / 525)
 
     def test_a_triangle_gets_a_fourth_point(self) -> None:
         corner = np.array([[-10.0, 0.0], [0.0, -10.0], [10.0, 0.0], [0.0, 10.0]])
-        clipped = clip_to_page(corner, 100, 100)
-        assert clipped is not None
+        (clipped,), _ = clip_to_pieces(corner, 100, 100)
         assert len(clipped) == 4
         assert polygon_area(clipped) == 50.0
 
     @given(polygons)
     @settings(max_examples=60)
-    def test_the_result_lies_inside_the_page(self, polygon: Polygon) -> None:
-        clipped = clip_to_page(polygon, 900, 700)
-        if clipped is not None:
-            left, top, right, bottom = bounding_box(clipped)
-            assert left >= 0
-            assert top >= 0
-            assert right <= 900
-            assert bottom <= 700
-            assert len(clipped) >= 4
-            is_whole = np.array_equal(clipped, polygon)  # then it is returned, whatever its area
-            assert is_whole or polygon_area(clipped) > 0
+    def test_the_pieces_lie_inside_the_page(self, polygon: Polygon) -> None:
+        pieces, share = clip_to_pieces(polygon, 900, 700)
+        assert 0.0 <= share <= 1.0 + 1e-9
+        for piece in pieces:
+            assert distance_outside(piece, 900, 700) == 0
+            assert len(piece) >= 4
+            is_whole = np.array_equal(piece, polygon)  # then it is returned, whatever its area
+            assert is_whole or polygon_area(piece) > 0
 
     @given(stars)
     @settings(max_examples=60)
     def test_clipping_never_adds_area(self, polygon: Polygon) -> None:
-        clipped = clip_to_page(polygon, 600, 600)
-        kept = 0.0 if clipped is None else polygon_area(clipped)
+        kept = sum(polygon_area(piece) for piece in clip_to_pieces(polygon, 600, 600)[0])
         assert kept <= polygon_area(polygon) * (1 + 1e-9) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("shift", "distance"), [((0, 0), 0), ((-3, 0), 3), ((0, 95), 5), ((-3, 95), 5), ((97, -9), 9)]
+)
+def test_the_farthest_point_says_how_far_outside(shift: tuple[int, int], distance: float) -> None:
+    assert distance_outside(SQUARE + shift, 100, 100) == distance
+
+
+@pytest.mark.parametrize("order", [[0, 1, 3, 2], [0, 2, 1, 3]])
+def test_the_corners_of_a_bow_tie_are_put_in_order(order: list[int]) -> None:
+    assert polygon_area(SQUARE[order]) == 0.0
+    assert polygon_area(uncross_quad(SQUARE[order])) == 100.0
+    for whole in (SQUARE, TRAPEZOID[::-1], np.concatenate([SQUARE, SQUARE[order]])):
+        assert uncross_quad(whole) is whole
 
 
 def test_no_points_have_no_size_and_an_infinite_box() -> None:

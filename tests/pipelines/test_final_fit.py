@@ -12,7 +12,7 @@ from PIL import Image
 from receipt_ocr.detector.settings import Experiments, FinalFitSettings, Recipe
 from receipt_ocr.pipelines.final_fit import create_pipeline
 from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess
-from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
+from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
 from receipt_ocr.receipts.settings import IngestionSettings
 
 EXPERIMENTS = Experiments(selected="small", recipe=Recipe(), variants={"small": {}})

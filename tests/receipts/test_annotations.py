@@ -62,27 +62,12 @@ def reasons(receipts: Receipts) -> list[tuple[str, str, str, str]]:
 def test_pages_and_words_are_read(folder: Path) -> None:
     word = {"points": BOX, "transcription": "합계", "illegibility": True, "language": ["ko"]}
     receipts = read_words(folder, w1=word, w2={"points": [[0, 0], [5, 0], [5, 5], [3, 6], [0, 5]]})
+    size = {"width": WIDTH, "height": HEIGHT, "orientation": 1}
+    train = {"page": "a.jpg", "subset": "train", "path": "images/train/a.jpg"}
+    test = {"page": "t.jpg", "subset": "test", "path": "images/test/t.jpg"}
     assert receipts.pages.to_dict("records") == [
-        {
-            "page": "a.jpg",
-            "subset": "train",
-            "path": "images/train/a.jpg",
-            "width": WIDTH,
-            "height": HEIGHT,
-            "orientation": 1,
-            "word_count": 2,
-            "has_truth": True,
-        },
-        {
-            "page": "t.jpg",
-            "subset": "test",
-            "path": "images/test/t.jpg",
-            "width": WIDTH,
-            "height": HEIGHT,
-            "orientation": 1,
-            "word_count": 0,
-            "has_truth": False,
-        },
+        {**train, **size, "word_count": 2, "has_truth": True},
+        {**test, **size, "word_count": 0, "has_truth": False},
     ]
     first, second = receipts.words.to_dict("records")
     assert first["polygon"] == [10.0, 10.0, 50.0, 10.0, 50.0, 30.0, 10.0, 30.0]
@@ -106,11 +91,8 @@ def test_tables_survive_parquet(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_page_without_words_stays_a_page(folder: Path) -> None:
-    receipts = read_words(folder)
-    assert receipts.pages[["page", "word_count", "has_truth"]].to_numpy().tolist() == [
-        ["a.jpg", 0, True],
-        ["t.jpg", 0, False],
-    ]
+    pages = read_words(folder).pages
+    assert (pages["page"][0], pages["word_count"][0], pages["has_truth"][0]) == ("a.jpg", 0, True)
 
 
 def test_the_order_is_that_of_names_whatever_the_json_has(folder: Path) -> None:
@@ -138,27 +120,19 @@ class TestSubsets:
         assert pages.loc[["blank.jpg", "t.jpg"], "has_truth"].tolist() == [True, True]
         assert pages.loc[["blank.jpg", "t.jpg"], "word_count"].tolist() == [0, 1]
 
-    def test_a_test_image_that_the_truth_does_not_name_is_a_page_without_truth(
-        self, folder: Path
+    @pytest.mark.parametrize("words", [{"1": {"points": BOX}}, {}], ids=["truth", "withheld"])
+    def test_a_test_image_that_the_json_does_not_name_is_a_page_without_truth(
+        self, folder: Path, words: dict[str, object]
     ) -> None:
-        # It needs its row in the submission all the same.
+        # It needs its row in the submission. A JSON without any word withholds the truth of all.
         write_image(folder / "images/test/more.jpg")
-        write_json(folder, "test", annotate(t={"1": {"points": BOX}}))
+        write_json(folder, "test", annotate(t=words))
         receipts = read_receipts(folder)
         pages = receipts.pages[receipts.pages["subset"] == "test"]
         assert pages[["page", "word_count", "has_truth"]].to_numpy().tolist() == [
             ["more.jpg", 0, False],
-            ["t.jpg", 1, True],
+            ["t.jpg", len(words), bool(words)],
         ]
-        assert receipts.rejected.empty
-
-    def test_a_test_json_without_any_word_is_truth_withheld(self, folder: Path) -> None:
-        write_image(folder / "images/test/more.jpg")
-        write_json(folder, "test", annotate(t={}))
-        receipts = read_receipts(folder)
-        pages = receipts.pages[receipts.pages["subset"] == "test"]
-        assert pages["page"].tolist() == ["more.jpg", "t.jpg"]
-        assert not pages["has_truth"].any()
         assert receipts.rejected.empty
 
     def test_a_train_page_named_like_a_test_page_is_rejected(self, folder: Path) -> None:
@@ -274,32 +248,31 @@ class TestBadWords:
 class TestFrames:
     """Stored 200 wide and 100 high; turned by EXIF, the page is 100 wide and 200 high."""
 
+    TALL = ((10, 120), (30, 120), (30, 180), (10, 180))
+
     def _write(self, folder: Path, orientation: int, **words: object) -> None:
         write_image(folder / "images/train/b.jpg", orientation, size=(200, 100))
         write_json(folder, "train", annotate(a={}, b=words))
 
     def test_upright_polygons_of_a_turned_page_are_kept(self, folder: Path) -> None:
-        tall = [[10, 120], [30, 120], [30, 180], [10, 180]]
-        self._write(folder, 6, w={"points": tall})
+        self._write(folder, 6, w={"points": self.TALL})
         receipts = read_receipts(folder)
         assert receipts.rejected.empty
-        assert receipts.words["polygon"][0] == np.ravel(tall).tolist()
+        assert receipts.words["polygon"][0] == np.ravel(self.TALL).tolist()
 
-    def test_polygons_of_the_stored_frame_reject_the_page(self, folder: Path) -> None:
-        self._write(folder, 6, w={"points": STORED}, x={"points": BOX})
+    # A single wild word does not hide the stored frame.
+    @pytest.mark.parametrize("other", [BOX, [[900, 10], [950, 10], [950, 30], [900, 30]]])
+    def test_polygons_of_the_stored_frame_reject_the_page(
+        self, folder: Path, other: list[list[int]]
+    ) -> None:
+        self._write(folder, 6, w={"points": STORED}, x={"points": other})
         receipts = read_receipts(folder)
         assert reasons(receipts) == [("train", "b.jpg", "", "unrotated_frame")]
         assert "orientation 6" in receipts.rejected["detail"][0]
         assert receipts.pages["page"].tolist() == ["a.jpg", "t.jpg"]
 
-    def test_one_wild_word_does_not_hide_the_stored_frame(self, folder: Path) -> None:
-        wild = [[900, 10], [950, 10], [950, 30], [900, 30]]
-        self._write(folder, 6, w={"points": STORED}, x={"points": wild})
-        assert reasons(read_receipts(folder)) == [("train", "b.jpg", "", "unrotated_frame")]
-
     def test_one_wild_word_does_not_turn_an_upright_page(self, folder: Path) -> None:
-        tall = [[10, 120], [30, 120], [30, 180], [10, 180]]
-        self._write(folder, 6, w={"points": tall}, x={"points": STORED})
+        self._write(folder, 6, w={"points": self.TALL}, x={"points": STORED})
         assert reasons(read_receipts(folder)) == [("train", "b.jpg", "x", "outside_page")]
 
     def test_a_test_page_keeps_its_row_but_not_its_truth(self, folder: Path) -> None:

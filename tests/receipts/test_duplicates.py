@@ -24,14 +24,12 @@ def draw_receipt(seed: int) -> Image.Image:
     return page
 
 
-def group(folder: Path, pictures: dict[str, Image.Image]) -> list[int]:
-    for name, picture in pictures.items():
-        picture.save(folder / name, quality=90)
-    hashes = hash_images(folder, pd.DataFrame({"page": list(pictures), "path": list(pictures)}))
-    assert hashes["page"].tolist() == list(pictures)
-    return group_duplicates(
-        hashes["hash"].tolist(), SplittingSettings().duplicate_distance
-    ).tolist()
+def group(folder: Path, paths: list[str]) -> list[int]:
+    """Group numbers of images, at the distance that splitting has by default."""
+    hashes = hash_images(folder, pd.DataFrame({"page": paths, "path": paths}))
+    assert hashes["page"].tolist() == paths
+    distance = SplittingSettings().duplicate_distance
+    return group_duplicates(hashes["hash"].tolist(), distance).tolist()
 
 
 def test_copies_of_a_picture_share_a_group_and_other_receipts_do_not(tmp_path: Path) -> None:
@@ -44,7 +42,9 @@ def test_copies_of_a_picture_share_a_group_and_other_receipts_do_not(tmp_path: P
         "lossless.png": page,
         "third.jpg": draw_receipt(3),
     }
-    assert group(tmp_path, pictures) == [0, 1, 0, 0, 0, 2]
+    for name, picture in pictures.items():
+        picture.save(tmp_path / name, quality=90)
+    assert group(tmp_path, list(pictures)) == [0, 1, 0, 0, 0, 2]
 
 
 def test_a_copy_turned_by_exif_shares_the_group(tmp_path: Path) -> None:
@@ -53,26 +53,24 @@ def test_a_copy_turned_by_exif_shares_the_group(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     page.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif)
-    names = ["upright.jpg", "turned.jpg"]
-    hashes = hash_images(tmp_path, pd.DataFrame({"page": names, "path": names}))["hash"]
-    assert group_duplicates(hashes.tolist(), SplittingSettings().duplicate_distance).tolist() == [
-        0,
-        0,
-    ]
+    assert group(tmp_path, ["upright.jpg", "turned.jpg"]) == [0, 0]
 
 
-def test_no_pages_make_no_groups() -> None:
-    assert group_duplicates([], 4).tolist() == []
-
-
-def test_similar_means_at_most_the_distance() -> None:
-    # 0x0 and 0x3 differ in two bits, 0x0 and 0xf in four, 0x3 and 0xf in two.
-    assert group_duplicates(["00", "0f"], 3).tolist() == [0, 1]
-    assert group_duplicates(["00", "0f"], 4).tolist() == [0, 0]
-
-
-def test_a_chain_of_similar_pages_is_one_group() -> None:
-    assert group_duplicates(["ff", "00", "0f", "03"], 2).tolist() == [0, 1, 1, 1]
+# 0x0 and 0x3 differ in two bits, 0x0 and 0xf in four, 0x3 and 0xf in two.
+@pytest.mark.parametrize(
+    ("hashes", "distance", "groups"),
+    [
+        ([], 4, []),
+        (["00", "0f"], 3, [0, 1]),
+        (["00", "0f"], 4, [0, 0]),
+        (["ff", "00", "0f", "03"], 2, [0, 1, 1, 1]),
+    ],
+    ids=["nothing", "too different", "at the distance", "a chain"],
+)
+def test_pages_up_to_the_distance_are_chained(
+    hashes: list[str], distance: int, groups: list[int]
+) -> None:
+    assert group_duplicates(hashes, distance).tolist() == groups
 
 
 def test_groups_across_blocks_of_pages_are_found() -> None:
@@ -98,6 +96,4 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
 def test_no_two_real_receipts_are_taken_for_one(shared: Path) -> None:
     folder = shared / "data" / "sroie"
     paths = sorted(file.relative_to(folder).as_posix() for file in folder.glob("images/*/*.jpg"))
-    hashes = hash_images(folder, pd.DataFrame({"page": paths, "path": paths}))["hash"]
-    groups = group_duplicates(hashes.tolist(), SplittingSettings().duplicate_distance)
-    assert len(set(groups.tolist())) == len(paths) == 410
+    assert len(set(group(folder, paths))) == len(paths) == 410

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receipt_ocr.receipts.folds import SplittingSettings, assign_folds
+from receipt_ocr.geometry.polygons import flatten_polygon, rectangle
+from receipt_ocr.receipts.folds import SplittingSettings, assign_folds, balance_table
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 
@@ -27,17 +28,12 @@ def make_tables(
         }
     )
     heights = rng.integers(5, 40, count)
-    words = pd.DataFrame(
-        [
-            {
-                "page": name,
-                "polygon": [0.0, 0.0, 90.0, 0.0, 90.0, float(height), 0.0, float(height)],
-            }
-            for name, height, repeats in zip(names, heights, word_counts, strict=True)
-            for _ in range(repeats)
-        ],
-        columns=["page", "polygon"],
-    )
+    rows = [
+        (name, flatten_polygon(rectangle(0, 0, 90, height)))
+        for name, height, repeats in zip(names, heights, word_counts, strict=True)
+        for _ in range(repeats)
+    ]
+    words = pd.DataFrame(rows, columns=["page", "polygon"])
     raw = rng.integers(0, 256, (count, 128), dtype=np.uint8)
     raw[count - copies :] = raw[0]
     hashes = pd.DataFrame({"page": names, "hash": [row.tobytes().hex() for row in raw]})
@@ -86,22 +82,11 @@ def test_the_seed_decides_and_nothing_else_does() -> None:
 def test_features_are_those_of_the_page() -> None:
     pages, words, hashes = make_tables(5)
     pages.loc[0, ["width", "height"]] = (500, 1000)
-    words = pd.concat(
-        [
-            words[words["page"] != "p0000.jpg"],
-            pd.DataFrame(
-                {
-                    "page": ["p0000.jpg"] * 3,
-                    # Short sides 10, 20 and 60 (a tall word): the median is 20.
-                    "polygon": [
-                        [0.0, 0.0, 90.0, 0.0, 90.0, 10.0, 0.0, 10.0],
-                        [0.0, 0.0, 90.0, 0.0, 90.0, 20.0, 0.0, 20.0],
-                        [0.0, 0.0, 60.0, 0.0, 60.0, 300.0, 0.0, 300.0],
-                    ],
-                }
-            ),
-        ]
-    )
+    # Short sides 10, 20 and 60 (a tall word): the median is 20.
+    sizes = [(90, 10), (90, 20), (60, 300)]
+    polygons = [flatten_polygon(rectangle(0, 0, *size)) for size in sizes]
+    own = pd.DataFrame({"page": "p0000.jpg", "polygon": polygons})
+    words = pd.concat([words[words["page"] != "p0000.jpg"], own])
     first = assign_folds(pages, words, hashes).iloc[0]
     assert first["word_count"] == 3
     assert first["text_height"] == pytest.approx(20 / 1000)
@@ -132,3 +117,25 @@ def test_a_page_without_a_hash_is_an_error() -> None:
     pages, words, hashes = make_tables(6)
     with pytest.raises(ValueError, match=r"page p0000\.jpg has no hash \(1 missing\)"):
         assign_folds(pages, words, hashes[1:])
+
+
+def test_the_balance_table_counts_every_page_in_its_fold_and_once_in_all() -> None:
+    folds = pd.DataFrame(
+        {
+            "page": ["a", "b", "c"],
+            "fold": [0, 0, 1],
+            "stratum": ["w0-h0-a0", "w1-h0-a0", "w0-h0-a0"],
+            "group": [0, 0, 1],
+            "word_count": [0, 4, 6],
+            "text_height": [0.0, 0.02, 0.03],
+            "aspect": [1.0, 2.0, 3.0],
+        }
+    )
+    table = balance_table(folds).set_index("fold")
+    assert table.loc[["0", "1", "all"], "pages"].tolist() == [2, 1, 3]
+    assert table["groups"].tolist() == [1, 1, 2]
+    assert table["blank_pages"].tolist() == [1, 0, 1]
+    assert table["words"].tolist() == [4, 6, 10]
+    assert table["aspect"].tolist() == [1.5, 3.0, 2.0]
+    assert table["w0-h0-a0"].tolist() == [1, 1, 2]
+    assert table["w1-h0-a0"].tolist() == [1, 0, 1]

@@ -44,8 +44,9 @@ def test_a_page_without_exif_is_read_as_stored(tmp_path: Path) -> None:
 def test_orientation_six_turns_the_page_clockwise(tmp_path: Path) -> None:
     path = _save(tmp_path / "page.png", _stored_pixels(), orientation=6)
     np.testing.assert_array_equal(read_upright(path), np.rot90(_stored_pixels(), k=-1))
-    assert verify_image(path) == ImageInfo(width=3, height=5, orientation=6)
-    assert verify_image(path).stored_size == (5, 3)
+    info = verify_image(path)
+    assert info == ImageInfo(width=3, height=5, orientation=6)
+    assert info.stored_size == (5, 3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

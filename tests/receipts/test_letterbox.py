@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receipt_ocr.geometry.polygons import transform_polygon
+from receipt_ocr.geometry.polygons import rectangle, transform_polygon
 from receipt_ocr.receipts.letterbox import fit_frame, letterbox, resize_page
 
 SIDES = st.integers(1, 3000)
@@ -66,10 +66,9 @@ def test_to_the_frame_and_back_is_the_identity(
 ) -> None:
     frame = fit_frame(width, height, size, shape)  # type: ignore[arg-type]
     np.testing.assert_allclose(frame.map_to_page @ frame.page_to_map, np.eye(3), atol=1e-9)
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
-    inside = transform_polygon(corners, frame.page_to_map)
+    inside = transform_polygon(rectangle(0, 0, width, height), frame.page_to_map)
     right, bottom = frame.left + frame.inner_width, frame.top + frame.inner_height
-    expected = [[frame.left, frame.top], [right, frame.top], [right, bottom], [frame.left, bottom]]
+    expected = rectangle(frame.left, frame.top, right, bottom)
     np.testing.assert_allclose(inside, expected, atol=1e-9)
 
 
@@ -91,8 +90,7 @@ def test_content_lands_where_the_matrix_says(width: int, height: int, shape: str
     frame = fit_frame(width, height, 160, shape)  # type: ignore[arg-type]
     framed = letterbox(image, frame)
     assert framed.shape == (frame.height, frame.width, 3)
-    block = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)
-    moved = transform_polygon(block, frame.page_to_map)
+    moved = transform_polygon(rectangle(left, top, right, bottom), frame.page_to_map)
     blurred = 1 + frame.inner_width / width  # an edge is this wide at most, in frame pixels
     (x0, y0), (x1, y1) = np.ceil(moved[0] + blurred).astype(int), (moved[2] - blurred).astype(int)
     assert x1 > x0 and y1 > y0

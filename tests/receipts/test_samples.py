@@ -3,32 +3,24 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
-from receipt_ocr.receipts.samples import LabelledPage, SampleRequest, TrainingSamples, load_pages
+from receipt_ocr.geometry.polygons import rectangle
+from receipt_ocr.receipts.labelled_pages import LabelledPage
+from receipt_ocr.receipts.samples import SampleRequest, TrainingSamples
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 
 LIVELY = AugmentationSettings(rotation=5.0, scale_low=0.8, scale_high=1.2, brightness=0.3)
+STILL = AugmentationSettings(horizontal_flip=0.0)
+FRAME = FrameSettings(sizes={0: 96, 2: 160})
 
 
 @pytest.fixture
 def pages(tmp_path: Path) -> list[LabelledPage]:
     """Two noise pages of 120 x 160 pixels, one word each; the second page's is don't-care."""
     rng = np.random.default_rng(0)
-    word = np.array(
-        [
-            [
-                20,
-                40,
-            ],
-            [100, 40],
-            [100, 70],
-            [20, 70],
-        ],
-        dtype=np.float64,
-    )
+    word = rectangle(20, 40, 100, 70)
     made = []
     for number in range(2):
         file = tmp_path / f"{number}.png"
@@ -44,7 +36,7 @@ def make_samples(
     crop: tuple[int, int] | None = None,
     augmentation: AugmentationSettings = LIVELY,
 ) -> TrainingSamples:
-    frame = FrameSettings(sizes={0: 96, 2: 160}, crop=crop)
+    frame = FRAME.model_copy(update={"crop": crop})
     return TrainingSamples(pages, frame, augmentation, TargetSettings(), draw=(seed, epoch))
 
 
@@ -70,8 +62,7 @@ def test_a_sample_is_an_image_and_four_maps_of_the_epochs_size(
 
 
 def test_the_targets_lie_on_the_word(pages: list[LabelledPage]) -> None:
-    still = AugmentationSettings(horizontal_flip=0.0)
-    sample = make_samples(pages, epoch=2, augmentation=still)[0]
+    sample = make_samples(pages, epoch=2, augmentation=STILL)[0]
     # The page fills the height and is shifted to the side by whole pixels.
     left = int(np.flatnonzero(sample["image"].any(axis=(0, 1)))[0])
     rows, columns = np.nonzero(sample["shrink_map"][0])
@@ -86,8 +77,7 @@ def test_the_targets_lie_on_the_word(pages: list[LabelledPage]) -> None:
 
 
 def test_a_window_may_be_asked_for(pages: list[LabelledPage]) -> None:
-    still = AugmentationSettings(horizontal_flip=0.0)
-    sample = make_samples(pages, epoch=2, augmentation=still)[SampleRequest(0, 160, 128)]
+    sample = make_samples(pages, epoch=2, augmentation=STILL)[SampleRequest(0, 160, 128)]
     assert sample["image"].shape == (3, 160, 128)
     assert sample["shrink_mask"].sum() == 160 * 120
     lively = make_samples(pages, epoch=2)
@@ -98,19 +88,15 @@ def test_a_window_may_be_asked_for(pages: list[LabelledPage]) -> None:
 def test_decoded_pages_are_kept_and_give_the_same_samples(
     pages: list[LabelledPage], tmp_path: Path
 ) -> None:
-    frame = FrameSettings(sizes={0: 96, 2: 160})
-    anew = make_samples(pages)
-    cached = TrainingSamples(
-        pages, frame, LIVELY, TargetSettings(), draw=(7, 0), cache=(tmp_path / "cache", 1)
-    )
+    cache = (tmp_path / "cache", 1)
+    cached = TrainingSamples(pages, FRAME, LIVELY, TargetSettings(), draw=(7, 0), cache=cache)
     for _ in range(2):
-        assert same(anew, cached, 0)
+        assert same(make_samples(pages), cached, 0)
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 1
 
 
 def test_a_word_that_does_not_count_is_masked(pages: list[LabelledPage]) -> None:
-    still = AugmentationSettings(horizontal_flip=0.0)
-    sample = make_samples(pages, epoch=2, augmentation=still)[1]
+    sample = make_samples(pages, epoch=2, augmentation=STILL)[1]
     assert not sample["shrink_map"].any()
     assert sample["shrink_mask"].sum() == 160 * 120 - 81 * 31  # both edges are the word's
 
@@ -136,50 +122,3 @@ def test_a_page_without_words_gives_a_sample(pages: list[LabelledPage]) -> None:
     sample = make_samples([blank])[0]
     assert not sample["shrink_map"].any()
     assert sample["shrink_mask"].any()
-
-
-def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    pages = pd.DataFrame(
-        {
-            "page": ["b.jpg", "a.jpg", "b.jpg"],
-            "subset": ["train", "train", "test"],
-            "path": ["images/train/b.jpg", "images/train/a.jpg", "images/test/b.jpg"],
-            "width": [100, 50, 70],
-            "height": [200, 60, 80],
-        }
-    )
-    words = pd.DataFrame(
-        {
-            "page": ["b.jpg", "b.jpg", "b.jpg"],
-            "subset": ["train", "train", "test"],
-            "polygon": [[0, 0, 9, 0, 9, 5, 0, 5], [0, 9, 9, 9, 9, 14, 0, 14], [1, 1] * 4],
-            "ignored": [False, True, False],
-        }
-    )
-    return pages, words
-
-
-def test_pages_are_labelled_with_the_words_of_their_own_subset(tmp_path: Path) -> None:
-    pages, words = tables()
-    own = pages[pages["subset"] == "train"]
-    first, second = load_pages(own, words, tmp_path)
-    assert (first.name, first.path) == ("b.jpg", tmp_path / "images/train/b.jpg")
-    assert (first.width, first.height) == (100, 200)
-    assert [word.tolist() for word in first.polygons] == [
-        [[0, 0], [9, 0], [9, 5], [0, 5]],
-        [[0, 9], [9, 9], [9, 14], [0, 14]],
-    ]
-    assert first.ignored == [False, True]
-    assert (second.name, second.polygons, second.ignored) == ("a.jpg", [], [])
-    chosen = load_pages(own, words, tmp_path, ["a.jpg"])
-    assert [page.name for page in chosen] == ["a.jpg"]
-    assert load_pages(own, words, tmp_path, []) == []
-
-
-def test_pages_that_are_not_there_or_of_several_subsets_are_refused(tmp_path: Path) -> None:
-    pages, words = tables()
-    with pytest.raises(ValueError, match=r"one subset, got \['test', 'train'\]"):
-        load_pages(pages, words, tmp_path)
-    own = pages[pages["subset"] == "train"]
-    with pytest.raises(ValueError, match=r"'c\.jpg' is not in the pages table \(2 missing\)"):
-        load_pages(own, words, tmp_path, ["a.jpg", "c.jpg", "d.jpg"])

@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry.polygons import Polygon
+from receipt_ocr.geometry.polygons import rectangle
 from receipt_ocr.receipts.targets import Targets, TargetSettings, render_targets
 from tests.masks import fill_polygons
 
 GOLDEN_PAGES = ["005", "031", "057", "083", "109", "135", "161", "187"]
-
-
-def rectangle(left: float, top: float, right: float, bottom: float) -> Polygon:
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)
 
 
 def assert_nothing_learnt(targets: Targets) -> None:
@@ -62,61 +58,11 @@ def test_a_rectangle_is_shrunk_and_bordered_by_hand_derived_pixels() -> None:
     assert targets.threshold_mask[9, 9] == 0  # rounded join: 15.6 pixels from the vertex
 
 
-def test_where_borders_overlap_the_higher_threshold_counts() -> None:
-    first, second = rectangle(10, 10, 60, 30), rectangle(40, 34, 110, 54)
-    both = render_targets([first, second], 70, 120)
-    alone = [render_targets([word], 70, 120) for word in (first, second)]
-    np.testing.assert_array_equal(
-        both.threshold_map, np.maximum(alone[0].threshold_map, alone[1].threshold_map)
-    )
-    np.testing.assert_array_equal(
-        both.threshold_mask, np.maximum(alone[0].threshold_mask, alone[1].threshold_mask)
-    )
-
-
-def test_any_outline_has_the_distance_of_the_definition() -> None:
-    # A curved word of 8 points against the definition, edge by edge over the whole map.
-    word = np.array(
-        [[20, 50], [50, 32], [85, 30], [120, 44], [116, 70], [84, 55], [55, 58], [30, 75]]
-    )
-    targets = render_targets([word.astype(float)], 100, 150)
-    x, y = word[:, 0], word[:, 1]
-    area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
-    lengths = np.hypot(x - np.roll(x, -1), y - np.roll(y, -1))
-    offset = area * 0.84 / lengths.sum()
-    rows, columns = np.mgrid[:100, :150]
-    distance = np.full((100, 150), np.inf)
-    for k in range(8):
-        ax, ay, bx, by = *word[k], *word[(k + 1) % 8]
-        # Squares stay integers: pixels that see an edge under exactly 90 degrees do occur.
-        to_a, to_b = (columns - ax) ** 2 + (rows - ay) ** 2, (columns - bx) ** 2 + (rows - by) ** 2
-        across = np.abs((bx - ax) * (rows - ay) - (by - ay) * (columns - ax)) / lengths[k]
-        sees_wide = to_a + to_b <= (bx - ax) ** 2 + (by - ay) ** 2
-        nearer_end = np.sqrt(np.minimum(to_a, to_b))
-        distance = np.minimum(distance, np.where(sees_wide, across, nearer_end))
-    expected = 0.3 + 0.4 * (1 - np.clip(distance / offset, 0, 1))
-    np.testing.assert_allclose(targets.threshold_map, expected, atol=1e-5)
-
-
 def test_a_dont_care_word_is_masked_and_leaves_no_other_trace() -> None:
     word = rectangle(10, 10, 60, 30)
     targets = render_targets([word], 50, 80, ignored=[True])
     assert_nothing_learnt(targets)
     np.testing.assert_array_equal(targets.shrink_mask, 1 - fill_polygons([word], 50, 80))
-
-
-@pytest.mark.parametrize("learnt_first", [True, False])
-def test_a_masked_word_leaves_the_pixels_of_other_words_alone(learnt_first: bool) -> None:
-    word, region = rectangle(30, 20, 90, 40), rectangle(10, 10, 60, 60)
-    order = [word, region] if learnt_first else [region, word]
-    flags = [False, True] if learnt_first else [True, False]
-    targets = render_targets(order, 80, 120, ignored=flags)
-    alone = render_targets([word], 80, 120)
-    np.testing.assert_array_equal(targets.shrink_map, alone.shrink_map)
-    np.testing.assert_array_equal(targets.threshold_map, alone.threshold_map)
-    np.testing.assert_array_equal(targets.threshold_mask, alone.threshold_mask)
-    hidden = (fill_polygons([region], 80, 120) == 1) & (fill_polygons([word], 80, 120) == 0)
-    np.testing.assert_array_equal(targets.shrink_mask == 0, hidden)
 
 
 def test_a_tiny_word_is_masked_and_learnt_where_the_limit_allows_it() -> None:
@@ -129,13 +75,6 @@ def test_a_tiny_word_is_masked_and_learnt_where_the_limit_allows_it() -> None:
     assert learnt.shrink_mask.all()
 
 
-def test_a_word_that_shrinking_leaves_nothing_of_is_masked() -> None:
-    # Area 100, perimeter 104: offset 0.81 pixels, of a height of 2 nothing on whole pixels.
-    targets = render_targets([rectangle(10, 10, 60, 12)], 40, 80, TargetSettings(min_height=0))
-    assert_nothing_learnt(targets)
-    assert not targets.shrink_mask[10:13, 10:61].any()
-
-
 def test_a_polygon_without_area_is_masked() -> None:
     bow_tie = np.array([[10.0, 10.0], [50.0, 30.0], [50.0, 10.0], [10.0, 30.0]])  # signed area 0
     line = np.array([[10.0, 40.0], [60.0, 40.0], [60.0, 40.0], [10.0, 40.0]])
@@ -143,6 +82,13 @@ def test_a_polygon_without_area_is_masked() -> None:
     assert_nothing_learnt(targets)
     assert targets.shrink_mask[20, 15] == 0  # inside the bow tie's left wing
     assert not targets.shrink_mask[40, 10:61].any()
+
+
+def test_a_word_that_shrinking_leaves_nothing_of_is_masked() -> None:
+    # Area 100, perimeter 104: offset 0.81 pixels, of a height of 2 nothing on whole pixels.
+    targets = render_targets([rectangle(10, 10, 60, 12)], 40, 80, TargetSettings(min_height=0))
+    assert_nothing_learnt(targets)
+    assert not targets.shrink_mask[10:13, 10:61].any()
 
 
 def test_a_self_touching_polygon_keeps_every_piece_it_shrinks_to() -> None:

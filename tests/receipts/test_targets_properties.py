@@ -16,22 +16,19 @@ from tests.polygon_strategies import band, soup, soup_polygons
 HEIGHT, WIDTH = 140, 180
 MAPS = [field.name for field in fields(Targets)]
 
+
+def make_settings(ratio: float, range_: list[float], min_height: float = 3.0) -> TargetSettings:
+    low, high = range_
+    return TargetSettings(
+        shrink_ratio=ratio, threshold_low=low, threshold_high=high, min_height=min_height
+    )
+
+
 ranges = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
 # Offsets of 1 pixel and more on the words below, and something left of each after shrinking.
-clean_settings = st.builds(
-    lambda ratio, low_high: TargetSettings(
-        shrink_ratio=ratio, threshold_low=low_high[0], threshold_high=low_high[1]
-    ),
-    st.floats(0.4, 0.7),
-    ranges,
-)
+clean_settings = st.builds(make_settings, st.floats(0.4, 0.7), ranges)
 wild_settings = st.builds(
-    lambda ratio, low_high, min_height: TargetSettings(
-        shrink_ratio=ratio,
-        threshold_low=low_high[0],
-        threshold_high=low_high[1],
-        min_height=min_height,
-    ),
+    make_settings,
     st.sampled_from([0.0, 0.1, 0.4, 0.95, 1.0]) | st.floats(0, 1),
     ranges,
     st.sampled_from([0.0, 3.0, 10.0]),
@@ -108,12 +105,9 @@ def outline_distance(word: Polygon) -> NDArray[np.float64]:
 
 def window(word: Polygon, margin: float) -> NDArray[np.bool_]:
     """The pixels of a word's bounding box grown by a margin."""
-    (left, top), (right, bottom) = word.min(axis=0) - margin, word.max(axis=0) + margin
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    inside: NDArray[np.bool_] = (
-        (columns >= left) & (columns <= right) & (rows >= top) & (rows <= bottom)
-    )
-    return inside
+    pixels = np.stack(np.mgrid[:HEIGHT, :WIDTH][::-1], axis=-1)
+    inside = (pixels >= word.min(axis=0) - margin) & (pixels <= word.max(axis=0) + margin)
+    return inside.all(axis=-1)
 
 
 def assert_valid(targets: Targets, chosen: TargetSettings) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from receipt_ocr.synthesis.ink import PRINT_SCALE, draw_mark, find_font, render_word
 from receipt_ocr.synthesis.layout import MARGIN, PrintedPaper, print_receipt
-from receipt_ocr.synthesis.text import ENGLISH, KOREAN, Cell, Mark, Row, compose_receipt
+from receipt_ocr.synthesis.text import Cell, Mark, Row, compose_receipt, read_vocabulary
 
 NANUM = ("NanumGothic.ttf", "NanumGothicBold.ttf", "NanumGothicExtraBold.ttf")
 LIGHT = "NanumGothicLight.ttf"
@@ -22,12 +22,9 @@ def _print(rows: tuple[Row | Mark, ...], seed: int = 0, height: int = 600) -> Pr
 
 
 def _alphabet() -> str:
-    phrases = [
-        phrase
-        for vocabulary in (KOREAN, ENGLISH)
-        for part in ("shops", "details", "columns", "items", "sums", "total", "closings")
-        for phrase in getattr(vocabulary, part)
-    ]
+    vocabularies = [read_vocabulary("korean"), read_vocabulary("english")]
+    parts = [part for vocabulary in vocabularies for _, part in vocabulary]
+    phrases = [phrase for part in parts if isinstance(part, tuple) for phrase in part]
     return "".join(sorted({*"".join(phrases), *"0123456789"} - {" ", "{", "}"}))
 
 

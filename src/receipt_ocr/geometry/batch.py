@@ -1,10 +1,9 @@
 """The polygons of a page in flat arrays, so that one call serves all of them.
 
-A call of NumPy or of compiled code costs more than the arithmetic on a single word: what has to
-be fast on pages of hundreds of words takes them as a batch.
+A call of NumPy or of compiled code costs more than the arithmetic on a single word, so code that
+must be fast on pages with hundreds of words works on a batch.
 """
 
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -24,24 +23,23 @@ class PolygonBatch:
     """Polygons of one frame in flat arrays, one after the other."""
 
     points: Polygon
-    """(N, 2) the points of all polygons."""
+    """The points of all polygons, (N, 2)."""
     starts: NDArray[np.intp]
-    """(W + 1,) polygon w owns ``points[starts[w]:starts[w + 1]]``."""
+    """(W + 1,); polygon w owns ``points[starts[w]:starts[w + 1]]``."""
 
     @classmethod
     def join(cls, polygons: Sequence[NDArray[Any]]) -> Self:
-        """A batch of (P, 2) arrays of numbers, which are not checked."""
+        """Batch (P, 2) arrays without checking them; `join_polygons` checks."""
         starts = np.cumsum([0, *map(len, polygons)])
         return cls(np.concatenate([np.empty((0, 2)), *polygons]), starts)
 
     @classmethod
     def join_paths(cls, paths: Sequence[Path]) -> Self:
-        """A batch of what `offset_path` returns."""
+        """Batch what `offset_path` returns."""
         starts = np.cumsum([0, *map(len, paths)])
-        # Many times faster than NumPy's own way from nested lists.
-        flat = array("q", list(chain.from_iterable(chain.from_iterable(paths))))
-        points = np.frombuffer(flat, dtype=np.int64) if flat else np.empty(0, dtype=np.int64)
-        return cls(points.reshape(-1, 2).astype(np.float64), starts)
+        flat = chain.from_iterable(chain.from_iterable(paths))
+        # Many times faster than np.array on nested lists.
+        return cls(np.fromiter(flat, dtype=np.float64).reshape(-1, 2), starts)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -55,18 +53,18 @@ class PolygonBatch:
 
     @property
     def sizes(self) -> NDArray[np.intp]:
-        """(W,) number of points of each polygon."""
+        """Number of points of each polygon, (W,)."""
         return np.diff(self.starts)
 
     def take(self, indices: NDArray[np.intp]) -> "PolygonBatch":
-        """Some of the polygons, in the order of ``indices``."""
+        """The polygons at ``indices``, in that order."""
         sizes = self.sizes[indices]
         ends = np.cumsum(sizes)
         shift = np.repeat(self.starts[indices] - (ends - sizes), sizes)
         return PolygonBatch(self.points[np.arange(len(shift)) + shift], np.append(0, ends))
 
     def paths(self) -> list[Path]:
-        """What `offset_path` takes: coordinates truncated to integers."""
+        """The polygons as `offset_path` takes them: coordinates truncated to integers."""
         flat: Path = self.points.astype(np.int64).tolist()
         return [flat[start:end] for start, end in pairwise(self.starts.tolist())]
 
@@ -76,22 +74,22 @@ class PolygonBatch:
 
 
 class Measures(NamedTuple):
-    """Sizes of the polygons of a batch in pixels."""
+    """`polygon_area`, `perimeter` and `bounding_box` of W polygons, in pixels."""
 
     areas: NDArray[np.float64]
-    """(W,) as `polygon_area`."""
+    """(W,)."""
     perimeters: NDArray[np.float64]
-    """(W,) as `perimeter`."""
+    """(W,)."""
     boxes: NDArray[np.float64]
-    """(W, 4) as `bounding_box`."""
+    """(W, 4): left, top, right, bottom."""
 
 
 def join_polygons(polygons: Sequence[ArrayLike], name: str) -> PolygonBatch:
-    """A batch of polygons from outside, checked.
+    """Check polygons from outside and batch them.
 
     Args:
         polygons: (P, 2) each, of any number of points.
-        name: What they are, for messages.
+        name: What to call one in a message, such as "word".
 
     Raises:
         ValueError: If a polygon is not (P, 2), is not finite, or lies farther than a million
@@ -105,12 +103,12 @@ def join_polygons(polygons: Sequence[ArrayLike], name: str) -> PolygonBatch:
 
 
 def check_batch(batch: PolygonBatch, name: str) -> PolygonBatch:
-    """The same batch, if its coordinates are numbers to work with.
+    """Return the batch if its coordinates are finite and within a million pixels.
 
     Raises:
         ValueError: As `join_polygons`.
     """
-    is_wrong = ~(np.abs(batch.points) <= MAX_COORDINATE).all(axis=1)  # so put that NaN fails too
+    is_wrong = ~(np.abs(batch.points) <= MAX_COORDINATE).all(axis=1)  # NaN <= x is False
     if is_wrong.any():
         point = int(is_wrong.argmax())
         index = int(np.searchsorted(batch.starts, point, side="right")) - 1
@@ -126,5 +124,5 @@ def paint_polygons(
 ) -> None:
     """Set the pixels of a (H, W) canvas inside each polygon (coordinates truncated), in place."""
     whole = PolygonBatch(polygons.points.astype(np.int32), polygons.starts)
-    for polygon in whole:  # one at a time: fillPoly of many is even-odd where they overlap
+    for polygon in whole:  # one by one, because fillPoly of several leaves their overlap out
         cv2.fillPoly(canvas, [polygon], [value])

@@ -1,12 +1,11 @@
-"""Loops over points and pixels, compiled to machine code.
+"""Loops over points and pixels, compiled to machine code by numba.
 
-For what NumPy could only do on arrays many times larger than the answer. A function is compiled
-at its first call and kept beside its source (``NUMBA_CACHE_DIR`` names another folder), so that
-only the first run on a machine waits for it. Compiled loops see scalars and arrays: they check
-nothing, and what they divide by zero becomes infinite or NaN as in NumPy.
+Used where NumPy would need arrays many times larger than the answer. A function is compiled at
+its first call and cached beside its source (``NUMBA_CACHE_DIR`` names another folder), so only the
+first run on a machine waits. Compiled loops check nothing.
 
-What is kept counts as old when the function's own file changes, but not when another does. So a
-compiled function uses no function or constant of another of our files; a test sees to it.
+Numba notices that a cached function is stale only when the function's own file changes. So a
+compiled function must not use functions or constants of another of our files; a test checks that.
 """
 
 import logging
@@ -24,11 +23,11 @@ _Result = TypeVar("_Result")
 
 
 def compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """The same function in machine code, in IEEE arithmetic as written (nothing reordered)."""
+    """Compile a function; arithmetic stays in the order written, and x / 0 is as in NumPy."""
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         loops = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder can be written to, as in some containers
+    except RuntimeError:  # no folder is writable, as in some containers
         logger.info("%s is compiled anew in every process: no cache folder", function.__name__)
         loops = numba.njit(**options)(function)
     return cast(Callable[_Arguments, _Result], loops)

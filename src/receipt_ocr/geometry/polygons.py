@@ -1,4 +1,4 @@
-"""The only polygon primitives of the project.
+"""Primitives for single polygons: conversion, sizes, transformation, clipping, offsetting.
 
 A polygon is a (P, 2) float array of pixels of a stated frame, x then y; the last vertex joins
 the first. Coordinates have their origin at the corner of the top-left pixel. For a whole page of
@@ -6,6 +6,7 @@ polygons at once see `receipt_ocr.geometry.batch`.
 """
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -23,30 +24,36 @@ __all__ = [
     "PolygonError",
     "as_polygon",
     "bounding_box",
-    "clip_to_page",
     "clip_to_pieces",
+    "distance_outside",
+    "flatten_polygon",
     "measure_line",
     "measure_polygons",
     "minimum_area_box",
-    "next_vertices",
     "offset_path",
     "perimeter",
     "polygon_area",
+    "rectangle",
     "short_side",
+    "signed_area",
     "transform_polygon",
+    "uncross_quad",
 ]
 
 MAX_COORDINATE = 1_000_000
-"""Pixels from the origin that numeric code answers for; whatever lies farther is a mistake."""
+"""Largest coordinate in pixels; anything farther from the origin is taken for a mistake."""
 
 Polygon = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+"""3x3, for homogeneous coordinates."""
 Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 Path = list[list[int]]
+"""``[[x, y], ...]`` in whole pixels, as pyclipper takes and gives polygons."""
 
 
 class PolygonError(ValueError):
-    """Coordinates that make no polygon; ``reason`` is a short fixed code for tables of faults."""
+    """Coordinates make no usable polygon; ``reason`` is a fixed code for tables of faults."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -54,7 +61,7 @@ class PolygonError(ValueError):
 
 
 def as_polygon(points: ArrayLike) -> Polygon:
-    """A polygon from nested or flat coordinates.
+    """Make a polygon from nested or flat coordinates; `flatten_polygon` is the way back.
 
     Args:
         points: ``[[x, y], ...]`` or ``[x1, y1, x2, y2, ...]``.
@@ -84,21 +91,33 @@ def as_polygon(points: ArrayLike) -> Polygon:
     return polygon
 
 
-def next_vertices(polygon: Polygon) -> Polygon:
-    """Each vertex's successor along the closed outline, (P, 2): the other ends of the edges."""
-    # Many times faster than np.roll on arrays of this size.
-    return np.concatenate([polygon[1:], polygon[:1]])
+def flatten_polygon(polygon: Polygon) -> list[float]:
+    """``[x1, y1, x2, y2, ...]``, as tables and JSON files hold a polygon."""
+    flat: list[float] = polygon.ravel().tolist()
+    return flat
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> Polygon:
+    """An upright rectangle, (4, 2): clockwise from the top left."""
+    corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    return np.array(corners, dtype=np.float64)
 
 
 @compiled
-def polygon_area(polygon: Polygon) -> float:
-    """Absolute enclosed area in square pixels (shoelace formula)."""
+def signed_area(polygon: Polygon) -> float:
+    """Area in square pixels by the shoelace formula; positive if clockwise on the screen."""
     twice = 0.0
     for k in range(len(polygon)):
         x1, y1 = float(polygon[k - 1, 0]), float(polygon[k - 1, 1])
         x2, y2 = float(polygon[k, 0]), float(polygon[k, 1])
         twice += x1 * y2 - x2 * y1
-    return abs(twice) / 2.0
+    return twice / 2.0
+
+
+@compiled
+def polygon_area(polygon: Polygon) -> float:
+    """Enclosed area in square pixels; the parts of a crossed outline cancel out."""
+    return abs(signed_area(polygon))
 
 
 @compiled
@@ -114,7 +133,7 @@ def perimeter(polygon: Polygon) -> float:
 
 @compiled
 def bounding_box(polygon: Polygon) -> Box:
-    """``(left, top, right, bottom)`` in the polygon's frame; infinite without points."""
+    """Left, top, right and bottom in the polygon's frame; infinite without points."""
     left = top = np.inf
     right = bottom = -np.inf
     for k in range(len(polygon)):
@@ -127,7 +146,7 @@ def bounding_box(polygon: Polygon) -> Box:
 def measure_polygons(
     points: Polygon, starts: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Area, perimeter and bounding box of many polygons.
+    """Measure many polygons at once.
 
     Args:
         points: (N, 2) the points of all polygons.
@@ -148,33 +167,29 @@ def measure_polygons(
 
 
 def transform_polygon(polygon: Polygon, matrix: Matrix) -> Polygon:
-    """The polygon moved by a 3x3 homogeneous matrix, into the frame the matrix leads to."""
-    # Written out: a matrix product rounds differently for other numbers of points.
+    """Move a polygon by a 3x3 homogeneous matrix, into the frame that the matrix leads to."""
+    # Written out, because a matrix product rounds a point differently depending on how many
+    # other points there are.
     x, y = polygon[:, 0], polygon[:, 1]
     across, down, scale = (row[0] * x + row[1] * y + row[2] for row in np.asarray(matrix))
     return np.stack([across / scale, down / scale], axis=1)
 
 
-def clip_to_page(polygon: Polygon, width: float, height: float) -> Polygon | None:
-    """The part of a polygon inside ``[0, width] x [0, height]``, its largest piece.
-
-    Returns:
-        The polygon itself (a copy) where it lies inside; else the outline of the largest piece,
-        with 4 vertices or more; None where nothing with an area is left.
-    """
-    pieces, _ = clip_to_pieces(polygon, width, height)
-    return pieces[0] if pieces else None
+def distance_outside(polygon: Polygon, width: float, height: float) -> float:
+    """How far the farthest point is outside ``[0, width] x [0, height]`` along x or y, 0 inside."""
+    left, top, right, bottom = bounding_box(polygon)
+    return float(max(-left, -top, right - width, bottom - height, 0.0))
 
 
 def clip_to_pieces(polygon: Polygon, width: float, height: float) -> tuple[list[Polygon], float]:
-    """All parts of a polygon inside ``[0, width] x [0, height]``.
+    """Cut a polygon down to what lies inside ``[0, width] x [0, height]``.
 
     Returns:
-        The pieces as `clip_to_page` gives the largest, largest first, and the share of the
+        The outlines of its pieces, largest first, each of 4 vertices or more (a copy of the
+        polygon where it lies inside; nothing where no area is left), and the share of the
         polygon's area that is inside.
     """
-    left, top, right, bottom = bounding_box(polygon)
-    if left >= 0 and top >= 0 and right <= width and bottom <= height:
+    if distance_outside(polygon, width, height) == 0:
         return [polygon.copy()], 1.0
     whole = shapely.make_valid(shapely.Polygon(polygon))
     inside = shapely.intersection(whole, shapely.box(0, 0, width, height))
@@ -186,10 +201,10 @@ def clip_to_pieces(polygon: Polygon, width: float, height: float) -> tuple[list[
 
 
 def _outline_of(piece: shapely.Polygon) -> Polygon:
-    """The outer ring with 4 vertices or more: consumers ask for them."""
+    """The outer ring. A triangle gets a fourth vertex, because `as_polygon` asks for four."""
     outline = shapely.get_coordinates(piece.exterior)[:-1]
     if len(outline) == 3:  # halve the longest edge
-        lengths = np.linalg.norm(next_vertices(outline) - outline, axis=1)
+        lengths = np.linalg.norm(np.roll(outline, -1, axis=0) - outline, axis=1)
         edge = int(lengths.argmax())
         middle = (outline[edge] + outline[(edge + 1) % 3]) / 2
         outline = np.insert(outline, edge + 1, middle, axis=0)
@@ -199,9 +214,8 @@ def _outline_of(piece: shapely.Polygon) -> Polygon:
 def offset_path(path: Path, distance: float) -> list[Path]:
     """Grow (distance > 0) or shrink (< 0) a polygon with rounded joins.
 
-    The Vatti clipping of pyclipper works on integers, in lists: those are taken and returned, and
-    coordinates are to be truncated, as in the common DBNet code (shapely's buffer gives other
-    polygons).
+    This is pyclipper's Vatti clipping, as in the common DBNet code; shapely's buffer gives other
+    polygons. It works on integers: truncate the coordinates first.
 
     Args:
         path: ``[[x, y], ...]`` in whole pixels.
@@ -216,9 +230,36 @@ def offset_path(path: Path, distance: float) -> list[Path]:
     return pieces
 
 
+def uncross_quad(polygon: Polygon) -> Polygon:
+    """Put the corners of a quad in order if it is drawn as a bow-tie.
+
+    Four corners of a bow-tie always make one convex quad, which is what the annotator meant.
+    Anything else comes back as the same array.
+    """
+    if len(polygon) != 4:
+        return polygon
+    a, b, c, d = polygon.tolist()
+    if _do_cross(a, b, c, d):
+        return polygon[[0, 2, 1, 3]]
+    if _do_cross(b, c, d, a):
+        return polygon[[0, 1, 3, 2]]
+    return polygon
+
+
+def _do_cross(a: list[float], b: list[float], c: list[float], d: list[float]) -> bool:
+    """Whether the segments ab and cd cross; touching does not count."""
+    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
+
+
+def _side(a: list[float], b: list[float], point: list[float]) -> float:
+    """Side of the line ab on which a point lies: 1, -1, or 0 on the line."""
+    cross = (b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0])
+    return math.copysign(1.0, cross) if cross else 0.0
+
+
 def minimum_area_box(polygon: Polygon) -> Polygon:
     """The minimum-area rectangle around the points, (4, 2): clockwise from the top left."""
-    corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.float32)))
+    corners = cv2.boxPoints(_minimum_area_rectangle(polygon))
     by_x = sorted(corners.tolist(), key=lambda corner: corner[0])
     top_left, bottom_left = sorted(by_x[:2], key=lambda corner: corner[1])
     top_right, bottom_right = sorted(by_x[2:], key=lambda corner: corner[1])
@@ -226,19 +267,24 @@ def minimum_area_box(polygon: Polygon) -> Polygon:
 
 
 def short_side(polygon: Polygon) -> float:
-    """Shorter side of the minimum-area rectangle in pixels: the text height of a line."""
-    return float(min(cv2.minAreaRect(polygon.astype(np.float32))[1]))
+    """Shorter side of the minimum-area rectangle in pixels: the text height of a word."""
+    return float(min(_minimum_area_rectangle(polygon)[1]))
 
 
 def measure_line(polygon: Polygon) -> tuple[float, float, float]:
-    """Length, height and tilt of a line of text, by its minimum-area rectangle.
+    """Measure a line of text by its minimum-area rectangle.
 
     Returns:
-        The longer and the shorter side in pixels, and how far the longer one is from lying
-        flat, in degrees from 0 to 90.
+        Length and height of the line in pixels (the longer and the shorter side), and the angle
+        between its longer side and the horizontal, in degrees from 0 to 90.
     """
-    corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.float32))).astype(np.float64)
+    corners = cv2.boxPoints(_minimum_area_rectangle(polygon)).astype(np.float64)
     first, second = corners[1] - corners[0], corners[2] - corners[1]
     short, along = sorted([first, second], key=lambda side: float(np.hypot(*side)))
     tilt = np.degrees(np.arctan2(abs(along[1]), abs(along[0])))
     return float(np.hypot(*along)), float(np.hypot(*short)), float(tilt)
+
+
+def _minimum_area_rectangle(polygon: Polygon) -> tuple[Sequence[float], Sequence[float], float]:
+    """OpenCV's centre, sides and angle; it computes in float32."""
+    return cv2.minAreaRect(polygon.astype(np.float32))

@@ -1,29 +1,30 @@
-"""Which pages come together in a training batch, and how large a window each is seen through."""
+"""Plan an epoch: which pages come together in a batch, and the window of each."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import fit_frame
-from receipt_ocr.receipts.samples import LabelledPage, SampleRequest
+from receipt_ocr.receipts.samples import SampleRequest
 from receipt_ocr.receipts.settings import FrameSettings
 
 __all__ = ["count_batches", "order_pages", "plan_batches"]
 
-_SHAPE_JITTER = 0.15  # so that pages of like shapes meet others of them in every epoch
+_SHAPE_JITTER = 0.15  # of log(height / width), so that batches differ from epoch to epoch
 _ROUNDING = 1e-6  # of a sum of weights
-_SHAPES, _VISITS = 1, 2  # name the random numbers of an epoch that are not its order
+_SHAPES, _VISITS = 1, 2  # third part of the seeds of what is drawn beside an epoch's order
 
 
 def order_pages(count: int, seed: int, epoch: int) -> list[int]:
-    """The order in which an epoch visits the pages: a permutation drawn from seed and epoch."""
+    """Draw the order in which an epoch visits the pages, from seed and epoch."""
     permutation: list[int] = np.random.default_rng((seed, epoch)).permutation(count).tolist()
     return permutation
 
 
 def count_batches(pages: Sequence[LabelledPage], batch_size: int, processes: int = 1) -> int:
-    """Batches an epoch for each process; what does not fill one in every process is left out."""
+    """Batches of an epoch in each process; all processes have as many, so a rest is left out."""
     visits = math.floor(sum(page.weight for page in pages) + _ROUNDING)
     return max(1, visits // (batch_size * processes))
 
@@ -35,23 +36,23 @@ def plan_batches(
     draw: tuple[int, int],
     share: tuple[int, int] = (0, 1),
 ) -> list[list[SampleRequest]]:
-    """An epoch's batches, drawn from seed and epoch alone.
+    """Draw the batches of an epoch, from seed and epoch alone.
 
-    With a crop or square frames all windows are alike and pages come in any company. Whole pages
-    in frames of their own shape are dealt to batches by shape, so that little is padded; the
-    frames of a batch are as high and as wide as its largest ones. A few pages are left out where
-    the last batch would not be full, others in every epoch.
+    With a crop or square frames, all windows are alike and batches are random. Whole pages in
+    frames of their own shape are grouped by shape, so that little is padded; all windows of a
+    batch are as high and as wide as its largest page needs. Pages that would not fill the last
+    batch are left out, different ones in every epoch.
 
     Args:
         pages: To train on.
         frame: Size at this epoch, shape and crop.
-        batch_size: Samples a batch.
+        batch_size: Samples in a batch.
         draw: (seed, epoch).
-        share: (rank, processes): which batches are meant; every process gets as many.
+        share: (rank, processes): which part of the batches to return.
 
     Returns:
-        For each batch of this process what is asked of the loader. Fewer pages than fill a batch
-        for every process make one small batch a process.
+        The requests of each batch of this process. If there are fewer pages than fill a batch in
+        every process, each process gets one small batch.
     """
     seed, epoch = draw
     rank, processes = share
@@ -66,26 +67,23 @@ def plan_batches(
     else:
         rng = np.random.default_rng((*draw, _SHAPES))
         batches = _deal_by_shape(pages, chosen, size, batch_size, rng)
-    if len(batches) < processes:  # so few pages that some batch must serve twice
+    if len(batches) < processes:  # too few pages: some processes share a batch
         return [batches[rank % len(batches)]]
     return batches[rank::processes]
 
 
 def _draw_visits(pages: Sequence[LabelledPage], draw: tuple[int, int]) -> list[tuple[int, int]]:
-    """(page, visit) for each visit of the epoch: as many a page as its weight, on average.
+    """(page, visit) for each visit of the epoch; on average, a page's weight is its visits.
 
-    Systematic sampling: their sum differs by less than one from epoch to epoch, and a whole
-    weight has as many visits in every one.
+    This is systematic sampling: the number of all visits differs by less than one from epoch to
+    epoch, and a page of whole weight has that many in every epoch.
     """
     weights = np.array([page.weight for page in pages])
-    offset = 0.5 if (weights == np.floor(weights)).all() else _uniform((*draw, _VISITS))
+    is_whole = bool((weights == np.floor(weights)).all())
+    offset = 0.5 if is_whole else np.random.default_rng((*draw, _VISITS)).uniform()
     ends = np.floor(np.cumsum(weights) + offset).astype(int)
     numbers = np.diff(ends, prepend=0)
     return [(index, visit) for index, number in enumerate(numbers) for visit in range(number)]
-
-
-def _uniform(draw: tuple[int, ...]) -> float:
-    return float(np.random.default_rng(draw).uniform())
 
 
 def _deal_by_shape(
@@ -95,7 +93,7 @@ def _deal_by_shape(
     batch_size: int,
     rng: np.random.Generator,
 ) -> list[list[SampleRequest]]:
-    """Batches of whole pages of like shapes, in random order."""
+    """Batch whole pages of similar shapes; the batches come in random order."""
     frames = {k: fit_frame(pages[k].width, pages[k].height, size, "page") for k, _ in visits}
     jitter = rng.uniform(-_SHAPE_JITTER, _SHAPE_JITTER, len(visits)).tolist()
     ranked = sorted(

@@ -1,4 +1,4 @@
-"""Random colours of a training sample, by albumentations; pixels change, but stay in place."""
+"""Random changes of a training sample's colours, by albumentations; no pixel is moved."""
 
 import os
 import warnings
@@ -19,21 +19,18 @@ Image = NDArray[np.uint8]
 
 
 def recolour(image: Image, settings: AugmentationSettings, seed: int) -> Image:
-    """Brightness, contrast, blur, and the further transforms in their order.
+    """Change brightness, contrast and blur, then apply the further transforms in order.
 
     Args:
         image: (H, W, 3) RGB; it is not changed.
         settings: What to change, how often and how much.
-        seed: The same one gives the same pixels, in any process.
-
-    Raises:
-        ValueError: As `check_pixels`.
+        seed: The same seed gives the same pixels, in any process.
     """
     transforms = _build(settings)
     if not transforms:
         return image
-    # A seed of its own for each: albumentations would give all the same one, so that they came
-    # together or not at all.
+    # One seed each, because from a single one all transforms would draw the same number, and
+    # would be applied together or not at all.
     seeds = np.random.SeedSequence(seed).generate_state(len(transforms)).tolist()
     for transform, own in zip(transforms, seeds, strict=True):
         transform.set_random_seed(own)
@@ -44,18 +41,18 @@ def recolour(image: Image, settings: AugmentationSettings, seed: int) -> Image:
 def check_pixels(settings: AugmentationSettings) -> None:
     """Build the colour transforms and try those of ``settings.pixels`` on a small picture.
 
-    To be called before the first page is read: settings are light and know no albumentations.
+    Call it before the first page is read: the settings class cannot check them, because it does
+    not load albumentations.
 
     Raises:
-        ValueError: If albumentations has no transform of colours by a name, or one does not take
-            its arguments or does not work on a page; the message names what there is instead.
+        ValueError: If albumentations has no colour transform of a name, or one does not take its
+            arguments or does not work on a page; the message suggests alternatives.
     """
     _build(settings)
 
 
 @lru_cache(maxsize=4)
 def _build(settings: AugmentationSettings) -> tuple[Any, ...]:
-    """The transforms of the settings."""
     simple = settings.brightness, settings.contrast, settings.blur
     if not any(simple) and not settings.pixels:
         return ()
@@ -82,7 +79,7 @@ def _build_one(alb: Any, position: int, given: PixelTransform) -> Any:
         raise ValueError(f"{place}: no argument {unknown[0]!r}; {_suggest(unknown[0], own)}")
     arguments = {key: _freeze(value) for key, value in given.arguments.items()}
     with warnings.catch_warnings():
-        # It warns of what it cannot use, and goes on with its defaults.
+        # Albumentations only warns of values it cannot use, and goes on with its defaults.
         warnings.simplefilter("error", UserWarning)
         try:
             transform, always = (kind(**arguments, p=chance) for chance in (given.p, 1.0))
@@ -96,9 +93,7 @@ def _find_class(alb: Any, place: str, name: str) -> Any:
     known = sorted(
         key
         for key, kind in vars(alb).items()
-        if isinstance(kind, type)
-        and issubclass(kind, alb.ImageOnlyTransform)
-        and kind is not alb.ImageOnlyTransform
+        if isinstance(kind, type) and alb.ImageOnlyTransform in kind.__mro__[1:]
     )
     if name in known:
         return getattr(alb, name)
@@ -114,7 +109,7 @@ def _find_class(alb: Any, place: str, name: str) -> Any:
 
 
 def _explain(error: Exception) -> str:
-    """What is wrong with a transform's arguments, without the ways of pydantic's reports."""
+    """Say what is wrong with a transform's arguments; a pydantic report becomes one line."""
     if not isinstance(error.__cause__, ValidationError):
         return str(error)
     faults = error.__cause__.errors(include_url=False)
@@ -126,7 +121,7 @@ def _explain(error: Exception) -> str:
 
 
 def _try_out(place: str, transform: Any) -> None:
-    """Ask for what every sample needs: the same size, three colours of 8 bits."""
+    """Check that a transform keeps the size and returns three channels of 8 bits."""
     picture = np.tile(np.arange(96, dtype=np.uint8)[:, None, None] * 2, (1, 64, 3))
     transform.set_random_seed(0)
     try:
@@ -150,12 +145,12 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _freeze(value: Any) -> Any:
-    """Lists as tuples, which is what albumentations takes for ranges."""
+    """Turn lists into tuples, which albumentations wants for ranges."""
     return tuple(_freeze(item) for item in value) if isinstance(value, list) else value
 
 
 def _import_albumentations() -> Any:
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network otherwise
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else it looks for updates online
     import albumentations as alb  # noqa: PLC0415  # slow to import, needed only in training
 
     return alb

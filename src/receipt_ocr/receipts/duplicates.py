@@ -1,4 +1,4 @@
-"""Near-duplicate pages: the same picture saved again, resized or brightened."""
+"""Find near-duplicate pages: the same picture saved again, resized or brightened."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,25 +16,24 @@ from receipt_ocr.receipts.images import read_thumbnail
 __all__ = ["group_duplicates", "hash_images"]
 
 _HASH_SIDE = 32
-"""1024 bits: with the usual 64, different receipts of one shop look the same (white page, dark
-lines in the same places) although copies of one picture still differ by a few bits."""
+"""1024 bits, because with the usual 64 different receipts of one shop (white page, dark lines in
+the same places) get the same hash, while copies of one picture still differ by a few bits."""
 _THUMBNAIL_SIDE = 4 * _HASH_SIDE
-_BLOCK = 1024
+_BLOCK = 1024  # pages compared with all others at once
 
 
 def hash_images(folder: Path, pages: pd.DataFrame) -> pd.DataFrame:
-    """Perceptual hashes of page images.
+    """Compute the perceptual hash of each page image.
 
     Args:
         folder: The raw folder, to which the paths are relative.
         pages: With columns ``page`` and ``path``.
 
     Returns:
-        ``page`` and ``hash`` (1024 bits as hexadecimal digits), a row a page.
+        One row for each page: ``page`` and ``hash`` (1024 bits as hexadecimal digits).
 
     Raises:
-        FileNotFoundError: If an image is missing.
-        ValueError: If an image cannot be decoded.
+        FileNotFoundError, ValueError: If an image is missing or cannot be decoded.
     """
     paths = tqdm([folder / path for path in pages["path"]], "hashing pages", disable=None)
     hashes = [_hash_image(path) for path in paths]
@@ -49,7 +48,7 @@ def group_duplicates(hashes: Sequence[str], distance: int) -> NDArray[np.int64]:
         distance: Hashes that differ in at most this many bits are similar.
 
     Returns:
-        A group number a page, (N,); groups are numbered by their first page.
+        The group number of each page, (N,); groups are numbered in the order of first pages.
 
     Raises:
         ValueError: If the hashes are of different lengths.
@@ -63,8 +62,9 @@ def group_duplicates(hashes: Sequence[str], distance: int) -> NDArray[np.int64]:
     bits = np.unpackbits(np.stack(raw), axis=1).astype(np.float32)
     count = bits.sum(axis=1)
     links = []
-    for start in range(0, len(bits), _BLOCK):  # in blocks: all pairs at once may not fit in memory
+    for start in range(0, len(bits), _BLOCK):  # all pairs at once may not fit in memory
         block = slice(start, start + _BLOCK)
+        # Bits of either hash, less those that both have: what differs.
         differing = count[block, None] + count[None] - 2 * bits[block] @ bits.T
         links.append(np.argwhere(differing <= distance) + np.array([start, 0]))
     rows, columns = np.concatenate(links).T

@@ -1,6 +1,6 @@
-"""Deals the training pages to folds: stratified, near-duplicates together, by seed."""
+"""Deal the training pages to folds: stratified, near-duplicates together, by seed."""
 
-from collections.abc import Hashable
+from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from receipt_ocr.geometry.polygons import as_polygon, short_side
 from receipt_ocr.receipts.duplicates import group_duplicates
 from receipt_ocr.receipts.settings import FOLD_COUNT, SplittingSettings
 
-__all__ = ["FEATURES", "SplittingSettings", "assign_folds"]
+__all__ = ["FEATURES", "SplittingSettings", "assign_folds", "balance_table"]
 
 FEATURES = ("word_count", "text_height", "aspect")
 """What folds are balanced on; the letters of a stratum's name stand in this order."""
@@ -24,10 +24,10 @@ def assign_folds(
 ) -> pd.DataFrame:
     """Deal every training page to one fold.
 
-    A stratum is a triple of quantile bins. Where no two pages are near-duplicates, the folds'
-    shares of any stratum differ by at most one page, and so do the sizes of the folds; what is
-    left open then evens out the bins of each feature by itself, so that strata of one or two
-    pages need no merging.
+    A stratum is a triple of quantile bins, one for each feature. Where no two pages are
+    near-duplicates, the folds' shares of any stratum differ by at most one page, and so do the
+    sizes of the folds. Ties are broken so as to even out the bins of each single feature, which
+    is why strata of one or two pages need no merging.
 
     Args:
         pages: The pages table; only its train pages are dealt.
@@ -36,8 +36,8 @@ def assign_folds(
         settings: Seed, bins and what counts as a near-duplicate.
 
     Returns:
-        A row a train page, in the order of ``pages``: ``page``, ``fold`` (0 to 4), ``stratum``
-        (the bins, e.g. ``w0-h2-a1``), ``group`` (pages of one number are near-duplicates),
+        One row for each train page, in the order of ``pages``: ``page``, ``fold`` (0 to 4),
+        ``stratum`` (the bins, e.g. ``w0-h2-a1``), ``group`` (near-duplicates share a number),
         ``word_count``, ``text_height`` (median short side of the words / longest side of the
         page; 0 without words), ``aspect`` (height / width).
 
@@ -53,12 +53,39 @@ def assign_folds(
             f"{FOLD_COUNT} folds need {FOLD_COUNT} train pages or more that are no "
             f"near-duplicates, got {len(table)} pages in {group_count} groups"
         )
-    bins = {name: _cut_bins(table[name], settings.strata_per_feature) for name in FEATURES}
-    triples = list(zip(*bins.values(), strict=True))
-    marks = [list(zip(FEATURES, triple, strict=True)) for triple in triples]
-    table["stratum"] = [f"w{w}-h{h}-a{a}" for w, h, a in triples]
-    table["fold"] = _deal(table, marks, settings.seed)
+    bins = [_cut_bins(table[name], settings.strata_per_feature) for name in FEATURES]
+    table["stratum"] = [f"w{w}-h{h}-a{a}" for w, h, a in zip(*bins, strict=True)]
+    table["fold"] = _deal(table, settings.seed)
     return table[["page", "fold", "stratum", "group", *FEATURES]]
+
+
+def balance_table(folds: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate how alike the folds are, one row for each fold and one for all pages.
+
+    Args:
+        folds: From `assign_folds`.
+
+    Returns:
+        ``fold`` ("all" in the last row), ``pages``, ``groups`` (sets of near-duplicates),
+        ``blank_pages``, ``words``, the means ``word_count``, ``text_height`` and ``aspect`` of a
+        page, and for each stratum a column with its number of pages.
+    """
+    parts = [(str(fold), rows) for fold, rows in folds.groupby("fold")]
+    strata = sorted(set(folds["stratum"]))
+    return pd.DataFrame([_summarise(name, rows, strata) for name, rows in [*parts, ("all", folds)]])
+
+
+def _summarise(name: str, rows: pd.DataFrame, strata: list[str]) -> dict[str, object]:
+    counts = rows["stratum"].value_counts()
+    return {
+        "fold": name,
+        "pages": len(rows),
+        "groups": rows["group"].nunique(),
+        "blank_pages": int((rows["word_count"] == 0).sum()),
+        "words": int(rows["word_count"].sum()),
+        **{feature: float(rows[feature].mean()) for feature in FEATURES},
+        **{stratum: int(counts.get(stratum, 0)) for stratum in strata},
+    }
 
 
 def _describe_pages(pages: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
@@ -66,13 +93,11 @@ def _describe_pages(pages: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     heights = own["polygon"].map(lambda flat: short_side(as_polygon(flat))).astype(float)
     median = heights.groupby(own["page"]).median().reindex(pages["page"]).to_numpy()
     longest = pages[["width", "height"]].max(axis=1).to_numpy()
+    counts = own["page"].value_counts().reindex(pages["page"], fill_value=0)
     return pd.DataFrame(
         {
             "page": pages["page"].to_numpy(),
-            "word_count": own["page"]
-            .value_counts()
-            .reindex(pages["page"], fill_value=0)
-            .to_numpy(),
+            "word_count": counts.to_numpy(),
             "text_height": np.nan_to_num(median / longest),
             "aspect": (pages["height"] / pages["width"]).to_numpy(),
         }
@@ -92,43 +117,28 @@ def _cut_bins(values: pd.Series, count: int) -> NDArray[np.int64]:
     return np.searchsorted(edges, values, side="right").astype(np.int64)
 
 
-def _deal(table: pd.DataFrame, marks: list[list[tuple[str, int]]], seed: int) -> NDArray[np.int64]:
+def _deal(table: pd.DataFrame, seed: int) -> NDArray[np.int64]:
     """Fold of each row: groups of pages first, largest first, then single pages by stratum."""
     rng = np.random.default_rng(seed)
-    strata = table["stratum"].tolist()
-    members = list(table.groupby("group").indices.values())
+    strata: list[str] = table["stratum"].tolist()
+    groups = list(table.groupby("group").indices.values())
     order = sorted(
-        rng.permutation(len(members)),
-        key=lambda g: (-len(members[g]), strata[members[g][0]]),
+        rng.permutation(len(groups)),
+        key=lambda g: (-len(groups[g]), strata[groups[g][0]]),
     )
     tie_break = rng.permutation(FOLD_COUNT)
-    stratum_load, mark_load = _Load(), _Load()
+    # Stratum ("w0-h2-a1") or bin ("w0") -> how many of its pages each fold already has.
+    loads: defaultdict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(FOLD_COUNT, np.int64))
     sizes = np.zeros(FOLD_COUNT, dtype=np.int64)
     folds = np.zeros(len(table), dtype=np.int64)
     for group in order:
-        rows = members[group]
-        in_stratum = np.sum([stratum_load.of(strata[row]) for row in rows], axis=0)
-        in_marks = np.sum([mark_load.of(mark) for row in rows for mark in marks[row]], axis=0)
-        fold = int(np.lexsort((tie_break, in_marks, sizes, in_stratum))[0])
-        folds[rows] = fold
-        sizes[fold] += len(rows)
-        for row in rows:
-            stratum_load.add(strata[row], fold)
-            for mark in marks[row]:
-                mark_load.add(mark, fold)
+        own = [strata[row] for row in groups[group]]
+        own_bins = [name for stratum in own for name in stratum.split("-")]
+        in_stratum = np.sum([loads[stratum] for stratum in own], axis=0)
+        in_bins = np.sum([loads[name] for name in own_bins], axis=0)
+        fold = int(np.lexsort((tie_break, in_bins, sizes, in_stratum))[0])  # last key counts first
+        folds[groups[group]] = fold
+        sizes[fold] += len(own)
+        for key in [*own, *own_bins]:
+            loads[key][fold] += 1
     return folds
-
-
-class _Load:
-    """How many pages of each key every fold already has."""
-
-    def __init__(self) -> None:
-        self._counts: dict[Hashable, NDArray[np.int64]] = {}
-
-    def of(self, key: Hashable) -> NDArray[np.int64]:
-        """Pages of this key, (FOLD_COUNT,)."""
-        return self._counts.setdefault(key, np.zeros(FOLD_COUNT, dtype=np.int64))
-
-    def add(self, key: Hashable, fold: int) -> None:
-        """Count one page more."""
-        self.of(key)[fold] += 1

@@ -1,4 +1,4 @@
-"""Reading page images: upright by EXIF, once, and never half of a broken file."""
+"""Page images, read upright (EXIF is applied once) and whole (a broken file is an error)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,7 @@ from receipt_ocr.geometry.polygons import Matrix
 __all__ = [
     "IMAGE_SUFFIXES",
     "ImageInfo",
+    "find_images",
     "list_images",
     "read_thumbnail",
     "read_upright",
@@ -35,12 +36,12 @@ _TRANSPOSES = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what brings the stored pixels upright (Pillow turns counter-clockwise)."""
+"""EXIF orientation -> how to bring the stored pixels upright (Pillow turns counter-clockwise)."""
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """Upright size of a page in pixels and the EXIF orientation (1 to 8) that led to it."""
+    """Upright size of a page in pixels, and its EXIF orientation from 1 to 8."""
 
     width: int
     height: int
@@ -53,6 +54,11 @@ class ImageInfo:
         return (self.height, self.width) if is_turned else (self.width, self.height)
 
 
+def find_images(folder: Path) -> list[Path]:
+    """The image files in a folder, sorted by name; other files are passed over."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+
+
 def list_images(folder: Path) -> dict[str, Path]:
     """File name -> path of every image in a folder, sorted by name.
 
@@ -61,53 +67,46 @@ def list_images(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
-    images = {
-        file.name: file
-        for file in sorted(folder.iterdir())
-        if file.suffix.lower() in IMAGE_SUFFIXES
-    }
+    images = {file.name: file for file in find_images(folder)}
     if not images:
         raise FileNotFoundError(f"no images in {folder} ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return images
 
 
 def read_upright(path: Path) -> NDArray[np.uint8]:
-    """The page as it is to be looked at, EXIF applied exactly once.
+    """Read a page the way up a person sees it, with EXIF applied exactly once.
+
+    `cv2.imread` turns pages by EXIF too: what is read here must not be turned again.
 
     Returns:
-        RGB image, (H, W, 3).
+        RGB image, (H, W, 3) uint8.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is empty, cut off or no image.
     """
     with _opened(path) as image:
-        upright = _turn_upright(_to_rgb(image), _read_orientation(image))
-        return np.array(upright)
+        return np.array(_turn_upright(_to_rgb(image), _read_orientation(image)))
 
 
 def verify_image(path: Path) -> ImageInfo:
-    """Upright size; every pixel is decoded, so that a cut-off file is noticed.
+    """Size and orientation of a page; every pixel is decoded, so a cut-off file is noticed.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is empty, cut off or no image.
+        FileNotFoundError, ValueError: As `read_upright`.
     """
     with _opened(path) as image:
         image.load()
-        return _describe(image)
+        orientation = _read_orientation(image)
+        width, height = image.size[::-1] if orientation >= 5 else image.size
+        return ImageInfo(width, height, orientation)
 
 
 def read_thumbnail(path: Path, size: int) -> Image.Image:
-    """A small upright grey picture of a page, its shape stretched to a square.
-
-    Args:
-        path: The page image.
-        size: Side of the square in pixels.
+    """Read a page as a small upright grey picture, stretched to (size, size) pixels.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is empty, cut off or no image.
+        FileNotFoundError, ValueError: As `read_upright`.
     """
     with _opened(path) as image:
         orientation = _read_orientation(image)
@@ -117,7 +116,7 @@ def read_thumbnail(path: Path, size: int) -> Image.Image:
 
 
 def upright_matrix(info: ImageInfo) -> Matrix:
-    """The 3x3 matrix from the stored pixels' frame to the upright page's frame."""
+    """The 3x3 matrix from the frame of the stored pixels to the frame of the upright page."""
     width, height = info.stored_size
     rows = {
         1: ((1, 0, 0), (0, 1, 0)),
@@ -134,7 +133,7 @@ def upright_matrix(info: ImageInfo) -> Matrix:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The open image; whatever Pillow says of a broken file becomes one ValueError."""
+    """Open an image; each of Pillow's errors about a broken file becomes a ValueError."""
     if not path.is_file():
         raise FileNotFoundError(f"no image file at {path}")
     if path.stat().st_size == 0:
@@ -154,19 +153,13 @@ def _read_orientation(image: Image.Image) -> int:
     return orientation if orientation in _TRANSPOSES else 1
 
 
-def _describe(image: Image.Image) -> ImageInfo:
-    orientation = _read_orientation(image)
-    width, height = image.size[::-1] if orientation >= 5 else image.size
-    return ImageInfo(width, height, orientation)
-
-
 def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     return image if orientation == 1 else image.transpose(_TRANSPOSES[orientation])
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Eight bits a channel; transparency is dropped."""
-    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit greys to white
+    """Convert to eight bits a channel; transparency is dropped."""
+    if image.mode.startswith("I;16"):  # Pillow's own conversion would clip 16-bit greys to white
         high_bytes = (np.asarray(image) >> 8).astype(np.uint8)
         return Image.fromarray(high_bytes).convert("RGB")
     return image.convert("RGB")

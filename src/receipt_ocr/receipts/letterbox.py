@@ -1,9 +1,10 @@
-"""The frame a page is brought to, and the exact way back.
+"""The frame that a page is resized and padded to, and the exact way back.
 
-The letterbox of the contest: the longest side becomes ``size``, both new sides are truncated
-with ``int()`` (so that the scales in x and y differ slightly), and the page is centred with
-``(side - new_side) // 2`` pixels on the left and top. Coordinates have their origin at the
-corner of the top-left pixel, so that no half-pixel shift occurs.
+This is the contest's letterbox: the longest side becomes ``size``, both new sides are truncated
+with ``int()``, and the page is centred with ``(side - new_side) // 2`` pixels on the left and
+top. Because of the truncation, the scales in x and y differ slightly; whoever takes one scale for
+both puts words up to a pixel off. Coordinates have their origin at the corner of the top-left
+pixel, so there is no half-pixel shift.
 """
 
 from dataclasses import dataclass
@@ -23,23 +24,18 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a page lies in the network's input.
-
-    Attributes:
-        height: Of the frame, pixels.
-        width: Of the frame, pixels.
-        page_height: Of the upright page, pixels.
-        page_width: Of the upright page, pixels.
-        inner_height: Of the resized page inside the frame, pixels.
-        inner_width: Of the resized page inside the frame, pixels.
-    """
+    """Where a page lies in the network's input; all sides in pixels."""
 
     height: int
     width: int
     page_height: int
+    """Of the upright page."""
     page_width: int
+    """Of the upright page."""
     inner_height: int
+    """Of the resized page inside the frame."""
     inner_width: int
+    """Of the resized page inside the frame."""
 
     @property
     def left(self) -> int:
@@ -78,12 +74,12 @@ class Frame:
 def fit_frame(
     page_width: int, page_height: int, size: int, shape: Literal["square", "page"] = "square"
 ) -> Frame:
-    """The frame of a page.
+    """Find the frame of a page; all sides are in pixels.
 
     Args:
-        page_width: Width of the upright page in pixels.
-        page_height: Height of the upright page in pixels.
-        size: Longest side of the resized page in pixels.
+        page_width: Of the upright page.
+        page_height: Of the upright page.
+        size: Longest side of the resized page.
         shape: ``square`` pads to (size, size), ``page`` only to multiples of 32.
 
     Raises:
@@ -104,14 +100,7 @@ def fit_frame(
 
 
 def letterbox(image: Image, frame: Frame) -> Image:
-    """The page in its frame, black outside.
-
-    Args:
-        image: (page_height, page_width, 3) upright page.
-        frame: From :func:`fit_frame`.
-
-    Returns:
-        (height, width, 3) array of the frame.
+    """Resize a page (page_height, page_width, 3) into its frame (height, width, 3), else black.
 
     Raises:
         ValueError: If the image is not of the frame's page size.
@@ -125,7 +114,7 @@ def letterbox(image: Image, frame: Frame) -> Image:
 
 
 def place_page(resized: Image, frame: Frame) -> Image:
-    """A page that has the frame's inner size already in its frame, black outside."""
+    """Put a page that is already resized to the frame's inner size in its frame."""
     framed = np.zeros((frame.height, frame.width, 3), dtype=np.uint8)
     rows = slice(frame.top, frame.top + frame.inner_height)
     columns = slice(frame.left, frame.left + frame.inner_width)
@@ -134,7 +123,7 @@ def place_page(resized: Image, frame: Frame) -> Image:
 
 
 def resize_page(image: Image, width: int, height: int) -> Image:
-    """The image at another size; averaged over areas where it shrinks, so that strokes survive."""
+    """Resize an image; shrinking averages over areas, so that thin strokes survive."""
     if (image.shape[1], image.shape[0]) == (width, height):
         return image
     shrinks = width * height < image.shape[0] * image.shape[1]

@@ -1,4 +1,4 @@
-"""Decoded pages at training size, so that an epoch does not open every photo again."""
+"""Cache of decoded pages at training size, so that not every epoch decodes every photo."""
 
 import hashlib
 import logging
@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,27 +20,27 @@ log = logging.getLogger(__name__)
 Image = NDArray[np.uint8]
 
 _MIB = 1024 * 1024
-_RESERVE = 2048 * _MIB  # of the disk: checkpoints have to fit as well
+_RESERVE = 2048 * _MIB  # left free on the disk, where checkpoints have to fit as well
 
 
 class PageCache:
-    """Pages read upright and resized, kept as files which all processes of a machine share.
+    """Pages read upright and resized, kept as files that all processes of a machine share.
 
-    Reading one is a memory map of what the system still holds in memory. As many pages as fit the
-    limit are kept, the first ones: every epoch reads every page once, so that throwing out the
-    oldest would throw out all. A page counts as another one when its file's size or time changes.
-    A file is renamed into place, and a disk with little room costs only speed.
+    Files are memory-mapped, so the system's own page cache serves most reads. The first pages
+    that fit the limit are kept: every epoch reads every page once, so evicting the oldest would
+    evict each page just before its next use. A photo whose size or modification time changes
+    counts as a new page. Writing is atomic, and a full disk costs only speed.
     """
 
     def __init__(
         self, folder: Path | None, sizes: Sequence[tuple[int, int]] = (), limit_mib: int = 0
     ) -> None:
-        """Name what may be kept.
+        """Choose which pages are kept.
 
         Args:
-            folder: Where; None keeps nothing.
-            sizes: (height, width) of every page at this size, in their order.
-            limit_mib: Of the kept pages together.
+            folder: Where to keep them; None keeps nothing.
+            sizes: (height, width) of every resized page, in order.
+            limit_mib: Of all kept pages together.
         """
         self._folder = folder if limit_mib > 0 else None
         needed = np.cumsum([3 * height * width for height, width in sizes])
@@ -52,7 +51,7 @@ class PageCache:
     def for_stage(
         cls, root: Path | None, stage: int, sizes: Sequence[tuple[int, int]], limit_mib: int
     ) -> "PageCache":
-        """The cache of one stage of the pages' size; what another stage kept is removed."""
+        """Open the cache of one training size, and delete those of other sizes under ``root``."""
         if root is None:
             return cls(None)
         folder = root / str(stage)
@@ -62,14 +61,15 @@ class PageCache:
         return cls(folder, sizes, limit_mib)
 
     def load(self, index: int, path: Path, size: tuple[int, int]) -> Image:
-        """A page, upright and resized; it may be a map of a file and must not be written to.
+        """Load a page, upright and resized; do not write to it, it may be a memory-mapped file.
 
         Args:
             index: Position of the page, which decides whether it is kept.
-            path: Of the photo.
+            path: The photo.
             size: (height, width) in pixels.
 
         Raises:
+            FileNotFoundError: If there is no such photo.
             ValueError: If the photo cannot be read.
         """
         if self._folder is None or index >= self._kept:
@@ -112,7 +112,7 @@ def _read(path: Path, size: tuple[int, int]) -> Image:
 
 
 def _identify(path: Path, size: tuple[int, int]) -> str:
-    state: Any = path.stat() if path.is_file() else None  # a missing photo is named when read
+    state = path.stat() if path.is_file() else None  # reading will report a missing photo
     stamp = (state.st_size, state.st_mtime_ns) if state else None
     digest = hashlib.sha256(f"{path.resolve()} {stamp} {size}".encode())
     return digest.hexdigest()[:24]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from receipt_ocr.receipts.images import IMAGE_SUFFIXES
+from receipt_ocr.receipts.images import find_images
 from receipt_ocr.receipts.settings import SUBSETS
 
 __all__ = ["LAYOUT", "RawSubset", "find_subsets", "read_annotation_file"]
@@ -16,29 +16,27 @@ LAYOUT = """\
   images/val/*.jpg    jsons/val.json    (both optional: the holdout)
   images/test/*.jpg   jsons/test.json   (optional: the truth of the test pages)
 where a JSON reads {"images": {"page.jpg": {"words": {"0001": {"points": [[x, y], ...]}}}}}"""
-"""The raw folder as text, for messages."""
+"""The raw folder drawn as text, for messages."""
 
 
 @dataclass(frozen=True)
 class RawSubset:
-    """The files of one subset.
-
-    ``images`` is its folder, ``annotations`` its JSON file or None, ``name`` our name for it.
-    """
+    """Where the files of one subset lie."""
 
     name: str
+    """Our name for it: ``train``, ``holdout`` or ``test``."""
     images: Path
+    """The folder of its images."""
     annotations: Path | None
+    """Its JSON file; None where the truth of the test pages is withheld."""
 
     def list_images(self) -> list[str]:
         """Names of the image files in the folder, sorted."""
-        return sorted(
-            file.name for file in self.images.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES
-        )
+        return [file.name for file in find_images(self.images)]
 
 
 def find_subsets(folder: Path) -> list[RawSubset]:
-    """The subsets of a raw folder: train, holdout where there is one, test.
+    """Find the subsets of a raw folder: train, holdout where there is one, test.
 
     Raises:
         FileNotFoundError: If the folder, an image folder or a JSON file that must be there is
@@ -49,20 +47,20 @@ def find_subsets(folder: Path) -> list[RawSubset]:
         images, annotations = folder / "images" / raw_name, folder / "jsons" / f"{raw_name}.json"
         if name == "holdout" and not images.exists() and not annotations.exists():
             continue
-        is_truth_optional = name == "test"
+        has_annotations = annotations.is_file()
         if not images.is_dir():
             raise FileNotFoundError(_describe_gap("folder", images, folder))
-        if not annotations.is_file() and not is_truth_optional:
+        if not has_annotations and name != "test":
             raise FileNotFoundError(_describe_gap("file", annotations, folder))
-        subsets.append(RawSubset(name, images, annotations if annotations.is_file() else None))
+        subsets.append(RawSubset(name, images, annotations if has_annotations else None))
     return subsets
 
 
 def read_annotation_file(path: Path) -> dict[str, Mapping[str, Any]]:
-    """The words of every page in a JSON file, unchecked.
+    """Read the words of every page from a JSON file; the words themselves are not checked.
 
     Returns:
-        Page name -> word id -> whatever the file says of the word.
+        Page name -> word id -> the word's entry.
 
     Raises:
         ValueError: If the file is no JSON, names a key twice, or has another shape.
@@ -71,9 +69,8 @@ def read_annotation_file(path: Path) -> dict[str, Mapping[str, Any]]:
     if not isinstance(images, Mapping):
         raise ValueError(_describe_shape(path, "key 'images' must be an object", images))
     if not images:
-        raise ValueError(
-            _describe_shape(path, "'images' is empty, it must name one page or more", images)
-        )
+        rule = "'images' is empty, it must name one page or more"
+        raise ValueError(_describe_shape(path, rule, images))
     return {name: _read_words(path, name, entry) for name, entry in images.items()}
 
 
@@ -97,7 +94,7 @@ def _load_json(path: Path) -> dict[str, Any]:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict; Python's parser would silently drop all but the last of a key."""
+    """Refuse a key that occurs twice: Python's parser would silently keep only the last one."""
     unique = dict(pairs)
     if len(unique) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -1,4 +1,4 @@
-"""Settings of the receipts room; light to import, so that the command line stays fast."""
+"""Settings of ingestion, folds, frames, targets and augmentation; light to import."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 FOLD_COUNT = 5
-"""Number of cross-validation folds: the one place that says it (it shapes the graph)."""
+"""Number of cross-validation folds; a constant, not a setting, because it shapes the graph."""
 
 STRIDE = 32
-"""Coarsest stride of an encoder: the sides of a frame are multiples of it."""
+"""Coarsest stride of an encoder; the sides of a frame are multiples of it."""
 
 SUBSETS = {"train": "train", "holdout": "val", "test": "test"}
 """Our name of a subset -> the name of its image folder and JSON file in the raw data."""
@@ -43,29 +43,29 @@ class IngestionSettings(Config):
     clip_margin: NonNegative = 16.0
     """A point this far outside the page (upright pixels) is clipped to it; farther is rejected."""
     unrotated_polygons: Literal["reject", "rotate"] = "reject"
-    """What becomes of a page whose polygons fit only the pixels as stored, before EXIF turned
-    them: its annotation is rejected, or its polygons are turned with the page."""
+    """What to do with a page whose polygons fit only the pixels as stored, before EXIF turned
+    them: reject its annotation, or turn its polygons with the page."""
 
 
 class SplittingSettings(Config):
     """How pages are dealt to folds."""
 
     seed: NonNegativeInt = 42
-    """Of the dealing: the same seed, the same folds."""
+    """The same seed gives the same folds."""
     strata_per_feature: PositiveInt = 3
-    """Quantile bins of word count, text height and page shape each."""
+    """Number of quantile bins for each of word count, text height and page shape."""
     duplicate_distance: NonNegativeInt = 80
-    """Perceptual hashes that differ in at most this many of 1024 bits are near-duplicates.
+    """Pages are near-duplicates if their hashes differ in at most this many of 1024 bits.
 
     Measured on scanned receipts: copies that were re-encoded, resized or brightened differ by 20
     to 90 bits, different receipts of one shop by 110 and more."""
 
 
 class SizeStage(Config):
-    """From which epoch on training pages have which size."""
+    """The size of training pages from some epoch on."""
 
     epoch: NonNegativeInt
-    """The first epoch of the stage, from 0."""
+    """The first epoch of the stage; epochs count from 0."""
     size: PositiveInt
     """Longest side of the resized page in pixels."""
 
@@ -74,10 +74,10 @@ class FrameSettings(Config):
     """How a page is brought to the network's input size."""
 
     sizes: tuple[SizeStage, ...] = (SizeStage(epoch=0, size=640), SizeStage(epoch=4, size=960))
-    """Progressive resolution; a mapping ``{epoch: size}`` is taken as well."""
+    """Progressive resolution; a mapping ``{epoch: size}`` is accepted as well."""
     shape: Literal["square", "page"] = "square"
-    """``square``: the contest's letterbox; ``page``: padded only to a multiple of 32, training
-    batches to the largest of their pages, which are of similar shapes."""
+    """``square``: the contest's letterbox. ``page``: padded only to a multiple of 32; a training
+    batch is padded to the largest of its pages, which have similar shapes."""
     crop: tuple[PositiveInt, PositiveInt] | None = None
     """Height and width of the window cut for training; None trains on whole frames."""
 
@@ -117,20 +117,20 @@ class TargetSettings(Config):
     """The DBNet targets (Liao et al., 2020, sections 3.4 and 3.5)."""
 
     shrink_ratio: Probability = 0.4
-    """How far a word shrinks to its kernel: by ``area * (1 - ratio^2) / perimeter`` pixels."""
+    """A word shrinks to its kernel by ``area * (1 - shrink_ratio^2) / perimeter`` pixels."""
     threshold_low: Probability = 0.3
-    """The threshold map's value where a word's outline is farthest."""
+    """Value of the threshold map away from all outlines."""
     threshold_high: Probability = 0.7
-    """Its value on the outline."""
+    """Value of the threshold map on a word's outline."""
     min_height: NonNegative = 3.0
-    """A word whose bounding box has a side under this many frame pixels is masked, not learnt."""
+    """A word is masked if a side of its bounding box is under this many frame pixels."""
 
 
 class PixelTransform(Config):
-    """An albumentations transform of colours, by its class name and with its own arguments.
+    """An albumentations colour transform, by its class name and with its own arguments.
 
-    Further keys are the arguments, as YAML or JSON has them: ``{name: ImageCompression, p: 0.3,
-    quality_range: [60, 95]}``. `receipt_ocr.receipts.colours.check_pixels` checks them.
+    All further keys are arguments: ``{name: ImageCompression, p: 0.3, quality_range: [60, 95]}``.
+    `receipt_ocr.receipts.colours.check_pixels` checks them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -143,15 +143,15 @@ class PixelTransform(Config):
 
     @property
     def arguments(self) -> dict[str, JsonValue]:
-        """What is given beside name and p."""
+        """All keys but ``name`` and ``p``."""
         return dict(self.__pydantic_extra__)
 
 
 class AugmentationSettings(Config):
-    """Random changes of a training page; 0 switches each off.
+    """Random changes of a training page; 0 switches each of them off.
 
-    Geometry first: mirrored and turned by quarters, perspective, turned by degrees, resized, and
-    seen through a window. Then colours: brightness, contrast, blur, and `pixels` in their order.
+    Geometry comes first (mirrors, quarter turns, perspective, rotation, scale, window), then
+    colours (brightness, contrast, blur, and `pixels` in their order).
     """
 
     horizontal_flip: Probability = 0.5
@@ -159,32 +159,31 @@ class AugmentationSettings(Config):
     vertical_flip: Probability = 0.0
     """Chance that the page is mirrored top to bottom."""
     quarter_turns: Probability = 0.0
-    """Chance of a turn by 90, 180 or 270 degrees, each as likely."""
+    """Chance of a turn by 90, 180 or 270 degrees, all equally likely."""
     rotation: NonNegative = 0.0
-    """Largest turn in degrees, either way."""
+    """Largest turn in degrees, in either direction."""
     scale_low: Positive = 1.0
-    """Smallest factor by which the page is resized."""
+    """The page is resized by a factor drawn between this and ``scale_high``."""
     scale_high: Positive = 1.0
-    """The page is resized by a factor drawn between these two."""
     perspective: Annotated[float, Field(ge=0.0, le=0.15)] = 0.0
     """Each corner of the page is shifted by up to this share of the page's width and height.
 
-    From 0.25 on, three corners could lie in a line and the page reach its horizon; up to 0.15 no
-    part of the page is more than four times as far away as another."""
+    From 0.25 on, three corners could fall on one line, and the page would reach the horizon; up
+    to 0.15, no part of the page is more than four times as far away as another."""
     cut_words: Literal["clip", "mask", "keep"] = "clip"
-    """What becomes of a word that the window cuts. clip: its visible part is the word; mask: it
-    is don't care; keep: it stays whole, reaching beyond the window."""
+    """What to do with a word that the window cuts: take its visible part for the word, mask it
+    as don't-care, or keep it whole, reaching beyond the window."""
     min_visible: Probability = 0.3
-    """Under clip and keep a word is don't care where less than this share of its area, in the
-    window's pixels, is visible."""
+    """Under clip and keep, a word is masked if less than this share of its area, measured in
+    window pixels, is visible."""
     brightness: Probability = 0.0
-    """Largest change, as share of the full range."""
+    """Largest change, as a share of the full range of values."""
     contrast: Probability = 0.0
-    """Largest change, as share of the contrast."""
+    """Largest change, as a share of the contrast."""
     blur: Probability = 0.0
     """Chance of a light Gaussian blur."""
     pixels: tuple[PixelTransform, ...] = ()
-    """Further changes of colours by albumentations."""
+    """Further colour transforms of albumentations."""
 
     @model_validator(mode="after")
     def _scales_are_ordered(self) -> "AugmentationSettings":

@@ -1,4 +1,4 @@
-"""What the network learns from a page: the shrink map and the threshold map of DBNet."""
+"""What the network learns from a page: DBNet's shrink map and threshold map, with masks."""
 
 import math
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ _Indices = NDArray[np.intp]
 class Targets:
     """The four maps of a page, each (height, width).
 
-    All float32, unless the three of zeros and ones were asked for as bytes.
+    The threshold map is float32; the others hold zeros and ones, in float32 or uint8.
     """
 
     shrink_map: _Mask
-    """1 in the shrunk kernels of the words, else 0."""
+    """1 in the kernels (the shrunk words), else 0."""
     shrink_mask: _Mask
     """1 where the shrink map counts in the loss; 0 in masked words."""
     threshold_map: NDArray[np.float32]
-    """``threshold_high`` on the words' outlines, falling to ``threshold_low`` at the offset."""
+    """``threshold_high`` on a word's outline, falling to ``threshold_low`` at the offset."""
     threshold_mask: _Mask
-    """1 where the threshold map counts: inside the words grown by the offset."""
+    """1 where the threshold map counts in the loss: inside the words grown by the offset."""
 
 
 def render_targets(  # noqa: PLR0913  # all but the first three have defaults
@@ -47,29 +47,29 @@ def render_targets(  # noqa: PLR0913  # all but the first three have defaults
     ignored: Sequence[bool] | None = None,
     mask_type: type[np.float32 | np.uint8] = np.float32,
 ) -> Targets:
-    """Draw the training targets of a page.
+    """Draw the training targets of a page (Liao et al., 2020, sections 3.4 and 3.5).
 
-    Coordinates are truncated to whole pixels first, as in the common DBNet code. A word is
-    shrunk and grown by ``area * (1 - shrink_ratio^2) / perimeter`` with rounded joins.
+    Coordinates are truncated to whole pixels first, as in the common DBNet code. A word is shrunk
+    and grown by the offset ``area * (1 - shrink_ratio^2) / perimeter``, with rounded joins.
 
-    - A don't-care word, a tiny one (a bounding box side under ``min_height``) and a degenerate
-      one (no area, or nothing left after shrinking) is masked: its pixels are 0 in
-      ``shrink_mask`` and it leaves no trace in the other maps.
-    - Masking never reaches into a learnt word: all pixels of a learnt polygon count, also where
-      a masked one lies over it.
+    - A don't-care word, a tiny one (a side of its bounding box is under ``min_height``) and a
+      degenerate one (no area, or no kernel) is masked: its pixels are 0 in ``shrink_mask``, and
+      it leaves no trace in the other maps.
+    - Masking never reaches into a learnt word: all its pixels count, even where a masked word
+      lies over it.
     - A polygon that touches or crosses itself is learnt if its signed parts leave an area; all
       the pieces it shrinks to are kernels.
     - A polygon partly outside the frame is drawn as far as it is inside.
-    - A page without words is a valid target: nothing to find, everything counts in
-      ``shrink_mask`` and nothing in ``threshold_mask``.
+    - A page without words is a valid target: all of ``shrink_mask`` and none of
+      ``threshold_mask`` counts.
 
     Args:
         polygons: The words, each (P, 2) in pixels of the (height, width) frame.
         height: Frame height in pixels.
         width: Frame width in pixels.
         settings: Shrink ratio, threshold range and the smallest word to learn.
-        ignored: For each polygon whether it is don't care; none is by default.
-        mask_type: Of the three maps of zeros and ones. As bytes they are less to write, to keep
+        ignored: Which polygons are don't-care; by default none.
+        mask_type: Type of the three maps of zeros and ones. Bytes are faster to write, to store
             and to send to a device.
 
     Returns:
@@ -109,7 +109,7 @@ def render_targets(  # noqa: PLR0913  # all but the first three have defaults
 
 
 def _are_tiny(words: PolygonBatch, settings: TargetSettings) -> NDArray[np.bool_]:
-    """Whether a side of each bounding box is under the smallest height to learn."""
+    """Which words have a bounding box with a side under the smallest height to learn, (W,)."""
     boxes = words.measure().boxes
     sides: NDArray[np.float64] = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
     return sides < settings.min_height
@@ -118,9 +118,9 @@ def _are_tiny(words: PolygonBatch, settings: TargetSettings) -> NDArray[np.bool_
 def _blank_targets(
     height: int, width: int, threshold: float, mask_type: type[np.float32 | np.uint8]
 ) -> Targets:
-    """The targets of a page without words."""
+    """Allocate the targets of a page without words."""
     pixels = height * width
-    # One block: systems map a large one in huge pages, many times faster than four arrays.
+    # One large block comes in huge memory pages, which is many times faster than four arrays.
     block = np.empty(pixels * (4 + 3 * np.dtype(mask_type).itemsize), dtype=np.uint8)
     threshold_map = block[: 4 * pixels].view(np.float32).reshape(height, width)
     threshold_map.fill(threshold)
@@ -134,7 +134,7 @@ def _blank_targets(
 def _draw_kernels(
     targets: Targets, words: PolygonBatch, distances: NDArray[np.float64], learnable: _Indices
 ) -> _Indices:
-    """Draw the shrunk words; which words left a kernel."""
+    """Draw the kernels of the learnable words; return the words that have one."""
     paths = words.paths()
     kernels = [offset_path(paths[word], -distances[word]) for word in learnable.tolist()]
     pieces = [piece for shrunk in kernels for piece in shrunk]
@@ -146,7 +146,7 @@ def _draw_kernels(
 def _draw_borders(
     targets: Targets, words: PolygonBatch, distances: NDArray[np.float64], settings: TargetSettings
 ) -> None:
-    """Raise the threshold around the outlines, inside the boxes of the grown words only."""
+    """Draw the threshold map and its mask around the words' outlines."""
     grown = [
         offset_path(path, distance)
         for path, distance in zip(words.paths(), distances.tolist(), strict=True)
@@ -154,10 +154,11 @@ def _draw_borders(
     outlines = PolygonBatch.join_paths([piece for pieces in grown for piece in pieces])
     paint_polygons(targets.threshold_mask, outlines, 1.0)
     owners = np.repeat(np.arange(len(words)), [len(pieces) for pieces in grown])
+    # A word's threshold changes only inside the bounding box of the word and its grown pieces.
     windows, boxes = words.measure().boxes, outlines.measure().boxes
     np.minimum.at(windows[:, :2], owners, boxes[:, :2])
     np.maximum.at(windows[:, 2:], owners, boxes[:, 2:])
-    # At shrink ratio 1 the offset is 0: only the outline itself is raised.
+    # At shrink ratio 1 the offset is 0, and only the outline itself is raised.
     reaches = np.maximum(distances, np.finfo(np.float32).eps)
     thresholds = (settings.threshold_low, settings.threshold_high)
     _raise_thresholds(
@@ -173,7 +174,7 @@ def _raise_thresholds(
     reaches: NDArray[np.float64],
     thresholds: tuple[float, float],
 ) -> None:
-    """Raise a map around the outlines of all words, given by their points and starts."""
+    """Raise a map around the outlines of all words, a batch's points and starts."""
     points, starts = words
     for index in range(len(windows)):
         word = points[starts[index] : starts[index + 1]]
@@ -190,23 +191,23 @@ def _raise_threshold(
 ) -> None:
     """Raise a map around a word's outline.
 
-    To an edge the perpendicular counts where the pixel sees it under 90 degrees or more, that is
-    in the circle over the edge (Thales), else the nearer end. A perpendicular is never longer
-    than the way to an end, so the ends of all edges count without asking which edge they belong
-    to. Only pixels within reach of an edge or an end are looked at; the inner loops run along a
-    row without a branch, so that they use the processor's vectors.
+    The common DBNet code measures the distance to an edge by the perpendicular where the pixel
+    sees the edge under 90 degrees or more, which is in the circle over the edge (Thales), and by
+    the nearer end elsewhere. A perpendicular is never longer than the way to an end, so the ends
+    of all edges may count everywhere. Only pixels within reach of an edge or an end are visited,
+    and the inner loops run along a row without a branch, so that they use vector instructions.
 
     Args:
         threshold_map: (H, W), changed in place.
         window: (4,) left, top, right, bottom of what may change; may lie outside the map.
         word: (P, 2) whole pixels.
-        reach: In pixels, more than 0.
-        thresholds: ``low`` at ``reach`` and beyond, ``high`` on the outline.
+        reach: The offset in pixels, more than 0.
+        thresholds: The value at ``reach`` and beyond, and the value on the outline.
     """
     height, width = threshold_map.shape
     rows = _span(max(window[1], 0.0), min(window[3], height - 1.0))
     columns = _span(max(window[0], 0.0), min(window[2], width - 1.0))
-    squared = np.full((len(rows), len(columns)), reach * reach)  # distances
+    squared = np.full((len(rows), len(columns)), reach * reach)  # distances in the window
     for k in range(len(word)):
         x1, y1 = word[k - 1, 0] - columns.start, word[k - 1, 1] - rows.start
         x2, y2 = word[k, 0] - columns.start, word[k, 1] - rows.start
@@ -224,7 +225,7 @@ def _raise_threshold(
 
 @compiled
 def _approach_end(squared: NDArray[np.float64], end: tuple[float, float], reach: float) -> None:
-    """Lower squared distances (rows, columns) to those to a point, within reach of it."""
+    """Lower squared distances, (rows, columns), to those from an end of an edge."""
     height, width = squared.shape
     x, y = end
     for row in _span(max(0.0, y - reach), min(height - 1.0, y + reach)):
@@ -245,7 +246,7 @@ def _approach_edge(
     end: tuple[float, float],
     reach: float,
 ) -> None:
-    """Lower squared distances to the perpendiculars on an edge, in the circle over it."""
+    """Lower squared distances to the perpendiculars on an edge, inside the circle over it."""
     height, width = squared.shape
     (x1, y1), (x2, y2) = start, end
     length = math.hypot(x2 - x1, y2 - y1)
@@ -264,7 +265,7 @@ def _approach_edge(
             left, right = max(left, foot - half), min(right, foot + half)
         columns = _span(left, right)
         first, stop = columns.start, columns.stop
-        # The interval was found in floats: its ends may be outside the circle by a hair.
+        # Rounding may have put the ends of the interval just outside the circle.
         while first < stop and (first - x1) * (first - x2) + sight > 0.0:
             first += 1
         while first < stop and (stop - 1 - x1) * (stop - 1 - x2) + sight > 0.0:
@@ -278,6 +279,6 @@ def _approach_edge(
 
 @compiled
 def _span(low: float, high: float) -> range:
-    """The whole numbers from low to high; none where high is less, never a negative length."""
+    """The whole numbers from low to high; none if high is less than low."""
     first = math.ceil(low)
     return range(first, max(first, math.floor(high) + 1))

@@ -1,8 +1,8 @@
-"""Synthetic receipts in the competition's layout: pages, words and JPEG files, by seed."""
+"""Draw synthetic receipts by seed: JPEG files and annotations as the competition has them."""
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,47 +26,49 @@ __all__ = [
 ]
 
 Orientation = Literal[1, 3, 6, 8]
-"""EXIF tags of a phone: as stored; to be turned by half, to the right, to the left."""
+"""EXIF orientations that a phone writes: upright, upside down, and turned either way."""
 
 Subset = Literal["train", "holdout", "test"]
 
-_ATTEMPTS = 50
+_ATTEMPTS = 50  # compositions that are tried for a page
 
 _ORIENTATION_TAG = 0x0112
 _QUARTER_TURNS: dict[Orientation, int] = {1: 0, 3: 2, 6: 1, 8: 3}
-"""Anticlockwise quarter turns that lead from the upright page to the stored pixels."""
+"""Anticlockwise quarter turns from the upright page to the stored pixels."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """A page with its words; ``image`` is (H, W, 3) uint8 RGB, everything in its upright frame."""
+    """An upright page with its words."""
 
     image: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
     words: tuple[SyntheticWord, ...]
+    """With polygons in pixels of the image."""
 
 
 @dataclass(frozen=True)
 class SyntheticPage:
-    """A page as a file and its annotation.
-
-    ``words`` is the JSON's block: id -> ``points`` (upright pixels, two decimals) and
-    ``transcription``. ``width`` and ``height`` are upright, whatever the file's pixels are.
-    """
+    """A page as a file and its annotation."""
 
     subset: Subset
     name: str
     jpeg: bytes
     words: dict[str, dict[str, object]]
+    """As the JSON has them: id -> ``points`` (upright pixels, two decimals), ``transcription``."""
     width: int
+    """Upright, even if the file's pixels are stored turned."""
     height: int
+    """Upright, as the width."""
 
 
 def draw_receipt(settings: SynthesisSettings, *seed_parts: int) -> Receipt:
-    """One receipt, photographed; the same settings and seed give the same pixels.
+    """Draw one receipt as a phone photographs it; the same seed gives the same pixels.
 
     Args:
         settings: Page size, number of words and strengths of the distortions.
-        seed_parts: Numbers that name the page beside ``settings.seed``, such as its index.
+        seed_parts: Numbers that identify the page, such as its index; they are the seed together
+            with ``settings.seed``.
 
     Raises:
         ValueError: If the words drawn do not fit on the page.
@@ -78,20 +80,18 @@ def draw_receipt(settings: SynthesisSettings, *seed_parts: int) -> Receipt:
     printed = np.concatenate([word.polygon for word in paper.words])
     warp = draw_warp(rng, (paper.width, paper.height), (width, height), printed, settings)
     image = photograph(rng, paper.ink, warp, (width, height), settings)
-    words = (
-        SyntheticWord(follow_curve(word.polygon, warp), word.transcription) for word in paper.words
-    )
-    return Receipt(image, tuple(words))
+    words = tuple(replace(word, polygon=follow_curve(word.polygon, warp)) for word in paper.words)
+    return Receipt(image, words)
 
 
 def encode_receipt(receipt: Receipt, quality: int, orientation: Orientation = 1) -> bytes:
-    """The page as a JPEG file, as a phone held that way stores it.
+    """Encode a page as a JPEG file, stored as a phone held in that orientation stores it.
 
     Args:
         receipt: The upright page.
         quality: JPEG quality, 1 to 95.
-        orientation: EXIF tag. Other than 1, the pixels are stored turned, and a reader that
-            heeds the tag gets the upright page back.
+        orientation: EXIF orientation. Unless it is 1, the pixels are stored turned, and a reader
+            that applies the tag gets the upright page back.
     """
     stored = np.rot90(receipt.image, _QUARTER_TURNS[orientation])
     exif = Image.Exif()
@@ -103,23 +103,19 @@ def encode_receipt(receipt: Receipt, quality: int, orientation: Orientation = 1)
 
 
 def draw_receipts(settings: SynthesisSettings) -> Iterator[SyntheticPage]:
-    """All pages of the three subsets, one at a time."""
-    counts: dict[Subset, int] = {
-        "train": settings.train,
-        "holdout": settings.holdout,
-        "test": settings.test,
-    }
-    for subset_index, (subset, count) in enumerate(counts.items()):
-        for index in range(count):
+    """Draw all pages of the three subsets, one at a time."""
+    subsets: tuple[Subset, ...] = ("train", "holdout", "test")
+    for subset_index, subset in enumerate(subsets):
+        for index in range(getattr(settings, subset)):
             yield _draw_page(settings, subset, subset_index, index)
 
 
 def _print_fitting(
     rng: np.random.Generator, settings: SynthesisSettings, width: int, height: int
 ) -> PrintedPaper:
-    """The first of many compositions that fits the page."""
+    """Compose receipts until one fits the page."""
     word_count = int(rng.integers(settings.words_low, settings.words_high + 1))
-    # A turned or curled sheet reaches farther than a flat one.
+    # A turned or curled sheet takes more room than a flat one.
     slack = 1 - 0.06 * settings.perspective - 0.06 * settings.curl
     for _ in range(_ATTEMPTS):
         size = (int(width * slack * rng.uniform(0.86, 0.96)), int(height * slack))
@@ -137,6 +133,7 @@ def _draw_page(
     settings: SynthesisSettings, subset: Subset, subset_index: int, index: int
 ) -> SyntheticPage:
     receipt = draw_receipt(settings, subset_index, index)
+    # A generator of its own, so that the page does not depend on how its file is stored.
     camera = np.random.default_rng([settings.seed, subset_index, index, 1])
     quality = int(camera.integers(settings.quality_low, settings.quality_high + 1))
     turned: tuple[Orientation, ...] = (3, 6, 8)

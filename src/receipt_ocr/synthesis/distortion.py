@@ -1,4 +1,4 @@
-"""How a flat receipt bends and tilts before the camera: exact maps for pixels and polygons."""
+"""Bend and tilt a flat receipt, with one exact map for pixels and polygons."""
 
 from dataclasses import dataclass, replace
 
@@ -6,7 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry.polygons import Matrix, Polygon, bounding_box, transform_polygon
+from receipt_ocr.geometry.polygons import (
+    Matrix,
+    Polygon,
+    bounding_box,
+    rectangle,
+    transform_polygon,
+)
 from receipt_ocr.synthesis.settings import SynthesisSettings
 
 __all__ = ["Curl", "Warp", "draw_warp", "follow_curve"]
@@ -14,12 +20,12 @@ __all__ = ["Curl", "Warp", "draw_warp", "follow_curve"]
 
 @dataclass(frozen=True)
 class Curl:
-    """A smooth displacement of the paper that can be undone in closed form.
+    """A smooth displacement of the paper with an exact inverse; lengths are in paper pixels.
 
     A point (x, y) first moves down by ``lift(x) * (1 + taper * y / height)``, which bends the
     lines of text, then right by ``sway * sin(...)`` of its new y, which bends the columns. Each
-    step changes one coordinate by a function of the other (the first also linearly of itself),
-    so each has an exact inverse. Lengths in paper pixels.
+    step changes one coordinate by a function of the other (the first is also linear in y), so
+    it can be undone in closed form.
     """
 
     width: float
@@ -52,7 +58,7 @@ class Curl:
         return x, (y - lift) / (1 + self.taper * lift / self.height)
 
     def slope(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How steeply the lines of text rise or fall at x, which the light shows."""
+        """Slope of the lines of text at x; the shading of the paper follows it."""
         turn = 2 * np.pi / self.width
         return 8 * self.bow * (x / self.width - 0.5) / self.width + self.wave * turn * np.cos(
             turn * x + self.phase
@@ -68,31 +74,31 @@ class Curl:
 
 @dataclass(frozen=True)
 class Warp:
-    """The exact map from the flat paper to the page: the curl, then a 3x3 perspective."""
+    """The map from the flat paper to the page: first the curl, then a 3x3 perspective."""
 
     curl: Curl
     perspective: Matrix
 
     def move(self, polygon: Polygon) -> Polygon:
-        """Points of the flat paper, (P, 2) paper pixels -> page pixels."""
+        """Move points of the flat paper, (P, 2) paper pixels, to page pixels."""
         curled = np.column_stack(self.curl.apply(polygon[:, 0], polygon[:, 1]))
         return transform_polygon(curled, self.perspective)
 
     def warp_image(
         self, image: NDArray[np.uint8], scale: float, size: tuple[int, int]
     ) -> NDArray[np.uint8]:
-        """The image of the flat paper as the page shows it.
+        """Warp an image of the flat paper to the page.
 
         Args:
-            image: (h, w) or (h, w, C), ``scale`` of its pixels a paper pixel.
-            scale: Resolution of the image over the paper's.
+            image: (h, w) or (h, w, C) of the whole paper.
+            scale: Image pixels in a paper pixel, along each axis.
             size: Width and height of the page.
 
         Returns:
             (height, width) or (height, width, C), 0 where there is no paper.
         """
         width, height = size
-        # Pixel centres lie half a pixel inside; coordinates count from the corner.
+        # Coordinates count from the corner of a pixel, so its centre is half a pixel further.
         column, row = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
         m = np.linalg.inv(self.perspective)
         depth = m[2, 0] * column + m[2, 1] * row + m[2, 2]
@@ -115,7 +121,7 @@ def draw_warp(
     printed: Polygon,
     settings: SynthesisSettings,
 ) -> Warp:
-    """A random view of the paper in which all that is printed stays on the page.
+    """Draw a view of the paper that keeps everything printed on the page.
 
     Args:
         rng: The page's own generator.
@@ -135,7 +141,7 @@ def draw_warp(
         taper=rng.uniform(-0.5, 0.5),
         phase=rng.uniform(0, 2 * np.pi),
     )
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    corners = rectangle(0, 0, width, height).astype(np.float32)
     reach = 0.06 * settings.perspective * min(width, height)
     moved = (corners + rng.uniform(-reach, reach, (4, 2))).astype(np.float32)
     turn = np.deg2rad(6.0 * settings.perspective * rng.uniform(-1, 1))
@@ -147,15 +153,15 @@ def draw_warp(
 
 
 def follow_curve(box: Polygon, warp: Warp) -> Polygon:
-    """A word's box moved to the page, with more points where the paper is curled.
+    """Move a word's box to the page, with more points if the paper is curled.
 
     Args:
         box: (4, 2) paper pixels, clockwise from the top left.
         warp: Paper to page.
 
     Returns:
-        (2 k, 2) page pixels: the upper side from left to right, the lower from right to left.
-        On flat paper k is 2; on curled paper it is 4 to 6, by the word's length.
+        (2 k, 2) page pixels: the upper side from left to right, then the lower side from right
+        to left. On flat paper k is 2; on curled paper it is 4 to 6, more for longer words.
     """
     if warp.curl.is_flat:
         return warp.move(box)
@@ -169,15 +175,15 @@ def follow_curve(box: Polygon, warp: Warp) -> Polygon:
 def _place_on_page(
     rng: np.random.Generator, view: Warp, page_size: tuple[int, int], printed: Polygon
 ) -> Warp:
-    """The view, shifted (and where need be shrunk) so that ``printed`` is on the page."""
+    """Shift a view, and shrink it if need be, so that ``printed`` lies on the page."""
     margin = 2.0
     page = np.array(page_size, dtype=np.float64)
     words = np.reshape(bounding_box(view.move(printed)), (2, 2))
     factor = min(1.0, float(np.min((page - 2 * margin) / (words[1] - words[0]))))
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * [view.curl.width, view.curl.height]
+    corners = rectangle(0, 0, view.curl.width, view.curl.height)
     sheet = np.reshape(bounding_box(view.move(corners)), (2, 2)) * factor
     words = words * factor
-    # The whole sheet on the page if it fits, else as much of the page as it can fill.
+    # Keep the whole sheet on the page if it fits; else let it cover the whole page.
     limits = np.sort(np.stack([-sheet[0], page - sheet[1]]), axis=0)
     shift = rng.uniform(limits[0], limits[1])
     shift = np.clip(shift, margin - words[0], page - margin - words[1])

@@ -1,6 +1,6 @@
-"""Ink of words and marks: fonts and drawing, in print pixels.
+"""Draw the ink of words and marks, in print pixels.
 
-Print pixels are finer than the page's: ``PRINT_SCALE`` of them make one paper pixel.
+Print pixels are finer than paper pixels, by ``PRINT_SCALE`` along each axis.
 """
 
 import importlib.util
@@ -16,24 +16,26 @@ from PIL import Image, ImageDraw, ImageFont
 __all__ = ["PRINT_SCALE", "Tile", "draw_mark", "find_font", "render_word"]
 
 PRINT_SCALE = 2
-"""Print pixels a paper pixel, along each axis."""
+"""Print pixels in a paper pixel, along each axis."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rendered word, trimmed to its ink; ``top`` is relative to the baseline, down positive."""
+    """A rendered word, trimmed to its ink."""
 
     ink: NDArray[np.uint8]
+    """(height, width) print pixels, 0 where there is no ink."""
     top: int
+    """Of the ink, in print pixels below the baseline (so mostly negative)."""
     text: str
 
 
 @lru_cache(maxsize=16)
 def find_font(name: str) -> Path:
-    """The file of a font that an installed package carries.
+    """Find the file of a font that comes with an installed package.
 
-    The packages are not imported: ``koreanize_matplotlib`` sets up matplotlib at import, and
-    matplotlib is slow to load.
+    The packages are not imported, because matplotlib is slow to load, and importing
+    ``koreanize_matplotlib`` changes its settings.
 
     Raises:
         FileNotFoundError: If the package or the font is missing.
@@ -51,13 +53,13 @@ def find_font(name: str) -> Path:
 
 @lru_cache(maxsize=4096)
 def render_word(text: str, font_name: str, em: int, stretch: float) -> Tile:
-    """A word in print pixels.
+    """Render a word.
 
     Args:
         text: The word.
-        font_name: File name, for ``find_font``.
+        font_name: File name of the font, as for `find_font`.
         em: Font size in print pixels.
-        stretch: Width of the glyphs over the font's own.
+        stretch: Factor on the width of the glyphs.
     """
     font = _load_font(font_name, em)
     left, top, right, bottom = (int(side) for side in font.getbbox(text, anchor="ls"))
@@ -73,7 +75,7 @@ def render_word(text: str, font_name: str, em: int, stretch: float) -> Tile:
 
 
 def draw_mark(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Ink of a rule or code of this ``Mark.kind`` and shape, (height, width) print pixels."""
+    """Draw the ink of a rule or code: its ``Mark.kind``, its (height, width) in print pixels."""
     height, width = shape
     ink = np.zeros(shape, dtype=np.uint8)
     if kind == "barcode":
@@ -105,5 +107,5 @@ def draw_mark(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> ND
 
 @lru_cache(maxsize=256)
 def _load_font(name: str, em: int) -> ImageFont.FreeTypeFont:
-    # The basic engine is the same wherever Pillow is installed; Hangul needs no shaping.
+    # Every build of Pillow has the basic layout engine, so that pages are the same everywhere.
     return ImageFont.truetype(str(find_font(name)), em, layout_engine=ImageFont.Layout.BASIC)

@@ -1,4 +1,4 @@
-"""How a synthetic receipt is printed: the places of words and marks on the flat paper."""
+"""Print a receipt: choose fonts, and place words and marks on the flat paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from receipt_ocr.geometry.polygons import Polygon
+from receipt_ocr.geometry.polygons import Polygon, rectangle
 from receipt_ocr.synthesis.ink import PRINT_SCALE, Tile, draw_mark, render_word
 from receipt_ocr.synthesis.text import Cell, Mark, Row
 
 __all__ = ["MARGIN", "PrintedPaper", "SyntheticWord", "print_receipt"]
 
 MARGIN = 1.5
-"""Paper pixels between a word's ink and its polygon, as annotators leave."""
+"""Paper pixels between a word's ink and its polygon, as human annotators leave them."""
 
-_DIGIT_SHARE = 0.70  # height of a digit over the em, in the fonts below
-_ASCENT, _DESCENT = 0.82, 0.22  # ink of the highest and lowest glyph over the em
+_DIGIT_SHARE = 0.70  # height of a digit, as a share of the em, in the fonts below
+_ASCENT, _DESCENT = 0.82, 0.22  # of the highest and the lowest glyph, as shares of the em
 
 _HANGUL_FONTS = (
     ("NanumGothic.ttf", "NanumGothicBold.ttf"),
@@ -34,40 +34,41 @@ _LATIN_FONTS = (
 
 @dataclass(frozen=True)
 class SyntheticWord:
-    """One word: its polygon (P, 2) in pixels of its frame, x then y, and what it says."""
+    """One word: its outline and what it says."""
 
     polygon: Polygon
+    """(P, 2), in paper pixels on the flat paper, in page pixels on the page."""
     transcription: str
 
 
 @dataclass(frozen=True)
 class PrintedPaper:
-    """A flat receipt.
-
-    ``ink`` is (height * PRINT_SCALE, width * PRINT_SCALE) uint8, 0 where the paper is blank;
-    the words' boxes, (4, 2) clockwise from the top left, are in paper pixels.
-    """
+    """A flat receipt."""
 
     ink: NDArray[np.uint8]
+    """(height * PRINT_SCALE, width * PRINT_SCALE), 0 where the paper is blank."""
     words: tuple[SyntheticWord, ...]
+    """Their boxes are (4, 2), clockwise from the top left."""
     width: int
+    """Of the paper, in paper pixels."""
     height: int
+    """Of the paper, in paper pixels."""
 
 
 @dataclass(frozen=True)
 class _Style:
-    """One printer's habits; lengths in digit heights."""
+    """The habits of one printer; lengths are in digit heights."""
 
-    hangul_fonts: tuple[str, str]
+    hangul_fonts: tuple[str, str]  # plain, bold
     latin_fonts: tuple[str, str]
-    stretch: float  # glyph width over the font's own
+    stretch: float  # factor on the width of the glyphs
     leading: float
     word_gap: float
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """A tile or mark with its top left corner and size in print pixels."""
+    """A word's tile or a mark, with its top left corner and size in print pixels."""
 
     content: Tile | Mark
     left: int
@@ -88,10 +89,10 @@ def print_receipt(
         rows: What to print, from top to bottom.
         rng: The page's own generator; it draws the printer's fonts and spacing.
         max_size: Width and greatest height of the paper in paper pixels.
-        min_text_height: Height of a digit in the body text in paper pixels, at least.
+        min_text_height: Smallest height of a digit in the body text, in paper pixels.
 
     Returns:
-        The paper; None where the rows do not fit even at ``min_text_height``.
+        The paper, or None if the rows do not fit even at ``min_text_height``.
     """
     width, max_height = max_size
     style = _draw_style(rng)
@@ -103,7 +104,7 @@ def print_receipt(
     while used > room and text_height > min_text_height:
         text_height = max(min_text_height, text_height * min(0.95, room / used))
         placed, used = _set_rows(rows, style, text_width, text_height)
-    if used > room:  # as close as words may stand, and no codes
+    if used > room:  # last resort: the closest spacing and no codes
         rows = [row for row in rows if not (isinstance(row, Mark) and "code" in row.kind)]
         placed, used = _set_rows(rows, replace(style, leading=0.0), text_width, text_height)
     if used > room:
@@ -129,9 +130,9 @@ def _draw_style(rng: np.random.Generator) -> _Style:
 def _set_rows(
     rows: Sequence[Row | Mark], style: _Style, width: int, text_height: float
 ) -> tuple[list[_Placed], int]:
-    """Everything placed below the origin, and the height used, in print pixels."""
+    """Place all rows from the origin downwards; return them and their height, in print pixels."""
     unit = text_height * PRINT_SCALE
-    # Two boxes must not touch: each takes MARGIN of the white between two lines.
+    # The boxes of two lines must not touch, and each reaches MARGIN into the white between them.
     leading = round(max(style.leading * unit, (2 * MARGIN + 1) * PRINT_SCALE))
     placed: list[_Placed] = []
     top = 0
@@ -157,7 +158,11 @@ def _place_mark(mark: Mark, width: int, unit: float) -> _Placed:
 
 
 def _break_row(row: Row, style: _Style, width: int, unit: float) -> list[tuple[list[_Placed], int]]:
-    """The row's lines with their em in print pixels; tops are relative to the baseline."""
+    """Set a row in one line or more.
+
+    Returns:
+        Each line and its em in print pixels; the items' tops are relative to the baseline.
+    """
     em = round(row.size * unit / _DIGIT_SHARE)
     cells = [_set_cell(cell, row, style, em, width) for cell in row.cells]
     if len(cells) > 1:
@@ -165,7 +170,7 @@ def _break_row(row: Row, style: _Style, width: int, unit: float) -> list[tuple[l
         ends = [(cell[0].left, cell[-1].left + cell[-1].width) for cell in cells]
         if all(left[1] + gap <= right[0] for left, right in pairwise(ends)):
             return [([item for cell in cells for item in cell], em)]
-        # As tills do with a long name: it takes a line of its own, its numbers the next.
+        # As tills do with a long name: it gets a line of its own, and its numbers the next one.
         parts = [replace(row, cells=row.cells[:1]), replace(row, cells=row.cells[1:])]
     else:
         words = row.cells[0].words
@@ -174,7 +179,7 @@ def _break_row(row: Row, style: _Style, width: int, unit: float) -> list[tuple[l
             return [(cells[0], em)]
         size = row.size * min(0.97, width / used)
         half = (len(words) + 1) // 2
-        if size >= 1 or half == len(words):  # a title shrinks; so must a word on its own
+        if size >= 1 or half == len(words):  # a title shrinks, and so must a single word
             parts = [replace(row, size=size)]
         else:
             halves = (words[:half], words[half:])
@@ -183,7 +188,7 @@ def _break_row(row: Row, style: _Style, width: int, unit: float) -> list[tuple[l
 
 
 def _set_cell(cell: Cell, row: Row, style: _Style, em: int, width: int) -> list[_Placed]:
-    """The cell's words side by side, placed along the line."""
+    """Place a cell's words side by side on the line."""
     gap = round(max(style.word_gap * em * _DIGIT_SHARE, (2 * MARGIN + 2) * PRINT_SCALE))
     tiles = []
     for word in cell.words:
@@ -206,8 +211,8 @@ def _box_word(item: _Placed, border: int) -> SyntheticWord:
     top = (item.top + border) / PRINT_SCALE - MARGIN
     right = (item.left + item.width + border) / PRINT_SCALE + MARGIN
     bottom = (item.top + item.height + border) / PRINT_SCALE + MARGIN
-    box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    return SyntheticWord(box, item.content.text if isinstance(item.content, Tile) else "")
+    text = item.content.text if isinstance(item.content, Tile) else ""
+    return SyntheticWord(rectangle(left, top, right, bottom), text)
 
 
 def _draw_ink(
@@ -221,7 +226,7 @@ def _draw_ink(
         else:
             patch = draw_mark(item.content.kind, (item.height, item.width), rng)
         ink[top : top + item.height, left : left + item.width] = patch
-    # A thermal head heats unevenly: the print fades in bands along the paper.
+    # A thermal print head heats unevenly, so the print fades in bands along the paper.
     bands = rng.uniform(0.78, 1.0, (max(2, shape[0] // 60), 1)).astype(np.float32)
     fade = cv2.resize(bands, (1, shape[0]), interpolation=cv2.INTER_CUBIC)
     faded: NDArray[np.uint8] = np.clip(ink * fade.reshape(-1, 1), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What a phone sees of a receipt: the table around it, light and shadow, blur and noise."""
+"""Photograph a receipt: the table around it, light and shadow, blur and noise."""
 
 import cv2
 import numpy as np
@@ -17,11 +17,11 @@ def photograph(
     page_size: tuple[int, int],
     settings: SynthesisSettings,
 ) -> NDArray[np.uint8]:
-    """The paper on a table, seen by a phone.
+    """Render the paper on a table, as a phone sees it.
 
     Args:
         rng: The page's own generator.
-        ink: Print on the flat paper, (h, w) uint8, 0 where it is blank.
+        ink: Print on the flat paper, (h, w), 0 where it is blank.
         warp: Paper to page.
         page_size: Width and height of the page.
         settings: Strengths of ``shadow``, ``blur`` and ``noise``.
@@ -33,7 +33,7 @@ def photograph(
     sheet = np.full(ink.shape, 255, dtype=np.uint8)
     columns = (np.arange(ink.shape[1]) + 0.5) / scale
     shade = np.clip(215 + 260 * warp.curl.slope(columns), 120, 255).astype(np.uint8)
-    # The print is finer than the page; smoothing it first keeps strokes from breaking up.
+    # The print is finer than the page: without smoothing, sampling would break up strokes.
     smooth = cv2.GaussianBlur(ink, (0, 0), 0.4 * scale) if scale > 1 else ink
     layers = np.dstack([smooth, sheet, np.broadcast_to(shade, ink.shape)]).astype(np.uint8)
     seen = warp.warp_image(layers, scale, page_size).astype(np.float32) / np.float32(255)
@@ -42,7 +42,7 @@ def photograph(
     white = np.array([1.0, 0.985, 0.96], np.float32) * rng.uniform(0.88, 1.0)
     ink_colour = np.array([0.16, 0.16, 0.2], np.float32) * rng.uniform(0.6, 1.6)
     fibre = 1 + 0.02 * _cloud(rng, page_size, 40)[..., None]
-    # Layers are 0 outside the paper, so they come already weighted by its cover.
+    # At the paper's edge, where sampling mixes a layer with 0, it is already weighted by cover.
     lit = np.divide(seen[..., 2:3], cover, out=np.ones_like(cover), where=cover > 0) / (215 / 255)
     paper = (white * cover * fibre + black * (ink_colour - white)) * lit
     table = _draw_table(rng, page_size) * (1 - _cast_shadow(rng, cover))[..., None]
@@ -59,7 +59,7 @@ def _cloud(rng: np.random.Generator, size: tuple[int, int], cell: float) -> NDAr
     return np.asarray(cv2.resize(coarse, size), dtype=np.float32)
 
 
-_TABLES = (  # darkest and lightest colour of wood, stone and cloth, RGB in [0, 1]
+_TABLES = (  # darkest and lightest colour of wood (the first two), stone and cloth, in [0, 1]
     ((0.30, 0.19, 0.11), (0.52, 0.36, 0.23)),
     ((0.50, 0.37, 0.24), (0.72, 0.57, 0.40)),
     ((0.20, 0.21, 0.23), (0.34, 0.35, 0.37)),
@@ -70,12 +70,12 @@ _TABLES = (  # darkest and lightest colour of wood, stone and cloth, RGB in [0, 
 
 
 def _draw_table(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
-    """What lies around the paper, (height, width, 3) in [0, 1]."""
+    """Draw the table under the paper, (height, width, 3) in [0, 1]."""
     kind = int(rng.integers(len(_TABLES)))
     dark, light = np.array(_TABLES[kind], dtype=np.float32)
     width, height = size
     grain = rng.standard_normal((height, width), dtype=np.float32)
-    # Wood has grain in one direction; stone and cloth speckle evenly.
+    # Wood has its grain in one direction; stone and cloth are speckled evenly.
     is_wood = kind < 2
     grain = np.asarray(cv2.blur(grain, (25, 1) if is_wood else (2, 2)), dtype=np.float32)
     grain *= 2.5 if is_wood else 0.6
@@ -85,7 +85,7 @@ def _draw_table(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.f
 
 
 def _cast_shadow(rng: np.random.Generator, cover: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shadow of the lifted paper on the table, (height, width) in [0, 1]."""
+    """Shadow of the paper on the table, (height, width) in [0, 1]."""
     shift = np.array([[1, 0, rng.uniform(-5, 5)], [0, 1, rng.uniform(1, 6)]])
     height, width = cover.shape[:2]
     moved = cv2.warpAffine(cover, shift, (width, height))
@@ -95,8 +95,8 @@ def _cast_shadow(rng: np.random.Generator, cover: NDArray[np.float32]) -> NDArra
 def _draw_light(
     rng: np.random.Generator, size: tuple[int, int], strength: float
 ) -> NDArray[np.float32]:
-    """Brightness over the page, (height, width): falling light and the shadow of a hand."""
-    x = np.linspace(-1, 1, 128, dtype=np.float32)  # light is smooth: a coarse grid will do
+    """Brightness of the page, (height, width): uneven light and the shadow of a hand."""
+    x = np.linspace(-1, 1, 128, dtype=np.float32)  # light is smooth, so a coarse grid will do
     y = np.linspace(-1, 1, 128, dtype=np.float32)[:, None]
     angle, hand = rng.uniform(0, 2 * np.pi, 2).astype(np.float32)
     fall = 1 - 0.12 * strength * (1 + np.cos(angle) * x + np.sin(angle) * y)
@@ -110,7 +110,7 @@ def _draw_light(
 def _expose(
     rng: np.random.Generator, scene: NDArray[np.float32], settings: SynthesisSettings
 ) -> NDArray[np.uint8]:
-    """Lens blur, colour cast and sensor noise, rounded to 8 bits."""
+    """Add lens blur, colour cast and sensor noise, and round to 8 bits."""
     sigma = settings.blur * rng.uniform(0.2, 1.4)
     if sigma > 0.15:
         scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), sigma), dtype=np.float32)

@@ -1,57 +1,51 @@
-"""Settings of the drawn receipts; light to import."""
+"""Settings of the synthetic receipts; light to import."""
 
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from receipt_ocr.config import (
-    Config,
-    NonNegativeInt,
-    PositiveInt,
-    Probability,
-)
+from receipt_ocr.config import Config, NonNegativeInt, PositiveInt, Probability
 
 
 class SynthesisSettings(Config):
-    """Receipts that the project draws itself; the defaults are the mild pages of the demo."""
+    """How many receipts to draw, how large and how distorted; by default the demo's."""
 
     seed: NonNegativeInt = 7
-    """The same seed, the same receipts."""
+    """The same seed gives the same receipts."""
     train: NonNegativeInt = 100
-    """Pages of the subset; so are the next two."""
+    """Number of training pages."""
     holdout: NonNegativeInt = 20
-    """Pages of the holdout."""
+    """Number of holdout pages."""
     test: NonNegativeInt = 40
-    """Pages of the test."""
+    """Number of test pages."""
     width_low: PositiveInt = 304
+    """The width of a page in upright pixels is drawn between this and ``width_high``."""
     width_high: PositiveInt = 336
-    """Page width in upright pixels, drawn between these two; so is the height."""
     height_low: PositiveInt = 432
-    """Page height in upright pixels, drawn between this and ``height_high``."""
+    """The height of a page in upright pixels is drawn between this and ``height_high``."""
     height_high: PositiveInt = 464
     words_low: Annotated[int, Field(ge=8)] = 15
-    """Words of a page, drawn between this and ``words_high``."""
+    """The number of words on a page is drawn between this and ``words_high``."""
     words_high: Annotated[int, Field(ge=8)] = 40
     min_text_height: Annotated[int, Field(ge=9)] = 9
-    """Height of a digit or capital letter on the flat paper in pixels, at least."""
+    """Smallest height of a digit or capital letter on the flat paper, in pixels."""
     korean_share: Probability = 0.7
     """Share of receipts in Korean (with some English, as in life); the others are English."""
     perspective: Probability = 0.4
-    """Strengths from 0, nothing, to 1, the worst that a careless photo shows."""
+    """Strength of tilt and turn: 0 is none, 1 the worst of a careless photo; so are the next."""
     curl: Probability = 0.3
-    """How much the paper bends, 0 to 1."""
+    """Strength of the paper's bend."""
     shadow: Probability = 0.5
-    """Strength of shadows, 0 to 1."""
+    """Strength of shadows."""
     blur: Probability = 0.3
-    """Strength of blur, 0 to 1."""
+    """Strength of blur."""
     noise: Probability = 0.3
-    """Strength of noise, 0 to 1."""
+    """Strength of noise."""
     quality_low: Annotated[int, Field(ge=20, le=95)] = 70
-    """Lowest JPEG quality."""
+    """The JPEG quality is drawn between this and ``quality_high``."""
     quality_high: Annotated[int, Field(ge=20, le=95)] = 92
-    """JPEG quality, drawn between these two."""
     exif_share: Probability = 0.25
-    """Share of pages stored turned, with the EXIF orientation tag that sets them upright."""
+    """Share of pages that are stored turned, with an EXIF orientation that sets them upright."""
 
     @model_validator(mode="after")
     def _ranges_are_ordered_and_words_fit(self) -> "SynthesisSettings":
@@ -59,7 +53,7 @@ class SynthesisSettings(Config):
             low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
             if low > high:
                 raise ValueError(f"{name}_low must not exceed {name}_high, got {low} > {high}")
-        # Measured on many receipts: at these sizes at least every second one fits.
+        # Measured on many receipts: at these sizes, at least every second composition fits.
         narrowest = 33 * self.min_text_height
         lowest = (13 + 0.75 * self.words_high) * self.min_text_height
         if self.width_low < narrowest or self.height_low < lowest:

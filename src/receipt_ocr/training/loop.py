@@ -17,7 +17,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from receipt_ocr.detector.checkpoint import EpochRow
 from receipt_ocr.detector.settings import Recipe, TrainingSettings
-from receipt_ocr.receipts.augmentation import check_pixels
+from receipt_ocr.receipts.colours import check_pixels
 from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.training.callbacks import EpochBar, EpochFiles
 from receipt_ocr.training.epoch_files import (

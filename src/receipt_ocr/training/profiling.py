@@ -15,8 +15,9 @@ import torch
 from torch.utils.data import default_collate
 
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.augmentation import cut_words, draw_view, recolour, render_view
+from receipt_ocr.receipts.augmentation import cut_words, draw_view, render_view
 from receipt_ocr.receipts.batches import plan_batches
+from receipt_ocr.receipts.colours import recolour
 from receipt_ocr.receipts.page_cache import PageCache
 from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
 from receipt_ocr.receipts.targets import render_targets

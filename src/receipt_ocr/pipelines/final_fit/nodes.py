@@ -52,7 +52,7 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     """Train on all labelled pages; the last epoch's checkpoint and the history."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
     from receipt_ocr.pipelines.training.tracking import mlflow_logger
-    from receipt_ocr.receipts.labelled_data import gather_labelled, read_further
+    from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
     from receipt_ocr.storage.cache import local_copy
     from receipt_ocr.tracking.runs import fold_run
     from receipt_ocr.training.loop import train_detector

@@ -28,9 +28,9 @@ def draw_training_samples(
     from PIL import Image
 
     from receipt_ocr.pictures.targets import draw_samples
-    from receipt_ocr.receipts.augmentation import check_pixels
     from receipt_ocr.receipts.batches import plan_batches
-    from receipt_ocr.receipts.labelled_data import gather_labelled
+    from receipt_ocr.receipts.colours import check_pixels
+    from receipt_ocr.receipts.labelled_pages import gather_labelled
     from receipt_ocr.receipts.samples import TrainingSamples
 
     if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:

@@ -25,7 +25,7 @@ def split_pages(
 
 def tabulate_balance(folds: pd.DataFrame) -> pd.DataFrame:
     """Show in numbers how alike the folds are."""
-    from receipt_ocr.receipts.fold_balance import balance_table
+    from receipt_ocr.receipts.folds import balance_table
 
     return balance_table(folds)
 
