@@ -9,7 +9,7 @@ import argparse
 import os
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import best_time
+from benchmarks.training_step import prepare_step
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.report.markdown import NOTHING, format_table
@@ -96,7 +97,7 @@ def measure_cost(
     batch = _draw_batch(frame.height, frame.width)
     before = _peak_bytes()
     module = DetectorModule(recipe, [], steps_per_epoch=1).train()
-    step = _prepare_step(module, batch)
+    step = prepare_step(module, batch)
     step()
     memory = _peak_bytes() - before if before else None
     seconds = best_time(step, rounds) / 1000.0
@@ -156,24 +157,6 @@ def _draw_batch(height: int, width: int) -> dict[str, Any]:
         "threshold_map": 0.3 + 0.4 * drawn,
         "threshold_mask": everywhere,
     }
-
-
-def _prepare_step(module: DetectorModule, batch: dict[str, Any]) -> Callable[[], object]:
-    """Forward, loss, backward, clipping and optimiser, as the recipe has them."""
-    settings = module.recipe.training
-    optimizer = module.configure_optimizers()["optimizer"]
-    images = batch["image"]
-    if settings.channels_last:
-        module.network.to(memory_format=torch.channels_last)
-        images = images.contiguous(memory_format=torch.channels_last)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        module.loss(module.network(images), batch).total.backward()
-        torch.nn.utils.clip_grad_norm_(module.network.parameters(), settings.gradient_clip)
-        optimizer.step()
-
-    return step
 
 
 def _peak_bytes() -> int:

@@ -1,77 +1,39 @@
-"""The folder of one training: whose it is, what it holds, and what its end was."""
+"""Where a training is resumed: whether a folder's training may go on, and from which state.
+
+A folder belongs to one training. ``settings.json`` in it holds the recipe and the fingerprints of
+the pages: a training of the same ones goes on there, any other one is refused.
+"""
 
 import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from receipt_ocr.detector.checkpoint import EpochRow
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.training.checkpoints import LAST_FILE
+from receipt_ocr.training.result import DECODED_PAGES, write_json
 from receipt_ocr.training.work_folder import IDENTITY_FILE, RESULT_FILE, WorkFolder
 
-__all__ = [
-    "DECODED_PAGES",
-    "LAST_FILE",
-    "TrainingResult",
-    "check_folder",
-    "claim_folder",
-    "hold_folder",
-    "identify",
-    "read_result",
-    "write_result",
-]
+__all__ = ["check_folder", "claim_folder", "find_state", "hold_folder", "identify"]
 
-DECODED_PAGES = "decoded_pages"
-"""Sub-folder of pages at training size; only while a training goes on."""
-
-LAST_FILE = "last.ckpt"
-"""Everything needed to go on; the files of single epochs hold what is needed to predict."""
-
-NOT_PART_OF_THE_RESULT = {
-    "resume",
-    "workers",
-    "threads",
-    "cache_mib",
-    "compile",
-    "accelerator",
-    "strategy",
+_MAY_CHANGE = {
+    *("resume", "workers", "threads", "cache_mib", "compile", "accelerator", "strategy"),
     "kept_checkpoints",
 }
-"""Training settings that may change between a start and its resumption."""
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a finished training leaves.
-
-    Attributes:
-        checkpoint: File of the epoch with the best H-mean; of the last one in a training that
-            was not judged.
-        best_epoch: From 0.
-        best_hmean: Page-mean CLEval H-mean on the validation pages; None if it was not judged.
-        history: One row an epoch: loss parts, learning rate, size, skipped steps, and precision,
-            recall and hmean of a training that was judged.
-        stopped_by: Why no further epoch was trained.
-    """
-
-    checkpoint: Path
-    best_epoch: int
-    best_hmean: float | None
-    history: list[EpochRow]
-    stopped_by: str
+"""Training settings that may differ between a start and its resumption: they change how a
+training runs, not what it learns."""
 
 
 def identify(
     recipe: Recipe, training: Sequence[LabelledPage], validation: Sequence[LabelledPage]
 ) -> dict[str, Any]:
-    """Everything that must be the same for a training to be resumed."""
+    """Collect everything that must be the same for a training to be resumed."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "training_pages": _fingerprint(training),
@@ -79,8 +41,14 @@ def identify(
     }
 
 
+def find_state(folder: Path, *, resume: bool) -> Path | None:
+    """Find the state to go on from; None where the training starts from the first epoch."""
+    last = folder / LAST_FILE
+    return last if resume and last.exists() else None
+
+
 def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    """Refuse a folder that is no training's, or that holds epochs of another training.
+    """Refuse a folder that is not a training's, or that holds epochs of another training.
 
     Raises:
         ValueError: With the first difference, and what to do.
@@ -95,7 +63,7 @@ def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> Non
     if not resume or not _trained_files(folder):  # nothing to go on from
         return
     earlier = json.loads(file.read_text(encoding="utf-8"))
-    earlier["recipe"] = _complete(earlier["recipe"], identity["recipe"])
+    earlier["recipe"] = _add_new_settings(earlier["recipe"], identity["recipe"])
     difference = _first_difference(earlier, identity)
     if difference is not None:
         raise ValueError(
@@ -108,10 +76,11 @@ def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> Non
 def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) -> None:
     """Make the folder this training's own, so that states of two settings never mix.
 
-    Results that another training in this folder has led to are removed.
+    A training from the first epoch on removes what an earlier one in this folder has led to, such
+    as the maps that its detector predicted.
     """
     folder = work.path
-    if not resume or not (folder / LAST_FILE).exists():
+    if find_state(folder, resume=resume) is None:
         work.discard_results()
     with work.lock():
         if not resume:
@@ -121,8 +90,7 @@ def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) ->
                 file.unlink()
             shutil.rmtree(folder / DECODED_PAGES, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        _write_json(folder / IDENTITY_FILE, identity)
-        work.publish([IDENTITY_FILE])
+        write_json(work, IDENTITY_FILE, identity)
 
 
 @contextmanager
@@ -130,9 +98,10 @@ def hold_folder(folder: Path) -> Iterator[None]:
     """Keep other processes of this machine from training in a folder meanwhile.
 
     Raises:
-        ValueError: If one does already.
+        ValueError: If another process is training there.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder: a lock inside would count as content that is no training's.
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -147,52 +116,28 @@ def hold_folder(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def write_result(work: WorkFolder, result: TrainingResult) -> None:
-    """Note the end of the training, and give back the room of its decoded pages.
-
-    Raises:
-        FileNotFoundError: If the best epoch's checkpoint is not there.
-    """
-    _existing(result.checkpoint)
-    content = {**vars(result), "checkpoint": result.checkpoint.name}
-    _write_json(work.path / RESULT_FILE, content)
-    work.publish([RESULT_FILE])
-    shutil.rmtree(work.path / DECODED_PAGES, ignore_errors=True)
-
-
-def read_result(folder: Path) -> TrainingResult | None:
-    """The noted end of the training; None if it is not finished.
-
-    Raises:
-        FileNotFoundError: If it is, but the best epoch's checkpoint is gone.
-    """
-    file = folder / RESULT_FILE
-    if not file.is_file():
-        return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    return TrainingResult(**{**content, "checkpoint": _existing(folder / content["checkpoint"])})
-
-
 def _trained_files(folder: Path) -> list[Path]:
-    """What an earlier training left that is worth keeping, the note of its end first."""
+    """List what an earlier training left that is worth keeping.
+
+    The note of its end comes first: deleting in this order never leaves a training that says it
+    is finished without its checkpoint.
+    """
     files = [folder / RESULT_FILE, folder / LAST_FILE, *folder.glob("epoch=*.ckpt")]
     return [file for file in files if file.is_file()]
 
 
-def _complete(earlier: object, now: dict[str, Any]) -> object:
-    """An earlier version's settings, with the values that it had no names for yet."""
+def _add_new_settings(earlier: object, now: dict[str, Any]) -> object:
+    """Complete an earlier version's recipe with the defaults of settings that came later."""
     try:
         return Recipe.model_validate(earlier).model_dump(mode="json")
-    except ValueError:  # it had names that are gone: the difference will name them
+    except ValueError:  # it has settings that are gone: the difference will name them
         return earlier if isinstance(earlier, dict) else now
 
 
 def _first_difference(old: object, new: object, key: str = "") -> str | None:
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return None if old == new else f"{key} was {old}, now {new}"
-    for name in sorted(old.keys() | new.keys()):
-        if name in NOT_PART_OF_THE_RESULT:
-            continue
+    for name in sorted((old.keys() | new.keys()) - _MAY_CHANGE):
         inner = _first_difference(old.get(name), new.get(name), f"{key}.{name}".strip("."))
         if inner is not None:
             return inner
@@ -206,23 +151,8 @@ def _fingerprint(pages: Sequence[LabelledPage]) -> str:
     for page in pages:
         size = page.path.stat().st_size if page.path.is_file() else None
         digest.update(f"\n{page.name} {page.width} {page.height} {size} {page.ignored}".encode())
-        if page.weight != 1.0:
+        if page.weight != 1.0:  # left out of the usual case: fingerprints of earlier versions hold
             digest.update(f" {page.weight}".encode())
         for polygon in page.polygons:
             digest.update(polygon.tobytes())
     return digest.hexdigest()[:16]
-
-
-def _existing(checkpoint: Path) -> Path:
-    if not checkpoint.is_file():
-        raise FileNotFoundError(
-            f"the training is finished but its best checkpoint {checkpoint} is gone; start over "
-            "with --params resume=false"
-        )
-    return checkpoint
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    partial.replace(file)
