@@ -184,12 +184,11 @@ def read_workspace(
 ) -> tuple[Recipe, list[LabelledPage]]:
     """Read the selected recipe and the labelled training pages of an environment."""
     bootstrap_project(PROJECT)
-    with KedroSession.create(PROJECT, env=environment, runtime_params=parameters) as session:
-        context = session.load_context()
-        catalog = context.catalog
-        pages, words = catalog.load("pages"), catalog.load("words")
-        raw = catalog.load("raw_receipts")
-        recipe = Experiments.model_validate(context.params["experiments"]).chosen
+    session = KedroSession.create(PROJECT, env=environment, runtime_params=parameters)
+    context = session.load_context()
+    catalog = context.catalog
+    pages, words, raw = (catalog.load(name) for name in ("pages", "words", "raw_receipts"))
+    recipe = Experiments.model_validate(context.params["experiments"]).chosen
     return recipe, load_pages(pages[pages["subset"] == "train"], words, raw)
 
 

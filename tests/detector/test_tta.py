@@ -2,7 +2,6 @@
 
 from itertools import product
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -130,17 +129,6 @@ def test_views_are_averaged(page: Image) -> None:
     blanked = align_map(mean, outside, outside).copy()
     outside.blank_outside(blanked)
     np.testing.assert_array_equal(blanked, mean)  # nothing is text outside the page
-
-
-def test_flipped_maps_that_are_not_flipped_back_would_be_noticed(page: Image) -> None:
-    shape = SHAPES[0]
-    plain = words_on(predict(page, shape, TtaSettings()), shape)
-    mirrored = words_on(predict(page[:, ::-1].copy(), shape, TtaSettings()), shape)
-    first, second = (
-        sorted(cv2.boundingRect(word.astype(np.int32)) for word in words)
-        for words in (plain, mirrored)
-    )
-    assert first != second
 
 
 def test_settings_say_what_is_wrong() -> None:

@@ -24,14 +24,14 @@ def test_three_bad_batches_in_a_row_end_it_and_their_pages_are_named(
     guard = NonFiniteGuard(make_network())
     guard.keep()
     with caplog.at_level(logging.WARNING):
-        assert [guard.accepts(loss, ["a.jpg"]) for loss in (BAD, BAD, GOOD, BAD, BAD)] == [
+        assert [guard.accepts_batch(loss, ["a.jpg"]) for loss in (BAD, BAD, GOOD, BAD, BAD)] == [
             *(False, False, True, False, False)
         ]
     assert guard.skipped == 4
     assert "batch skipped (2 so far): a.jpg" in caplog.records[1].getMessage()
-    message = r"not finite for 3 batches in a row \(now inf, pages b\.jpg, c\.jpg\).*learning_rate"
+    message = r"loss was not finite 3 times in a row \(now inf, pages b\.jpg, c\.jpg\).*rate"
     with pytest.raises(ValueError, match=message):
-        guard.accepts(torch.tensor(float("inf")), ["b.jpg", "c.jpg"])
+        guard.accepts_batch(torch.tensor(float("inf")), ["b.jpg", "c.jpg"])
 
 
 def test_gradients_that_are_not_finite_are_counted_and_end_it_at_the_third(
@@ -39,20 +39,21 @@ def test_gradients_that_are_not_finite_are_counted_and_end_it_at_the_third(
 ) -> None:
     network = make_network()
     guard = NonFiniteGuard(network)
-    assert guard.accepts_gradients([])  # there are none yet
+    assert not guard.accepts_step()  # there was no batch yet
 
     def step(value: float) -> bool:
         for weight in network.parameters():
             weight.grad = torch.full_like(weight, value)
-        return guard.accepts_gradients(["a.jpg"])
+        assert guard.accepts_batch(GOOD, ["a.jpg"])
+        return guard.accepts_step()
 
     big = 3e38  # a number, but the norm of several is not
     assert [step(value) for value in (1.0, big, big, 0.0, big, float("nan"))] == [
         *(True, False, False, True, False, False)
     ]
     assert guard.skipped == 4
-    assert "step skipped: a.jpg" in caplog.text
-    with pytest.raises(ValueError, match=r"gradients .* 3 steps in a row \(pages a\.jpg\)"):
+    assert "step skipped (4 so far): a.jpg" in caplog.text
+    with pytest.raises(ValueError, match=r"gradients' norm .* 3 times in a row \(.*pages a\.jpg\)"):
         step(big)
 
 
@@ -78,11 +79,11 @@ def test_what_batch_norm_measured_on_a_bad_batch_is_put_back() -> None:
     guard = NonFiniteGuard(network)
     guard.keep()
     network(torch.rand(2, 3, 4, 4))
-    assert guard.accepts(GOOD, ["a.jpg"])
+    assert guard.accepts_batch(GOOD, ["a.jpg"])
     kept = network[1].running_mean.clone()  # type: ignore[union-attr,index,operator]
     network(torch.full((2, 3, 4, 4), float("nan")))
     assert not torch.isfinite(network[1].running_mean).all()  # type: ignore[index,arg-type]
-    assert not guard.accepts(BAD, ["a.jpg"])
+    assert not guard.accepts_batch(BAD, ["a.jpg"])
     assert torch.equal(network[1].running_mean, kept)  # type: ignore[index,arg-type]
 
 

@@ -61,12 +61,7 @@ class AdaptiveScaleFusion(nn.Module):
     """
 
     def __init__(self, channels: int, levels: int = 4) -> None:
-        """Build the fusion.
-
-        Args:
-            channels: Channels of each level, and of S.
-            levels: Number of levels.
-        """
+        """Build the fusion of levels with as many channels each; S has as many, too."""
         super().__init__()
         self.mix = nn.Conv2d(channels * levels, channels, 3, padding=1)
         self.place = nn.Sequential(

@@ -18,9 +18,6 @@ _TRIAL = (64, 416)
 """Height and width of the image that an encoder is tried on: not ImageNet's, and longer, because
 the position tables of some transformers end there."""
 
-_ANY_SIZE = "strict_img_size"
-"""timm's option that ties encoders with windows (Swin and relatives) to one size."""
-
 
 class _Plan(NamedTuple):
     """Arguments to timm for an encoder: indices of the levels with our strides, and options."""
@@ -85,10 +82,11 @@ def _inspect(name: str) -> _Plan:
             "another network.encoder"
         )
     options: dict[str, Any] = {}
-    if any(getattr(module, _ANY_SIZE, False) for module in encoder.modules()):
+    if any(getattr(module, "strict_img_size", False) for module in encoder.modules()):
+        # Windows (Swin and relatives) tie timm's encoders to one size, unless told otherwise.
         try:
-            encoder = timm.create_model(name, features_only=True, **{_ANY_SIZE: False})
-            options = {_ANY_SIZE: False}
+            encoder = timm.create_model(name, features_only=True, strict_img_size=False)
+            options = {"strict_img_size": False}
         except TypeError:  # it has no such option; the trial shows whether it does without
             pass
     layout = getattr(getattr(encoder, "output_fmt", None), "value", "NCHW")

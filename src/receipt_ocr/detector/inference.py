@@ -139,10 +139,6 @@ def detect_images(
 ) -> tuple[dict[str, Sequence[Polygon]], dict[str, tuple[int, int]]]:
     """Find the words on many images, behind a progress bar.
 
-    Args:
-        detector: A trained detector.
-        images: Name -> file.
-
     Returns:
         Name -> polygons in upright page pixels, and name -> (width, height) of the page. An
         image that cannot be read is left out of both, with a warning.
@@ -163,17 +159,10 @@ def detect_images(
 def predict_maps(
     detector: Detector, images: Mapping[str, Path]
 ) -> dict[str, Callable[[], ProbabilityMap]]:
-    """Prepare the maps of many pages; each is predicted when its function is called.
+    """Prepare the maps of many pages: page name -> function that predicts its map.
 
-    A data set's maps take gigabytes: whoever stores them calls one function after the other, and
-    only one page is in memory at a time.
-
-    Args:
-        detector: A trained detector.
-        images: Page name -> image file.
-
-    Returns:
-        Page name -> function that predicts its map.
+    A data set's maps take gigabytes. Whoever stores them calls one function after the other, so
+    that only one page is in memory at a time.
     """
     tta = detector.tta
     if images and tta.label:

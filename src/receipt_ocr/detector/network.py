@@ -87,12 +87,7 @@ class Head(nn.Module):
     """Probability and threshold branches and the approximate binarisation (equation 2)."""
 
     def __init__(self, in_channels: int, slope: float) -> None:
-        """Build both branches.
-
-        Args:
-            in_channels: Channels of the decoder's output.
-            slope: k of the approximate step function.
-        """
+        """Build both branches; ``slope`` is k of the approximate step function."""
         super().__init__()
         self.probability = _branch(in_channels)
         self.threshold = _branch(in_channels)

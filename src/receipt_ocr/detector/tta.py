@@ -63,11 +63,8 @@ def list_views(settings: TtaSettings) -> list[TtaView]:
     """List every view: at each scale the page upright, and each flip and turn of it."""
     flips = [TtaView(flip=flip) for flip in settings.flips]
     turns = [TtaView(turn=turn) for turn in settings.turns]
-    return [
-        replace(view, scale=scale)
-        for scale in settings.scales
-        for view in (TtaView(), *flips, *turns)
-    ]
+    views = [TtaView(), *flips, *turns]
+    return [replace(view, scale=scale) for scale in settings.scales for view in views]
 
 
 def relative_cost(settings: TtaSettings) -> float:

@@ -38,12 +38,7 @@ class EpochCheckpoints(Checkpoint):
     """
 
     def __init__(self, folder: WorkFolder, kept: int) -> None:
-        """Point at a folder.
-
-        Args:
-            folder: Where the files go; they are published as they are written.
-            kept: Number of best epochs whose checkpoint stays.
-        """
+        """Write into a folder; keep the checkpoints of that many best epochs."""
         super().__init__()
         self.folder = folder
         self.kept = kept

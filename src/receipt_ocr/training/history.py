@@ -21,13 +21,10 @@ def best_epochs(history: Sequence[EpochRow], count: int) -> list[EpochRow]:
 
 
 def epochs_of_peaks(best: Sequence[int]) -> int:
-    """Choose how many epochs to train without validation, from the folds' best epochs.
+    """Choose how many epochs to train without validation: the median of the folds' best epochs.
 
     Args:
-        best: The best epoch of each fold, from 0; at least one.
-
-    Returns:
-        Their median (of two in the middle the later one) as a number of epochs.
+        best: The best epoch of each fold, from 0; of two in the middle the later one counts.
     """
     return sorted(best)[len(best) // 2] + 1
 

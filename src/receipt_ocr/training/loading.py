@@ -49,13 +49,7 @@ class FramedPages(Dataset[FramedPage]):
     def __init__(
         self, pages: Sequence[LabelledPage], recipe: Recipe, cache: tuple[Path, int] | None = None
     ) -> None:
-        """Fit the pages' frames; images are read one by one when asked for.
-
-        Args:
-            pages: The pages in their order.
-            recipe: Size and shape of the frames.
-            cache: Folder for decoded pages and how many MiB it may hold; None decodes anew.
-        """
+        """Fit the frames; images are read when asked for, from a cache (folder, MiB) if given."""
         settings = recipe.frame
         self.pages = pages
         self.frames = [
@@ -94,11 +88,11 @@ class PagesData(lightning.LightningDataModule):
         recipe: Recipe,
         cache_folder: Path | None = None,
     ) -> None:
-        """Take the pages.
+        """Take the pages; there may be none to validate on.
 
         Args:
             training: Pages to learn from, at least one.
-            validation: Pages to score every epoch on; may be empty.
+            validation: Pages to score every epoch on.
             recipe: Frame, augmentation, targets and loaders.
             cache_folder: Folder for decoded pages; None keeps none.
         """
@@ -167,12 +161,10 @@ class PagesData(lightning.LightningDataModule):
         if self.cache_folder is None or not limit:
             return None
         kept = limit // _VALIDATION_SHARE
-        if side == "training":
-            return self.cache_folder / side, limit - kept
-        # A process sees the same validation pages in every epoch, and keeps those alone; training
-        # pages change hands between epochs, so that all processes share one room.
-        _, processes = self._share()
-        return self.cache_folder / side, kept // processes
+        # Each process keeps its own validation pages, the same in every epoch. Training pages
+        # change hands between epochs, so that all processes share one room.
+        room = limit - kept if side == "training" else kept // self._share()[1]
+        return self.cache_folder / side, room
 
     def _loader_options(self) -> dict[str, Any]:
         settings = self.recipe.training
@@ -180,10 +172,9 @@ class PagesData(lightning.LightningDataModule):
         return {
             "num_workers": settings.workers,
             "pin_memory": on_gpu,
-            "worker_init_fn": _prepare_worker,
+            "worker_init_fn": _use_one_thread,  # there are several workers
         }
 
 
-def _prepare_worker(_: int) -> None:
-    """Give each worker one thread: there are several of them."""
+def _use_one_thread(_: int) -> None:
     cv2.setNumThreads(0)

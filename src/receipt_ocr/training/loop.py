@@ -19,6 +19,7 @@ from receipt_ocr.detector.settings import Recipe, TrainingSettings
 from receipt_ocr.detector.trained import EpochRow
 from receipt_ocr.receipts.augmentation import check_pixels
 from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.training import resume
 from receipt_ocr.training.checkpoints import LAST_FILE, EpochCheckpoints, name_checkpoint
 from receipt_ocr.training.history import best_epochs
 from receipt_ocr.training.launch import Launch, read_launch
@@ -26,13 +27,6 @@ from receipt_ocr.training.loading import PagesData
 from receipt_ocr.training.module import DetectorModule, ignore_harmless_warnings
 from receipt_ocr.training.progress import EpochBar
 from receipt_ocr.training.result import DECODED_PAGES, TrainingResult, read_result, write_result
-from receipt_ocr.training.resume import (
-    check_folder,
-    claim_folder,
-    find_state,
-    hold_folder,
-    identify,
-)
 from receipt_ocr.training.work_folder import WorkFolder
 
 __all__ = ["TrainingResult", "train_detector"]
@@ -79,10 +73,11 @@ def train_detector(
     work = folder if isinstance(folder, WorkFolder) else WorkFolder(folder)
     work.fetch()
     folder = work.path
-    identity = identify(recipe, training, validation)
-    check_folder(folder, identity, resume=settings.resume)
+    identity = resume.identify(recipe, training, validation)
+    resume.check_folder(folder, identity, resume=settings.resume)
     if settings.resume and (finished := read_result(folder)) is not None:
-        _end_unless_first(launch)
+        if not launch.is_first:
+            raise SystemExit(0)
         log.info("Training in %s is finished already; resume=false would repeat it", folder)
         return finished
     data = PagesData(training, validation, recipe, folder / DECODED_PAGES)
@@ -91,12 +86,12 @@ def train_detector(
         ignore_harmless_warnings()
         trainer = _build_trainer(module, work, logger, launch)
         if not launch.is_first:
-            _fit(trainer, module, data, find_state(folder, resume=settings.resume))
-            _end_unless_first(launch)
-        with hold_folder(folder):
+            _fit(trainer, module, data, resume.find_state(folder, resume=settings.resume))
+            raise SystemExit(0)  # whatever comes after a training is the first process's alone
+        with resume.hold_folder(folder):
             # Only now: a training that cannot start must neither claim the folder nor empty it.
-            claim_folder(work, identity, resume=settings.resume)
-            _fit(trainer, module, data, find_state(folder, resume=settings.resume))
+            resume.claim_folder(work, identity, resume=settings.resume)
+            _fit(trainer, module, data, resume.find_state(folder, resume=settings.resume))
             result = _conclude(folder, settings)
             write_result(work, result)
     return result
@@ -192,36 +187,30 @@ def _fit(
         distributed.destroy_process_group()
 
 
-def _end_unless_first(launch: Launch) -> None:
-    """End the launcher's other processes: what comes after a training is the first one's alone."""
-    if not launch.is_first:
-        raise SystemExit(0)
-
-
 def _conclude(folder: Path, settings: TrainingSettings) -> TrainingResult:
     """Read the result from the last state on disk, because spawned processes may have trained."""
     state = torch.load(folder / LAST_FILE, map_location="cpu", weights_only=True, mmap=True)
     history: list[EpochRow] = state["history"]
     best = best_epochs(history, 1)[0]
-    stopped_early = len(history) < settings.epochs
+    is_early = len(history) < settings.epochs
     result = TrainingResult(
         checkpoint=folder / name_checkpoint(best),
         best_epoch=int(best["epoch"]),
         best_hmean=best.get("hmean"),
         history=history,
-        stopped_by=f"{'patience of ' if stopped_early else ''}"
-        f"{settings.patience if stopped_early else settings.epochs} epochs",
+        stopped_by=f"{f'patience of {settings.patience}' if is_early else settings.epochs} epochs",
         **state.get("costs", {}),  # states of earlier versions have none
     )
-    score = "without validation" if best.get("hmean") is None else f"H-mean {best['hmean']:.4f}"
-    skipped = int(sum(row["skipped_steps"] for row in history))
-    log.info(
-        "Trained %d epochs (stopped by %s%s): best epoch %d, %s, %s",
-        len(history),
-        result.stopped_by,
-        f"; {skipped} batches skipped, their loss was not finite" if skipped else "",
-        result.best_epoch,
-        score,
-        result.checkpoint,
-    )
+    log.info("%s", _describe(result))
     return result
+
+
+def _describe(result: TrainingResult) -> str:
+    skipped = int(sum(row["skipped_steps"] for row in result.history))
+    left_out = f"; {skipped} batches skipped, their loss was not finite" if skipped else ""
+    hmean = result.best_hmean
+    score = "without validation" if hmean is None else f"H-mean {hmean:.4f}"
+    return (
+        f"Trained {len(result.history)} epochs (stopped by {result.stopped_by}{left_out}): "
+        f"best epoch {result.best_epoch}, {score}, {result.checkpoint}"
+    )

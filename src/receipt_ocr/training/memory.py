@@ -9,13 +9,7 @@ try:
 except ImportError:  # Windows has no such module
     resource = None  # type: ignore[assignment]
 
-__all__ = ["measure_peak_mib", "reset_peak"]
-
-
-def reset_peak(device: torch.device) -> None:
-    """Begin to measure; only a GPU's counter can be set back."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+__all__ = ["measure_peak_mib"]
 
 
 def measure_peak_mib(device: torch.device) -> float | None:

@@ -21,7 +21,7 @@ from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.training.history import is_patience_spent
 from receipt_ocr.training.loading import FramedPage
 from receipt_ocr.training.loss import DBLoss
-from receipt_ocr.training.memory import measure_peak_mib, reset_peak
+from receipt_ocr.training.memory import measure_peak_mib
 from receipt_ocr.training.nonfinite import NonFiniteGuard
 from receipt_ocr.training.optimizers import build_optimizer
 from receipt_ocr.training.progress import describe_epoch
@@ -57,7 +57,7 @@ class DetectorModule(lightning.LightningModule):
         Args:
             recipe: Network, loss and schedule.
             validation: Pages that every epoch is scored on; may be empty.
-            steps_per_epoch: Optimiser steps an epoch, for the schedule.
+            steps_per_epoch: Optimiser steps, for the schedule.
         """
         super().__init__()
         self.save_hyperparameters({"recipe": recipe.model_dump(mode="json")}, logger=False)
@@ -73,9 +73,7 @@ class DetectorModule(lightning.LightningModule):
         self.costs: dict[str, float] = {}
         """``inference_seconds_per_page`` and ``peak_memory_mib``, as far as they are known."""
         self._losses: list[Tensor] = []
-        self._pages: list[str] = []
         self._page_seconds: list[float] = []
-        self._has_good_batch = False
         self._skipped_before = 0
         self._epoch_start = 0.0
 
@@ -97,15 +95,13 @@ class DetectorModule(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self._learning_rate(step) / settings.learning_rate
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_start(self) -> None:
         """Stop at once if the interrupted training had spent its patience already."""
         self.guard.keep()
-        reset_peak(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
         self._stop_when_patience_is_spent()
 
     def on_train_epoch_start(self) -> None:
@@ -123,10 +119,8 @@ class DetectorModule(lightning.LightningModule):
         if self.recipe.training.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         parts = self.loss(self.network(images), batch)
-        if not self.guard.accepts(parts.total, batch["page"]):
+        if not self.guard.accepts_batch(parts.total, batch["page"]):
             return self.guard.zero_loss()
-        self._has_good_batch = True
-        self._pages += batch["page"]
         self._losses.append(torch.stack(parts).detach())
         self.log("loss", parts.total, prog_bar=True, logger=False)
         total: Tensor = parts.total
@@ -144,12 +138,8 @@ class DetectorModule(lightning.LightningModule):
         # In half precision a scaler checks gradients itself: while it looks for its scale, some of
         # them are infinite, and that is no fault.
         has_scaler = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        is_good = self._has_good_batch
-        if is_good and not has_scaler:
-            is_good = self.guard.accepts_gradients(self._pages)
-        if not is_good:
+        if not self.guard.accepts_step(check_gradients=not has_scaler):
             optimizer.zero_grad(set_to_none=True)
-        self._pages, self._has_good_batch = [], False
 
     def on_validation_epoch_start(self) -> None:
         """Give all processes the batch norm statistics of the first one, whose weights are kept."""
@@ -174,13 +164,9 @@ class DetectorModule(lightning.LightningModule):
         """Log page-mean precision, recall and H-mean of the epoch."""
         score = self.scorer.conclude()
         # Kept beside the log, which rounds to single precision.
-        self.score = {
-            "precision": score.precision,
-            "recall": score.recall,
-            "hmean": score.hmean,
-        }
-        self.log("hmean", score.hmean, prog_bar=True)
-        self.log_dict({"precision": score.precision, "recall": score.recall})
+        self.score = {name: getattr(score, name) for name in ("precision", "recall", "hmean")}
+        for name, value in self.score.items():
+            self.log(name, value, prog_bar=name == "hmean")
 
     def on_train_epoch_end(self) -> None:
         """Add the epoch's row to the history, before its checkpoint is written."""

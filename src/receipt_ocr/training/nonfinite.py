@@ -35,63 +35,44 @@ class NonFiniteGuard:
         """Watch the network that is trained."""
         self._network = network
         self._kept: list[Tensor] = []
-        self._losses_in_a_row = 0
-        self._steps_in_a_row = 0
+        self._pages: list[str] = []
+        self._in_a_row = {"loss": 0, "gradients' norm": 0}
         self.skipped = 0
         """Bad batches and steps so far."""
 
-    def accepts(self, loss: Tensor, pages: Sequence[str]) -> bool:
-        """Tell whether a batch may change the weights.
-
-        Args:
-            loss: The batch's loss on this process, a scalar.
-            pages: Names of the batch's pages, for messages.
+    def accepts_batch(self, loss: Tensor, pages: Sequence[str]) -> bool:
+        """Tell whether a batch's loss, a scalar, is finite on all processes.
 
         Raises:
             ValueError: At the third bad batch in a row; the message names its pages.
         """
         if _is_finite_everywhere(loss):
-            self._losses_in_a_row = 0
+            self._in_a_row["loss"] = 0
+            self._pages += pages
             self.keep()
             return True
-        self._losses_in_a_row += 1
-        self.skipped += 1
         if self._kept:
             torch._foreach_copy_(self._buffers(), self._kept)
-        value, names = _find_bad(loss, pages)
-        if self._losses_in_a_row >= MOST_IN_A_ROW:
-            raise ValueError(
-                f"the loss was not finite for {MOST_IN_A_ROW} batches in a row (now {value}, pages "
-                f"{names}); {_ADVICE}"
-            )
-        log.warning("The loss is %s: batch skipped (%d so far): %s", value, self.skipped, names)
+        self._skip("batch", "loss", *_find_bad(loss, pages))
         return False
 
-    def accepts_gradients(self, pages: Sequence[str]) -> bool:
-        """Tell whether the gradients may change the weights; all processes get the same answer.
+    def accepts_step(self, *, check_gradients: bool = True) -> bool:
+        """Tell whether the optimiser may step: after a good batch, and with finite gradients.
 
         Clipping does not help where their norm is infinite: infinity times 0 is NaN.
 
-        Args:
-            pages: Names of the step's pages, for messages.
-
         Raises:
-            ValueError: At the third such step in a row; the message names its pages.
+            ValueError: At the third step in a row with bad gradients; the message names its pages.
         """
+        pages, self._pages = self._pages, []
+        if not (pages and check_gradients):
+            return bool(pages)
         gradients = [p.grad for p in self._network.parameters() if p.grad is not None]
-        norm = float(nn.utils.get_total_norm(gradients)) if gradients else 0.0
+        norm = float(nn.utils.get_total_norm(gradients))
         if math.isfinite(norm):
-            self._steps_in_a_row = 0
+            self._in_a_row["gradients' norm"] = 0
             return True
-        self._steps_in_a_row += 1
-        self.skipped += 1
-        names = ", ".join(pages)
-        if self._steps_in_a_row >= MOST_IN_A_ROW:
-            raise ValueError(
-                f"the gradients were not finite for {MOST_IN_A_ROW} steps in a row (pages "
-                f"{names}); {_ADVICE}"
-            )
-        log.warning("The gradients' norm is %s: step skipped: %s", norm, names)
+        self._skip("step", "gradients' norm", norm, pages)
         return False
 
     def zero_loss(self) -> Tensor:
@@ -110,6 +91,19 @@ class NonFiniteGuard:
         elif buffers:
             torch._foreach_copy_(self._kept, buffers)
 
+    def _skip(self, unit: str, what: str, value: float, pages: Sequence[str]) -> None:
+        self.skipped += 1
+        self._in_a_row[what] += 1
+        names = ", ".join(pages)
+        if self._in_a_row[what] >= MOST_IN_A_ROW:
+            raise ValueError(
+                f"the {what} was not finite {MOST_IN_A_ROW} times in a row (now {value}, pages "
+                f"{names}); {_ADVICE}"
+            )
+        log.warning(
+            "The %s is %s: %s skipped (%d so far): %s", what, value, unit, self.skipped, names
+        )
+
     def _buffers(self) -> list[Tensor]:
         return [buffer for buffer in self._network.buffers() if buffer.is_floating_point()]
 
@@ -121,7 +115,7 @@ def _is_finite_everywhere(loss: Tensor) -> bool:
     return bool(is_finite.item())
 
 
-def _find_bad(loss: Tensor, pages: Sequence[str]) -> tuple[float, str]:
+def _find_bad(loss: Tensor, pages: Sequence[str]) -> tuple[float, list[str]]:
     """Find a loss that is not finite, and the pages behind it, on whichever process it was."""
     own = (float(loss.detach()), list(pages))
     found = [own]
@@ -129,4 +123,4 @@ def _find_bad(loss: Tensor, pages: Sequence[str]) -> tuple[float, str]:
         found = [own] * torch.distributed.get_world_size()
         torch.distributed.all_gather_object(found, own)
     bad = [(value, names) for value, names in found if not math.isfinite(value)]
-    return bad[0][0], ", ".join(name for _, names in bad for name in names)
+    return bad[0][0], [name for _, names in bad for name in names]

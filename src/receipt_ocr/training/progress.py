@@ -15,11 +15,7 @@ class EpochBar(TQDMProgressBar):
     """A terminal's progress bar with loss, H-mean and the time that is left at most."""
 
     def __init__(self, steps: int) -> None:
-        """Prepare the bar.
-
-        Args:
-            steps: Optimiser steps of all epochs.
-        """
+        """Prepare a bar over the optimiser steps of all epochs."""
         super().__init__(refresh_rate=5)
         self._steps = steps
         self._start: tuple[float, int] | None = None
@@ -41,12 +37,7 @@ class EpochBar(TQDMProgressBar):
 
 
 def describe_epoch(row: EpochRow, epochs: int) -> str:
-    """Write an epoch's figures as one line for a log.
-
-    Args:
-        row: The epoch's row of the history, with its ``seconds``.
-        epochs: Number of epochs that are trained at most.
-    """
+    """Write an epoch's row as one line for a log, with the time that is left of all epochs."""
     score = ""
     if "hmean" in row:
         score = (

@@ -7,8 +7,8 @@ the pages: a training of the same ones goes on there, any other one is refused.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,7 @@ def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) ->
         write_json(work, IDENTITY_FILE, identity)
 
 
-@contextmanager
-def hold_folder(folder: Path) -> Iterator[None]:
+def hold_folder(folder: Path) -> AbstractContextManager[object]:
     """Keep other processes of this machine from training in a folder meanwhile.
 
     Raises:
@@ -104,16 +103,12 @@ def hold_folder(folder: Path) -> Iterator[None]:
     # Beside the folder: a lock inside would count as content that is no training's.
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout as error:
         raise ValueError(
             f"another process is training in {folder}; wait for it or end it. One training on "
             "several devices is started by training.devices, or by torchrun"
         ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _trained_files(folder: Path) -> list[Path]:

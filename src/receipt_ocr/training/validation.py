@@ -31,12 +31,7 @@ class ValidationScorer:
     """
 
     def __init__(self, pages: Sequence[LabelledPage], settings: PostprocessSettings) -> None:
-        """Prepare the truth.
-
-        Args:
-            pages: All validation pages, whichever process scores them.
-            settings: How maps become polygons.
-        """
+        """Prepare the truth of all validation pages, whichever process scores them."""
         self._settings = settings
         self._truths = {
             page.name: prepare_truth(page.polygons, ignored=page.ignored) for page in pages
