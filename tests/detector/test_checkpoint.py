@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning
 import pytest
 import torch
 
@@ -18,7 +17,6 @@ from receipt_ocr.detector.checkpoint import (
 from receipt_ocr.detector.inference import Detector
 from receipt_ocr.detector.network import build_network
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.training.module import DetectorModule
 
 HISTORY = [{"epoch": 0.0, "loss": 2.5, "hmean": 0.25}]
 
@@ -43,27 +41,6 @@ def test_a_checkpoint_returns_as_it_was_written(checkpoint: Checkpoint, stored: 
     assert read.state.keys() == checkpoint.state.keys()
     assert all(torch.equal(read.state[k], checkpoint.state[k]) for k in read.state)
     assert [f.name for f in stored.parent.iterdir()] == ["fold_0.ckpt"]
-
-
-def test_the_network_comes_back_ready_to_predict(checkpoint: Checkpoint, stored: Path) -> None:
-    network = build_from_checkpoint(read_checkpoint(stored), expected=checkpoint.recipe)
-    assert not network.training
-    original = build_network(checkpoint.recipe.network)
-    original.load_state_dict(checkpoint.state)
-    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
-    with torch.no_grad():
-        assert torch.equal(network.predict(images), original.eval().predict(images))
-
-
-def test_a_checkpoint_that_lightning_saved_can_be_read(recipe: Recipe, tmp_path: Path) -> None:
-    module = DetectorModule(recipe, [], steps_per_epoch=1)
-    module.history = HISTORY
-    trainer = lightning.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-    trainer.strategy.connect(module)
-    trainer.save_checkpoint(tmp_path / "lightning.ckpt")
-    read = read_checkpoint(tmp_path / "lightning.ckpt")
-    assert (read.recipe, read.epoch, read.history) == (recipe, 0, HISTORY)
-    build_from_checkpoint(read)
 
 
 def test_the_fingerprint_is_that_of_the_weights_alone(checkpoint: Checkpoint, stored: Path) -> None:

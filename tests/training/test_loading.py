@@ -77,6 +77,7 @@ def test_processes_share_batches_and_validation_pages(
 def test_steps_count_accumulated_batches(recipe: Recipe, training_pages: Pages) -> None:
     data = PagesData(training_pages, [], change(recipe, accumulate=2, batch_size=1))
     assert data.steps_per_epoch() == 3  # of 2, 2 and 1 pages
+    assert PagesData(training_pages[:1], [], recipe).steps_per_epoch() == 1
 
 
 def test_workers_draw_the_same_samples(
@@ -90,15 +91,6 @@ def test_workers_draw_the_same_samples(
             assert one["page"] == other["page"]
             assert torch.equal(one["image"], other["image"])
     assert len(list((tmp_path / "decoded").rglob("*.npy"))) == 4
-
-
-def test_fewer_pages_than_a_batch_make_one_step(
-    recipe: Recipe, training_pages: Pages, validation_pages: Pages
-) -> None:
-    data = PagesData(training_pages[:1], validation_pages, recipe)
-    only = batches(data, 0)
-    assert data.steps_per_epoch() == len(only) == 1
-    assert only[0]["image"].shape[0] == 1
 
 
 def test_validation_pages_are_letterboxed_at_the_final_size(

@@ -1,9 +1,8 @@
 """Pages on their way to the network: training batches and framed validation pages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import cv2
 import lightning
@@ -24,8 +23,7 @@ _VALIDATION_SHARE = 4
 """Validation pages take a quarter of the room for decoded pages."""
 
 
-@dataclass(frozen=True)
-class FramedPage:
+class FramedPage(NamedTuple):
     """One page in the network's frame.
 
     Attributes:
@@ -37,10 +35,6 @@ class FramedPage:
     name: str
     image: Tensor
     frame: Frame
-
-    def pin_memory(self) -> Self:
-        """Copy the image to pinned memory, from where GPUs fetch it faster."""
-        return replace(self, image=self.image.pin_memory())
 
 
 class FramedPages(Dataset[FramedPage]):
@@ -146,9 +140,9 @@ class PagesData(lightning.LightningDataModule):
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
         """Move tensors to the device."""
-        # Lightning sets the moved attributes of a dataclass, which a frozen one refuses.
+        # Lightning would go into the frame as well, and cannot copy a frozen dataclass.
         if isinstance(batch, FramedPage):
-            return replace(batch, image=batch.image.to(device, non_blocking=True))
+            return batch._replace(image=batch.image.to(device, non_blocking=True))
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def _share(self) -> tuple[int, int]:
