@@ -126,6 +126,7 @@ def test_two_processes_train_together_and_score_each_page_once(
         "settings.json",
     ]
     assert read_checkpoint(folder / "last.ckpt").epoch == 11
+    assert result.inference_seconds_per_page and result.peak_memory_mib  # measured by the first
     # The kept checkpoint scores in one process exactly what two processes found together.
     detector = Detector.from_checkpoint(result.checkpoint, device="cpu")
     scorer = ValidationScorer(validation, recipe.postprocess)
