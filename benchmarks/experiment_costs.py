@@ -1,4 +1,4 @@
-"""What each experiment costs: parameters, operations, time and memory of a training step.
+"""Costs of each experiment: parameters, operations, time and memory of a training step.
 
 ``python -m benchmarks.experiment_costs`` prints a Markdown table. Every network is measured in a
 process of its own, on one page of the contest's usual 960 x 1200 pixels in the experiment's final
@@ -42,17 +42,17 @@ ADAM_STATES = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one experiment.
+    """Costs of one experiment.
 
     Attributes:
         frame: Width and height of the measured page in its frame, pixels.
         classifier: Parameters of the whole ImageNet classifier that the encoder is part of.
-        encoder: Parameters; so are the next two.
-        decoder: Of the four levels' fusion too.
-        head: Of both branches.
+        encoder: Parameters of the encoder.
+        decoder: Parameters of the decoder, the levels' fusion included.
+        head: Parameters of both branches.
         operations: Floating point operations of the forward pass, a multiplication and an
             addition being two.
-        seconds: Of a training step on one page: forward, loss, backward, optimiser.
+        seconds: Time of a training step on one page: forward, loss, backward, optimiser.
         memory: Bytes that the process grew by at most: weights, gradients, optimiser and what
             the forward pass keeps; None where the system does not tell.
         weights: Bytes of the weights alone.
@@ -85,10 +85,10 @@ def measure_cost(
     """Measure one experiment, in a process that has done nothing else for the memory to be right.
 
     Args:
-        recipe: Of the experiment; its ImageNet weights are not loaded.
+        recipe: The experiment's recipe; its ImageNet weights are not loaded.
         size: Longest side of the page in pixels; None takes the recipe's final one.
         rounds: How often a step is timed; the best counts.
-        threads: Of PyTorch, from here on.
+        threads: PyTorch's threads from here on.
     """
     torch.set_num_threads(threads)
     settings = recipe.network.model_copy(update={"pretrained": False})
@@ -183,7 +183,7 @@ def _count_operations(network: nn.Module, images: torch.Tensor) -> float:
 
 
 def _measure_apart(recipe: Recipe, size: int | None, rounds: int, threads: int) -> Cost:
-    """In a fresh process, whose memory nothing else has raised."""
+    """Measure in a fresh process, whose memory nothing else has raised."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(measure_cost, recipe, size, rounds, threads).result()
 

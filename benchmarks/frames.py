@@ -38,7 +38,7 @@ def measure_frames(
         project: The project's folder.
         sroie: Folder of the receipts in the competition's layout.
         encoders: timm's names; weights do not matter for the time.
-        batches: Of the recipe's batch size, over which the mean is taken.
+        batches: Number of batches that the mean is taken over.
 
     Returns:
         Nothing where the receipts are not there.

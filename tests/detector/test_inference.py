@@ -122,21 +122,6 @@ def test_a_detector_from_a_file_detects_as_the_one_in_memory(
     assert restored.postprocess == other
 
 
-def test_a_detector_with_many_tta_views_finds_the_bars_where_they_are(
-    ink_detector: Detector,
-) -> None:
-    bars = [(40, 60, 200, 90), (100, 200, 280, 240), (20, 320, 120, 350)]
-    image = draw_bars(bars)
-    plain = ink_detector.detect(image)
-    ink_detector.tta = TtaSettings(
-        flips=("horizontal", "vertical"), turns=(90, 180, 270), scales=(0.95, 1.0, 1.05)
-    )
-    found = ink_detector.detect(image)
-    assert len(found.polygons) == len(plain.polygons) == 3
-    for one, other in zip(found.polygons, plain.polygons, strict=True):
-        np.testing.assert_allclose(bounding_box(one), bounding_box(other), atol=400 / 192)
-
-
 def test_the_source_of_maps_names_weights_and_tta_views(
     ink_detector: Detector, recipe: Recipe
 ) -> None:

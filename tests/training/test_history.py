@@ -1,4 +1,4 @@
-"""Which epochs are kept and when to stop, on hand-written histories."""
+"""The best epochs and the end of patience, on hand-written histories."""
 
 from collections.abc import Sequence
 

@@ -60,15 +60,15 @@ def test_pages_come_in_the_order_of_their_epoch(
 def test_processes_share_batches_and_validation_pages(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages
 ) -> None:
-    judged = [*validation_pages, training_pages[4]]
-    data = PagesData(training_pages[:4], judged, recipe)
+    scored = [*validation_pages, training_pages[4]]
+    data = PagesData(training_pages[:4], scored, recipe)
     seen: list[list[str]] = []
     trained: list[list[str]] = []
     for rank in range(2):
         data.trainer = make_trainer(0, rank, 2)
         seen.append([page.name for page in data.val_dataloader()])
         trained.append([name for batch in data.train_dataloader() for name in batch["page"]])
-    assert seen == [[judged[0].name, judged[2].name], [judged[1].name]]
+    assert seen == [[scored[0].name, scored[2].name], [scored[1].name]]
     assert [len(names) for names in trained] == [2, 2]
     assert sorted(trained[0] + trained[1]) == [page.name for page in training_pages[:4]]
     assert (data.steps_per_epoch(), data.steps_per_epoch(2)) == (2, 1)

@@ -59,18 +59,3 @@ def test_weight_decay_is_a_penalty_with_adam_and_a_shrinkage_with_adamw(optimize
     # Adam's first step is of the learning rate's size, whatever the gradient's; AdamW multiplies.
     expected = 2.0 - 0.1 if optimizer == "adam" else 2.0 * (1 - 0.1 * 0.5)
     assert layer.weight.item() == pytest.approx(expected)
-
-
-def test_spared_biases_keep_their_value_without_a_gradient() -> None:
-    layer = torch.nn.Linear(1, 1)
-    torch.nn.init.constant_(layer.bias, 2.0)
-    settings = TrainingSettings(
-        optimizer="adamw", learning_rate=0.1, weight_decay=0.5, decay_norms_and_biases=False
-    )
-    steps = build_optimizer(layer, settings)
-    for weight in layer.parameters():
-        weight.grad = torch.zeros_like(weight)
-    before = layer.weight.item()
-    steps.step()
-    assert layer.bias.item() == 2.0
-    assert layer.weight.item() == pytest.approx(before * 0.95)

@@ -24,7 +24,7 @@ from receipt_ocr.training.validation import ValidationScorer
 from tests.training.small_training import SmallTraining, assert_same_weights, change, learnt
 
 Pages = list[LabelledPage]
-PATIENCE_S = 120  # of the test, on a slow machine
+PATIENCE_S = 120  # for a slow machine
 FORKED = get_context("fork")  # what is imported already need not be imported once more
 
 
@@ -54,7 +54,7 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(train: SmallTrain
 
 
 def join_training(rank: int, port: int, arguments: tuple[Any, ...], folder: Path) -> None:
-    """What one of two processes does that torchrun has started; the second meets a bad batch."""
+    """Train as one of two processes of torchrun's; the second meets a bad batch."""
     launched = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     launched |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
     os.environ.update({**launched, "RANK": str(rank), "LOCAL_RANK": str(rank)})
@@ -99,7 +99,7 @@ def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
 
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For each of the processes that are started."""
+    """Give each of the started processes one thread."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

@@ -14,7 +14,7 @@ Pages = list[LabelledPage]
 
 
 def draw_truth(page: LabelledPage) -> tuple[np.ndarray, Frame]:
-    """The page's own shrink map, which decodes to its words."""
+    """Draw the page's own shrink map, which decodes to its words."""
     frame = fit_frame(page.width, page.height, 320)
     words = [transform_polygon(word, frame.page_to_map) for word in page.polygons]
     return render_targets(words, frame.height, frame.width).shrink_map, frame

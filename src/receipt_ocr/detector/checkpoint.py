@@ -25,7 +25,7 @@ _PREFIX = "network."
 """Lightning stores the weights under the name of the module's attribute."""
 
 _READ_ERRORS = (KeyError, TypeError, AttributeError, RuntimeError, pickle.UnpicklingError)
-"""What reading any other file as a checkpoint may raise."""
+"""Errors that reading any other file as a checkpoint may raise."""
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:

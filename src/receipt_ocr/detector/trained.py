@@ -23,12 +23,12 @@ EpochRow = dict[str, float]
 ``hmean`` where there are validation pages."""
 
 _NOT_TRAINED = ("running_mean", "running_var", "num_batches_tracked")
-"""What batch normalisation stores beside its parameters."""
+"""Statistics of batch normalisation, which are stored beside its parameters."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is needed to run a detector again.
+    """Everything that is needed to run a detector again.
 
     Attributes:
         source: File it was read from, or its address as text where that is not a local one.

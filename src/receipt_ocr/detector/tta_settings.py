@@ -23,7 +23,7 @@ class TtaSettings(Config):
     )
     """Size of the page, against the one that the detector was trained for."""
     mean: MeanKind = "probability"
-    """What is averaged over the views."""
+    """Kind of mean over the views."""
 
     @field_validator("flips", "turns", "scales")
     @classmethod

@@ -19,7 +19,7 @@ _READ_ERRORS = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, TypeError, AttributeError, LookupError),
     ValueError,
 )
-"""What reading any other file as weights may raise."""
+"""Errors that reading any other file as weights may raise."""
 
 
 def read_encoder_weights(weights: str) -> dict[str, Tensor]:

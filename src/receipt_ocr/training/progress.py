@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a bar in a terminal, elsewhere one log line an epoch."""
+"""Progress of a training: a bar in a terminal, elsewhere one log line an epoch."""
 
 import time
 from typing import Any, cast

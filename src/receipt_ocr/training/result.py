@@ -22,7 +22,7 @@ class TrainingResult:
     Attributes:
         checkpoint: File of the epoch with the best H-mean; of the last epoch in a training
             without validation pages.
-        best_epoch: From 0.
+        best_epoch: Its number, from 0.
         best_hmean: Page-mean CLEval H-mean on the validation pages; None without any.
         history: One row an epoch, see :data:`receipt_ocr.detector.checkpoint.EpochRow`.
         stopped_by: Why no further epoch was trained.

@@ -20,7 +20,7 @@ class FurtherData(Config):
     """The raw folder; its last part tells its pages from others."""
     subset: Literal["train", "holdout", "test"] = "train"
     weight: Positive = 1.0
-    """How often an epoch visits each of its pages, on average."""
+    """Average number of visits to each of its pages in an epoch."""
 
 
 class FinalFitSettings(Config):
