@@ -19,12 +19,12 @@ __all__ = ["DensePage", "draw_page"]
 Polygon = NDArray[np.float64]
 
 MAX_WORDS = 1000
-SHARE = 0.03  # of the words, for each kind of error
+SHARE = 0.03  # words with each kind of error
 SHRINK_RATIO = 0.4
-MARGIN = 0.04  # of the page's side
+MARGIN = 0.04  # share of the page's side
 LINE_HEIGHTS = (13.0, 46.0)  # page pixels from line to line, least and most
 PITCH_ASPECT = 2.2  # length of a word with its gap, in line heights, where they fill the page
-WORD_HEIGHT = 0.6  # of the line height
+WORD_HEIGHT = 0.6  # share of the line height
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _set_lines(words: int, width: int, height: int, rng: np.random.Generator) ->
 
 
 def _shares(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """How a line is divided among its words; sums to 1."""
+    """Divide a line among its words; the shares sum to 1."""
     weights = rng.uniform(0.6, 1.4, count)
     shares: NDArray[np.float64] = weights / weights.sum()
     return shares
@@ -147,7 +147,7 @@ def _set_word(start: float, end: float, pitch: float, rng: np.random.Generator) 
 
 
 def _outline(word: _Word, points: int) -> Polygon:
-    """The word's outline in whole pixels, upper side first."""
+    """Outline a word in whole pixels, upper side first."""
     half_length, half_height = (word.right - word.left) / 2, word.height / 2
     if points == 4:
         x = np.array([-half_length, half_length])
@@ -181,7 +181,7 @@ def _rounded_side(
 
 
 def _detect(places: list[_Word], points: int, rng: np.random.Generator) -> tuple[Polygon, ...]:
-    """What a detector that errs now and then finds, in reading order."""
+    """Imitate a detector that errs now and then, in reading order."""
     text = [index for index, place in enumerate(places) if not place.is_free]
     errors = round(SHARE * len(text))
     order = [text[k] for k in rng.permutation(len(text))]
@@ -222,7 +222,7 @@ def _cover(word: _Word, left: float, right: float) -> _Word:
 
 
 def _jitter(word: _Word, rng: np.random.Generator) -> _Word:
-    """The word a pixel or two off on every side."""
+    """Move every side of a word by a pixel or two."""
     left, right, turn = rng.uniform(-2.0, 2.0, 3)
     return replace(
         word,

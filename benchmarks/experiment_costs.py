@@ -1,4 +1,4 @@
-"""What each experiment costs: parameters, operations, time and memory of a training step.
+"""Costs of each experiment: parameters, operations, time and memory of a training step.
 
 ``python -m benchmarks.experiment_costs`` prints a Markdown table. Every network is measured in a
 process of its own, on one page of the contest's usual 960 x 1200 pixels in the experiment's final
@@ -9,7 +9,7 @@ import argparse
 import os
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import best_time
+from benchmarks.training_step import prepare_step
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.report.markdown import NOTHING, format_table
@@ -41,17 +42,17 @@ ADAM_STATES = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one experiment.
+    """Costs of one experiment.
 
     Attributes:
         frame: Width and height of the measured page in its frame, pixels.
         classifier: Parameters of the whole ImageNet classifier that the encoder is part of.
-        encoder: Parameters; so are the next two.
-        decoder: Of the four levels' fusion too.
-        head: Of both branches.
+        encoder: Parameters of the encoder.
+        decoder: Parameters of the decoder, the levels' fusion included.
+        head: Parameters of both branches.
         operations: Floating point operations of the forward pass, a multiplication and an
             addition being two.
-        seconds: Of a training step on one page: forward, loss, backward, optimiser.
+        seconds: Time of a training step on one page: forward, loss, backward, optimiser.
         memory: Bytes that the process grew by at most: weights, gradients, optimiser and what
             the forward pass keeps; None where the system does not tell.
         weights: Bytes of the weights alone.
@@ -84,10 +85,10 @@ def measure_cost(
     """Measure one experiment, in a process that has done nothing else for the memory to be right.
 
     Args:
-        recipe: Of the experiment; its ImageNet weights are not loaded.
+        recipe: The experiment's recipe; its ImageNet weights are not loaded.
         size: Longest side of the page in pixels; None takes the recipe's final one.
         rounds: How often a step is timed; the best counts.
-        threads: Of PyTorch, from here on.
+        threads: PyTorch's threads from here on.
     """
     torch.set_num_threads(threads)
     settings = recipe.network.model_copy(update={"pretrained": False})
@@ -96,7 +97,7 @@ def measure_cost(
     batch = _draw_batch(frame.height, frame.width)
     before = _peak_bytes()
     module = DetectorModule(recipe, [], steps_per_epoch=1).train()
-    step = _prepare_step(module, batch)
+    step = prepare_step(module, batch)
     step()
     memory = _peak_bytes() - before if before else None
     seconds = best_time(step, rounds) / 1000.0
@@ -158,24 +159,6 @@ def _draw_batch(height: int, width: int) -> dict[str, Any]:
     }
 
 
-def _prepare_step(module: DetectorModule, batch: dict[str, Any]) -> Callable[[], object]:
-    """Forward, loss, backward, clipping and optimiser, as the recipe has them."""
-    settings = module.recipe.training
-    optimizer = module.configure_optimizers()["optimizer"]
-    images = batch["image"]
-    if settings.channels_last:
-        module.network.to(memory_format=torch.channels_last)
-        images = images.contiguous(memory_format=torch.channels_last)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        module.loss(module.network(images), batch).total.backward()
-        torch.nn.utils.clip_grad_norm_(module.network.parameters(), settings.gradient_clip)
-        optimizer.step()
-
-    return step
-
-
 def _peak_bytes() -> int:
     """The most memory that this process has held; 0 where the system does not tell."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -200,7 +183,7 @@ def _count_operations(network: nn.Module, images: torch.Tensor) -> float:
 
 
 def _measure_apart(recipe: Recipe, size: int | None, rounds: int, threads: int) -> Cost:
-    """In a fresh process, whose memory nothing else has raised."""
+    """Measure in a fresh process, whose memory nothing else has raised."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(measure_cost, recipe, size, rounds, threads).result()
 

@@ -23,8 +23,8 @@ def measure_flatness(
     Args:
         project: The project's folder.
         sroie: Folder of the receipts in the competition's layout.
-        pages: To train on; a quarter as many are judged.
-        epochs: To train.
+        pages: Training pages; a quarter as many are validated on.
+        epochs: Epochs to train.
 
     Returns:
         Nothing where the receipts are not there, or the system does not tell (it is read from

@@ -7,7 +7,7 @@ from torch.utils.data import default_collate
 
 from benchmarks.sroie import has_receipts, read_pages, read_recipe
 from benchmarks.timing import best_time
-from benchmarks.training_step import prepare_step
+from benchmarks.training_step import build_module, prepare_step
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.batches import plan_batches
 from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
@@ -38,7 +38,7 @@ def measure_frames(
         project: The project's folder.
         sroie: Folder of the receipts in the competition's layout.
         encoders: timm's names; weights do not matter for the time.
-        batches: Of the recipe's batch size, over which the mean is taken.
+        batches: Number of batches that the mean is taken over.
 
     Returns:
         Nothing where the receipts are not there.
@@ -70,5 +70,5 @@ def _time_epoch(recipe: Recipe, pages: list[LabelledPage], shape: str) -> float:
     total = 0.0
     for requests in plan:
         batch = default_collate([samples[request] for request in requests])
-        total += best_time(prepare_step(recipe, batch), rounds=2)
+        total += best_time(prepare_step(build_module(recipe), batch), rounds=2)
     return total / sum(map(len, plan))

@@ -46,7 +46,7 @@ def measure_grid(pages: Sequence[BenchmarkPage], sample: int = 100, seed: int = 
     Args:
         pages: Pages to search on.
         sample: How many (page, setting) are drawn for the scaled times.
-        seed: Of the draw.
+        seed: Seed of the draw.
     """
     _search(pages[:1])  # compiles
     start = time.perf_counter()

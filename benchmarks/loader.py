@@ -27,7 +27,7 @@ class LoaderTimes:
     square: float
     """Ours with decoded pages at hand, in the plain way's square frames."""
     whole_pages: float
-    """The same in frames of the pages' own shapes."""
+    """Ours with decoded pages at hand, in frames of the pages' own shapes."""
 
 
 def measure_loader(project: Path, sroie: Path, count: int = 48) -> LoaderTimes | None:

@@ -1,4 +1,4 @@
-"""What is measured, on which pages."""
+"""Runs every measurement on its pages."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class Step:
     fast: float
     ratio: float
     offsets: float | None = None
-    """The part of ``fast`` in pyclipper, which both ways need; None for CLEval."""
+    """Part of ``fast`` in pyclipper, which both ways need; None for CLEval."""
 
 
 @dataclass(frozen=True)

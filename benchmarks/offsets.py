@@ -1,4 +1,4 @@
-"""How much of a step is spent in the library that offsets polygons."""
+"""Time of a step that is spent in pyclipper, which offsets polygons."""
 
 import time
 from unittest.mock import patch

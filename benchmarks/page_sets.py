@@ -1,4 +1,4 @@
-"""The pages that are measured: recorded ones, where they lie beside the project, and drawn ones."""
+"""Pages to measure: recorded ones, where they lie beside the project, and drawn ones."""
 
 import json
 from dataclasses import dataclass

@@ -27,10 +27,10 @@ TALL_ASPECT = 0.5
 MAX_LENGTH = {"polygon": 100, "quad": 10}
 
 Polygon = NDArray[np.float64]
-Shares = NDArray[np.float32]  # of detection j that lies on truth i
+Shares = NDArray[np.float32]  # shares of detection j that lie on truth i
 WordModel = Literal["polygon", "quad"]
 Point = tuple[float, float]
-Relation = list[list[bool]]  # of truth i and detection j
+Relation = list[list[bool]]  # truth i, detection j
 Held = list[list[list[int]]]  # the characters of truth i that lie in detection j
 
 
@@ -293,7 +293,7 @@ def _count(truths: list[_Truth], match: Relation, inside: Held, charged: int) ->
 
 
 def _charge(points: list[Point], word_model: WordModel) -> int:
-    """How many characters a detection without a match is charged with."""
+    """Count the characters that a detection without a match is charged with."""
     aspect = _aspect(np.array(points), word_model)
     inverse = 1 / ((QUAD_EPS if word_model == "quad" else EPS32) + aspect)
     return int(min(round(0.5 + inverse), MAX_LENGTH[word_model]))

@@ -35,7 +35,7 @@ def draw_sample(  # noqa: PLR0913  # what a recipe holds
     """One sample of a page in a square letterbox.
 
     Args:
-        path: Of the photo.
+        path: The photo.
         polygons: The words, (P, 2) upright page pixels.
         size: Side of the square in pixels.
         rotation: Largest turn in degrees, either way.

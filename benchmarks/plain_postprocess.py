@@ -33,7 +33,7 @@ def extract_polygons(  # noqa: PLR0913 - the settings of the contest
     min_size: float = 5,
     shape: Literal["polygon", "box"] = "polygon",
 ) -> tuple[list[Polygon], list[float]]:
-    """The words of a page in the order of their contours.
+    """Find the words of a page, in the order of their contours.
 
     Args:
         probability_map: (H, W) text probability in [0, 1].
@@ -118,7 +118,7 @@ def _regrow(kernel: Polygon, unclip_ratio: float) -> Polygon | None:
 
 
 def _place(word: Polygon, map_to_page: NDArray[np.float64]) -> Polygon:
-    """The word in whole pixels of the page."""
+    """Bring a word to whole pixels of the page."""
     moved = np.column_stack([word, np.ones(len(word))]) @ map_to_page.T
     placed: Polygon = np.round(moved[:, :2] / moved[:, 2:])
     return placed

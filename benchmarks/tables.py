@@ -68,7 +68,7 @@ def _write_growth(growth: list[Growth]) -> str:
 
 
 def _exponent(times: dict[int, float]) -> float:
-    """Of the power law between the two largest numbers of words: 1 is linear."""
+    """Fit a power law through the two largest numbers of words; an exponent of 1 is linear."""
     (few, short), (many, long) = list(times.items())[-2:]
     return math.log(long / short) / math.log(many / few)
 

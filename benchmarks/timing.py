@@ -1,4 +1,4 @@
-"""How long two ways of doing the same take, side by side on the same machine."""
+"""Times of two ways of doing the same, side by side on the same machine."""
 
 import math
 import time
@@ -38,7 +38,7 @@ def compare(pairs: Sequence[tuple[Call, Call]], rounds: int = 5) -> Comparison:
     machine does makes a round slower, never faster: the best one is closest to the cost itself.
 
     Args:
-        pairs: For each page the plain and the fast call.
+        pairs: The plain and the fast call for each page.
         rounds: How often each pair is timed.
     """
     plain, fast = 0.0, 0.0
@@ -53,7 +53,7 @@ def compare(pairs: Sequence[tuple[Call, Call]], rounds: int = 5) -> Comparison:
 
 
 def _choose_number(call: Call) -> int:
-    """How many calls fill a round, after one that loads and compiles."""
+    """Count the calls that fill a round, after one that loads and compiles."""
     call()
     return max(1, math.ceil(_LEAST / _time(call, 1)))
 

@@ -24,7 +24,7 @@ from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
 from receipt_ocr.receipts.targets import render_targets
 from receipt_ocr.training.module import DetectorModule
 
-__all__ = ["StepTimes", "measure_training_step", "prepare_step"]
+__all__ = ["StepTimes", "build_module", "measure_training_step", "prepare_step"]
 
 PAGES = 80
 
@@ -56,13 +56,13 @@ def measure_training_step(project: Path, sroie: Path) -> StepTimes | None:
     if not has_receipts(sroie):
         return None
     recipe = read_recipe(project)
-    judged = [
+    scored = [
         (_draw_map(page, recipe), prepare_truth(page.polygons))
         for page in read_pages(sroie, "test")[:PAGES]
     ]
     return StepTimes(
-        pages=len(judged),
-        decode_and_score=best_time(lambda: _judge(judged, recipe)) / 1000.0,
+        pages=len(scored),
+        decode_and_score=best_time(lambda: _score(scored, recipe)) / 1000.0,
         training_step=_time_step(recipe, read_pages(sroie, "train")) / 1000.0,
     )
 
@@ -76,7 +76,7 @@ def _draw_map(page: LabelledPage, recipe: Recipe) -> ProbabilityMap:
     return ProbabilityMap.from_probability(blurred, frame.map_to_page, page.width, page.height)
 
 
-def _judge(judged: list[tuple[ProbabilityMap, TruthWords]], recipe: Recipe) -> float:
+def _score(scored: list[tuple[ProbabilityMap, TruthWords]], recipe: Recipe) -> float:
     scores = [
         score_prepared(
             truth,
@@ -84,7 +84,7 @@ def _judge(judged: list[tuple[ProbabilityMap, TruthWords]], recipe: Recipe) -> f
                 page_map.probability, page_map.map_to_page, recipe.postprocess
             ).polygons,
         ).hmean
-        for page_map, truth in judged
+        for page_map, truth in scored
     ]
     return float(np.mean(scores))
 
@@ -98,28 +98,33 @@ def _time_step(recipe: Recipe, pages: list[LabelledPage]) -> float:
         (recipe.training.seed, 0),
     )
     batch = default_collate([samples[index] for index in range(len(samples))])
-    return best_time(prepare_step(recipe, batch))
+    return best_time(prepare_step(build_module(recipe), batch))
 
 
-def prepare_step(recipe: Recipe, batch: dict[str, Any]) -> Callable[[], object]:
-    """A training step as a call: network, loss, backward pass, clipping and optimiser.
+def build_module(recipe: Recipe) -> DetectorModule:
+    """Build a recipe's network with its loss, to train on all cores."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    return DetectorModule(recipe, [], steps_per_epoch=1).train()
+
+
+def prepare_step(module: DetectorModule, batch: dict[str, Any]) -> Callable[[], object]:
+    """Prepare a training step: network, loss, backward pass, clipping and optimiser.
 
     Args:
-        recipe: Of the network and the optimiser.
+        module: The network with its recipe.
         batch: Collated samples.
     """
-    torch.set_num_threads(os.cpu_count() or 1)
-    module = DetectorModule(recipe, [], steps_per_epoch=1).train()
-    if recipe.training.channels_last:
-        module.network.to(memory_format=torch.channels_last)
+    settings = module.recipe.training
     optimizer = module.configure_optimizers()["optimizer"]
-    layout = torch.channels_last if recipe.training.channels_last else torch.contiguous_format
-    images = batch["image"].contiguous(memory_format=layout)
+    images = batch["image"]
+    if settings.channels_last:
+        module.network.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
         optimizer.zero_grad()
         module.loss(module.network(images), batch).total.backward()
-        torch.nn.utils.clip_grad_norm_(module.network.parameters(), recipe.training.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(module.network.parameters(), settings.gradient_clip)
         optimizer.step()
 
     return step

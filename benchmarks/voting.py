@@ -46,14 +46,14 @@ CHEAP_GRID = GridSettings(
     unclip_ratio=(1.8,),
     min_size=tuple(float(size) for size in range(20)),
 )
-"""As many settings, of those that cost next to nothing: to see what many pages take of memory."""
+"""As many settings that cost next to nothing, to see the memory that many pages take."""
 
 
 class Cost(NamedTuple):
-    """What a stage takes.
+    """Time and memory of a stage.
 
     Attributes:
-        seconds: From the first map that is read to the last result.
+        seconds: Time from the first map that is read to the last result.
         peak: MiB of the process at most, libraries included.
     """
 
@@ -67,7 +67,7 @@ def measure_vote(pages: Sequence[BenchmarkPage], count: int, folder: Path) -> Co
     Args:
         pages: Repeated until there are ``count``.
         count: Pages of the ensemble.
-        folder: For the maps.
+        folder: Takes the maps.
     """
     names, truths = _name_pages(pages, count)
     members = {}
@@ -87,7 +87,7 @@ def measure_search(
     Args:
         pages: Repeated until there are ``count``.
         count: Pages that are searched.
-        folder: For the maps.
+        folder: Takes the maps.
         grid: The settings and the number of processes.
     """
     names, truths = _name_pages(pages, count)
@@ -106,7 +106,7 @@ def _name_pages(
 
 
 def _as_map(page: BenchmarkPage, member: int) -> ProbabilityMap:
-    """The page's map as a member might see it: a little moved, so that the mean is blurred."""
+    """Copy the page's map as a member might see it: a little moved, so that the mean is blurred."""
     moved = np.roll(page.stored_map, (member - MEMBERS // 2) // 2, axis=1)
     return ProbabilityMap(moved, page.map_to_page, *page.size)
 

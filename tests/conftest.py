@@ -159,5 +159,5 @@ def training_pages(draw_page: PageMaker) -> list[LabelledPage]:
 
 @pytest.fixture
 def validation_pages(draw_page: PageMaker) -> list[LabelledPage]:
-    """Two pages to judge by."""
+    """Two validation pages."""
     return [draw_page(f"validation_{number}.png") for number in range(2)]

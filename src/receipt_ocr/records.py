@@ -210,6 +210,10 @@ class TrainingRecord(Record):
     parameters: Mapping[str, int]
     """Part of the network -> number of its parameters."""
     checkpoint_bytes: int
+    inference_seconds_per_page: float | None = None
+    """Network and decoding of a page in the last validation, the median; None without one."""
+    peak_memory_mib: float | None = None
+    """Most memory that the training held, of the GPU where there is one."""
 
 
 class FinalEpochs(Record):

@@ -60,14 +60,6 @@ def test_recorded_pages_are_those_beside_the_project(shared: Path, tmp_path: Pat
     assert recorded_pages(tmp_path) == []
 
 
-def test_every_step_has_a_plain_and_a_fast_way() -> None:
-    page = drawn_page(5, 8, size=320)
-    for calls in STEPS.values():
-        plain, fast = calls(page)
-        assert plain() is not None
-        assert fast() is not None
-
-
 def test_offsets_are_a_part_of_their_step() -> None:
     page = drawn_page(30, 8, size=640)
     for step in OFFSETTING:

@@ -97,26 +97,3 @@ def test_a_word_cut_in_two_and_a_false_positive_are_counted_by_hand() -> None:
     }
     # Recall (5 - 1) / 5, precision 5 / 6.
     assert hmean(counts) == pytest.approx(40 / 49)
-
-
-def test_detections_beyond_the_limit_are_dropped() -> None:
-    word = rectangle(0, 0, 42, 10)
-    counts = score_page([word], [rectangle(100, 100, 110, 110), word], max_detections=1)
-    assert counts["characters_matched"] == 0
-    assert counts["false_positives"] == 1
-
-
-def test_a_page_without_words_counts_nothing() -> None:
-    counts = score_page([], [])
-    assert set(counts.values()) == {0}
-    assert hmean(counts) == 0.0
-
-
-def test_what_does_not_fit_is_refused() -> None:
-    word = rectangle(0, 0, 42, 10)
-    with pytest.raises(ValueError, match="word_model must be one of"):
-        score_page([word], [word], word_model="circle")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="needs words of 4 points, got 5"):
-        score_page([np.vstack([word, [[0, 5]]])], [word], word_model="quad")
-    with pytest.raises(ValueError, match="zip"):
-        score_page([word], [word], ignored=[True, False])

@@ -3,8 +3,8 @@
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import lightning
 import pytest
 import torch
 
@@ -14,9 +14,9 @@ from receipt_ocr.detector.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from receipt_ocr.detector.inference import Detector
 from receipt_ocr.detector.network import build_network
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.training.module import DetectorModule
 
 HISTORY = [{"epoch": 0.0, "loss": 2.5, "hmean": 0.25}]
 
@@ -41,27 +41,6 @@ def test_a_checkpoint_returns_as_it_was_written(checkpoint: Checkpoint, stored: 
     assert read.state.keys() == checkpoint.state.keys()
     assert all(torch.equal(read.state[k], checkpoint.state[k]) for k in read.state)
     assert [f.name for f in stored.parent.iterdir()] == ["fold_0.ckpt"]
-
-
-def test_the_network_comes_back_ready_to_predict(checkpoint: Checkpoint, stored: Path) -> None:
-    network = build_from_checkpoint(read_checkpoint(stored), expected=checkpoint.recipe)
-    assert not network.training
-    original = build_network(checkpoint.recipe.network)
-    original.load_state_dict(checkpoint.state)
-    images = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
-    with torch.no_grad():
-        assert torch.equal(network.predict(images), original.eval().predict(images))
-
-
-def test_a_checkpoint_that_lightning_saved_can_be_read(recipe: Recipe, tmp_path: Path) -> None:
-    module = DetectorModule(recipe, [], steps_per_epoch=1)
-    module.history = HISTORY
-    trainer = lightning.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-    trainer.strategy.connect(module)
-    trainer.save_checkpoint(tmp_path / "lightning.ckpt")
-    read = read_checkpoint(tmp_path / "lightning.ckpt")
-    assert (read.recipe, read.epoch, read.history) == (recipe, 0, HISTORY)
-    build_from_checkpoint(read)
 
 
 def test_the_fingerprint_is_that_of_the_weights_alone(checkpoint: Checkpoint, stored: Path) -> None:
@@ -102,30 +81,21 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         b"an essay on receipts",
         pickle.dumps({"state_dict": {}}, protocol=2),
         b"PK\x03\x04 torn archive",
-    ],
-)
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "other.ckpt"
-    file.write_bytes(content)
-    message = r"other\.ckpt is not a detector's checkpoint.*give a file that train_fold has written"
-    with pytest.raises(ValueError, match=message):
-        read_checkpoint(file)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"weights": torch.zeros(1)},
+        {"weights": torch.zeros(1)},  # what torch can read but is no detector
         torch.zeros(3),
-        [1, 2],
         "text",
         {"hyper_parameters": {"recipe": {}}, "state_dict": 5, "epoch": 0, "history": []},
     ],
 )
-def test_what_torch_reads_but_is_no_detector_is_named(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / "other.ckpt")
-    with pytest.raises(ValueError, match=r"other\.ckpt is not a detector's checkpoint"):
-        read_checkpoint(tmp_path / "other.ckpt")
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: object) -> None:
+    file = tmp_path / "other.ckpt"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    message = r"other\.ckpt is not a detector's checkpoint.*give a file that train_fold has written"
+    with pytest.raises(ValueError, match=message):
+        Detector.from_checkpoint(str(file), device="cpu")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
@@ -146,12 +116,21 @@ def test_settings_of_another_version_are_named(checkpoint: Checkpoint, stored: P
         read_checkpoint(stored)
 
 
-def test_another_architecture_than_expected_is_named(checkpoint: Checkpoint, stored: Path) -> None:
-    network = checkpoint.recipe.network.model_copy(update={"inner_channels": 32})
+@pytest.mark.parametrize(
+    ("other", "described"),
+    [
+        ({"inner_channels": 32}, "test_resnet 32/4"),
+        ({"decoder": "dbnet++"}, r"test_resnet 16/4 dbnet\+\+"),
+    ],
+)
+def test_another_architecture_than_expected_is_named(
+    checkpoint: Checkpoint, stored: Path, other: dict[str, Any], described: str
+) -> None:
+    network = checkpoint.recipe.network.model_copy(update=other)
     expected = checkpoint.recipe.model_copy(update={"network": network})
     message = (
         r"fold_0\.ckpt holds another architecture: test_resnet 16/4, while the experiment asks "
-        r"for test_resnet 32/4; retrain the fold or select"
+        rf"for {described}; retrain the fold or select"
     )
     with pytest.raises(ValueError, match=message):
         build_from_checkpoint(read_checkpoint(stored), expected)

@@ -5,43 +5,17 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
-from receipt_ocr.detector.checkpoint import (
-    Checkpoint,
-    build_from_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from receipt_ocr.detector.checkpoint import Checkpoint, write_checkpoint
 from receipt_ocr.detector.inference import Detector
-from receipt_ocr.detector.network import build_network
-from receipt_ocr.detector.settings import Experiments, NetworkSettings, Recipe
+from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.training.loading import PagesData
 from receipt_ocr.training.module import DetectorModule
+from tests.detector.configured import read_block, read_experiments
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 SIZE = 64
-
-
-def read_block(environment: str) -> dict[str, Any]:
-    text = (CONF / environment / "parameters.yml").read_text(encoding="utf-8")
-    block: dict[str, Any] = yaml.safe_load(text)["experiments"]
-    block["recipe"]["training"].pop("resume", None)  # a run fills it in
-    return block
-
-
-def read_experiments(environment: str = "base") -> Experiments:
-    block = read_block("base")
-    if environment != "base":
-        own = read_block(environment)
-        block["variants"].update(own["variants"])
-        for part, values in own["recipe"].items():
-            block["recipe"][part].update(values)
-    return Experiments.model_validate({**block, "selected": "convnext_tiny"})
-
-
 NAMES = list(read_block("base")["variants"])
 
 
@@ -145,19 +119,3 @@ def test_an_experiment_is_the_same_network_in_every_environment(
     assert own.network.encoder_weights is None
     if "frame" in read_block("base")["variants"][name]:  # a frame is of one piece
         assert own.frame == base.frame
-
-
-def test_a_checkpoint_of_the_other_decoder_is_refused(tmp_path: Path) -> None:
-    sizes = {"inner_channels": 8, "output_channels": 4, "pretrained": False}
-    plain = Recipe(network=NetworkSettings(encoder="test_resnet", **sizes))
-    adaptive = Recipe(network=NetworkSettings(encoder="test_resnet", decoder="dbnet++", **sizes))
-    path = tmp_path / "plain.ckpt"
-    state = build_network(plain.network).state_dict()
-    write_checkpoint(Checkpoint(path, plain, state, 0, []), path)
-    checkpoint = read_checkpoint(path)
-    assert build_from_checkpoint(checkpoint, plain)
-    message = (
-        r"architecture: test_resnet 8/4, while the experiment asks for test_resnet 8/4 dbnet\+\+"
-    )
-    with pytest.raises(ValueError, match=message):
-        build_from_checkpoint(checkpoint, adaptive)

@@ -122,46 +122,7 @@ def test_a_detector_from_a_file_detects_as_the_one_in_memory(
     assert restored.postprocess == other
 
 
-def test_weights_of_another_architecture_are_refused_by_name(
-    recipe: Recipe, tmp_path: Path
-) -> None:
-    other = recipe.network.model_copy(update={"encoder": "test_efficientnet"})
-    state = dict(build_network(other).state_dict())
-    write_checkpoint(Checkpoint(Path("memory"), recipe, state, 0, []), tmp_path / "foreign.ckpt")
-    message = r"foreign\.ckpt does not hold the weights of test_resnet 16/4: .*; give a file that"
-    with pytest.raises(ValueError, match=message):
-        Detector.from_checkpoint(tmp_path / "foreign.ckpt", device="cpu")
-
-
-def test_a_plain_weights_file_of_torch_is_refused_by_name(recipe: Recipe, tmp_path: Path) -> None:
-    torch.save(build_network(recipe.network).state_dict(), tmp_path / "weights.pth")
-    message = r"weights\.pth is not a detector's checkpoint.*hyper_parameters.*give a file that"
-    with pytest.raises(ValueError, match=message):
-        Detector.from_checkpoint(tmp_path / "weights.pth", device="cpu")
-
-
-def test_a_text_file_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("Total 12.50\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"notes\.txt is not a detector's checkpoint"):
-        Detector.from_checkpoint(str(tmp_path / "notes.txt"), device="cpu")
-
-
-def test_a_detector_that_looks_several_times_finds_the_bars_where_they_are(
-    ink_detector: Detector,
-) -> None:
-    bars = [(40, 60, 200, 90), (100, 200, 280, 240), (20, 320, 120, 350)]
-    image = draw_bars(bars)
-    plain = ink_detector.detect(image)
-    ink_detector.tta = TtaSettings(
-        flips=("horizontal", "vertical"), turns=(90, 180, 270), scales=(0.95, 1.0, 1.05)
-    )
-    found = ink_detector.detect(image)
-    assert len(found.polygons) == len(plain.polygons) == 3
-    for one, other in zip(found.polygons, plain.polygons, strict=True):
-        np.testing.assert_allclose(bounding_box(one), bounding_box(other), atol=400 / 192)
-
-
-def test_what_maps_come_from_says_how_the_pages_were_looked_at(
+def test_the_source_of_maps_names_weights_and_tta_views(
     ink_detector: Detector, recipe: Recipe
 ) -> None:
     state = build_network(recipe.network).state_dict()
@@ -172,7 +133,7 @@ def test_what_maps_come_from_says_how_the_pages_were_looked_at(
     assert ink_detector.source_of(checkpoint) == f"{plain}+horizontal,x1"
 
 
-def test_a_map_that_is_no_numbers_is_named_by_its_page(
+def test_a_map_that_is_not_finite_is_named_by_its_page(
     ink_detector: Detector, training_pages: list[LabelledPage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def blow_up(images: torch.Tensor) -> torch.Tensor:

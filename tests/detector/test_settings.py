@@ -1,26 +1,12 @@
 """The recipe's defaults are those of the configuration, and variants are checked at once."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
 from receipt_ocr.detector.settings import LITE0_PACKAGE, Experiments, NetworkSettings, Recipe
-
-BASE = Path(__file__).resolve().parents[2] / "conf" / "base" / "parameters.yml"
-
-
-def without_references(block: dict[str, Any]) -> dict[str, Any]:
-    """The block as JSON has it, less the values that a run fills in (``${...}``)."""
-    kept: dict[str, Any] = {}
-    for key, value in block.items():
-        if isinstance(value, dict):
-            kept[key] = without_references(value)
-        elif not (isinstance(value, str) and value.startswith("${")):
-            kept[key] = value
-    return kept
+from tests.detector.configured import read_block, read_experiments
 
 
 def experiments(**variants: dict[str, Any]) -> Experiments:
@@ -28,12 +14,10 @@ def experiments(**variants: dict[str, Any]) -> Experiments:
 
 
 def test_the_configured_recipe_writes_out_every_default() -> None:
-    written = yaml.safe_load(BASE.read_text(encoding="utf-8"))["experiments"]["recipe"]
-    defaults = Recipe().model_dump(mode="json")
+    written, defaults = read_block("base")["recipe"], Recipe().model_dump(mode="json")
     assert written["training"].pop("resume") == "${runtime_params:resume,true}"
     assert defaults["training"].pop("resume") is True
-    assert without_references(written) == written  # nothing else is filled in by a run
-    assert written == defaults
+    assert written == defaults  # nothing else is filled in by a run
 
 
 def test_a_variant_holds_only_its_differences() -> None:
@@ -95,14 +79,7 @@ def test_the_weights_of_the_package_fit_one_encoder_only(encoder: str) -> None:
 
 @pytest.mark.parametrize("environment", ["demo", "sroie"])
 def test_the_variants_of_every_environment_are_recipes(environment: str) -> None:
-    own = BASE.parents[1] / environment / "parameters.yml"
-    merged: dict[str, Any] = {"recipe": {}, "variants": {}}
-    for file in (BASE, own):  # an environment's values are laid over those of the base
-        block = without_references(yaml.safe_load(file.read_text(encoding="utf-8"))["experiments"])
-        merged["variants"].update(block["variants"])
-        for part, values in block["recipe"].items():
-            merged["recipe"].setdefault(part, {}).update(values)
-    experiments = Experiments.model_validate({"selected": "lite0", **merged})
+    experiments = read_experiments(environment, selected="lite0")
     assert experiments.chosen.network.encoder_weights == LITE0_PACKAGE
     assert experiments.named("efficientnet_b3").network.encoder_weights is None
 

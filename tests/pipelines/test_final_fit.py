@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from receipt_ocr.detector.settings import Experiments, FinalFitSettings, Recipe
+from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.pipelines.final_fit import create_pipeline
 from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess
 from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
 from receipt_ocr.receipts.settings import IngestionSettings
+from receipt_ocr.training.settings import FinalFitSettings
 
 EXPERIMENTS = Experiments(selected="small", recipe=Recipe(), variants={"small": {}})
 WORD = {"points": [[10, 10], [60, 10], [60, 30], [10, 30]]}

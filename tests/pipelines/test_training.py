@@ -115,6 +115,8 @@ def test_the_record_of_a_training_says_what_a_report_needs() -> None:
         "stopped_by": "patience of 1 epochs",
         "parameters": {"encoder": 12, "head": 5},
         "checkpoint_bytes": 4 * (12 + 4 + 5),
+        "inference_seconds_per_page": None,
+        "peak_memory_mib": None,
     }
     # An earlier version began the training and did not time it.
     assert record_training(make_checkpoint(10.0), "3 epochs")["seconds"] is None

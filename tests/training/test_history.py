@@ -1,19 +1,13 @@
-"""Which epochs are kept and when to stop, on hand-written histories."""
+"""The best epochs and the end of patience, on hand-written histories."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from receipt_ocr.detector.checkpoint import EpochRow
 from receipt_ocr.detector.settings import Recipe, TrainingSettings
+from receipt_ocr.detector.trained import EpochRow
 from receipt_ocr.receipts.settings import FrameSettings
-from receipt_ocr.training.history import (
-    best_epochs,
-    checkpoint_name,
-    describe_epoch,
-    epochs_of_peaks,
-    is_patience_spent,
-)
+from receipt_ocr.training.history import best_epochs, epochs_of_peaks, is_patience_spent
 
 
 def history(*hmeans: float) -> list[EpochRow]:
@@ -52,22 +46,7 @@ def test_patience_counts_epochs_since_the_best_at_the_final_size(
     assert is_patience_spent(history(*hmeans), recipe) is is_spent
 
 
-def test_an_epoch_names_its_file_and_describes_itself() -> None:
-    row = {"epoch": 7.0, "size": 960.0, "loss": 1.23456, "precision": 0.9, "recall": 0.8}
-    row["hmean"] = 0.84705882
-    assert checkpoint_name(row) == "epoch=07-hmean=0.8471.ckpt"
-    assert describe_epoch(row, epochs=20, seconds=61.4) == (
-        "Epoch 7/19: size 960, loss 1.2346, precision 0.9000, recall 0.8000, H-mean 0.8471, 61 s, "
-        "at most 12 min to go"
-    )
-    last = {"epoch": 19.0, "size": 960.0, "loss": 1.0}  # not judged, nothing to go
-    assert checkpoint_name(last) == "epoch=19.ckpt"
-    assert describe_epoch(last, epochs=20, seconds=7000) == (
-        "Epoch 19/19: size 960, loss 1.0000, 1 h 57 min"
-    )
-
-
-def test_the_latest_epochs_of_a_training_that_is_not_judged_are_its_best() -> None:
+def test_the_latest_epochs_of_a_training_without_validation_are_its_best() -> None:
     rows = [{"epoch": float(epoch), "loss": 1.0} for epoch in range(4)]
     assert [row["epoch"] for row in best_epochs(rows, 2)] == [3, 2]
 

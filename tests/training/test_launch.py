@@ -1,4 +1,4 @@
-"""What a process knows of the launcher that started it, and which settings go with that."""
+"""A process recognises its launcher, and refuses settings that do not go with it."""
 
 from typing import Any
 

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 from receipt_ocr.detector.settings import Recipe
@@ -13,6 +12,7 @@ from receipt_ocr.receipts.batches import order_pages, plan_batches
 from receipt_ocr.receipts.letterbox import letterbox
 from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.training.loading import FramedPage, FramedPages, PagesData
+from tests.training.small_training import change
 
 Pages = list[LabelledPage]
 
@@ -57,37 +57,33 @@ def test_pages_come_in_the_order_of_their_epoch(
     assert len(plan) == 2  # type: ignore[arg-type]
 
 
-def test_processes_share_batches_and_pages_to_judge(
+def test_processes_share_batches_and_validation_pages(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages
 ) -> None:
-    judged = [*validation_pages, training_pages[4]]
-    data = PagesData(training_pages[:4], judged, recipe)
+    scored = [*validation_pages, training_pages[4]]
+    data = PagesData(training_pages[:4], scored, recipe)
     seen: list[list[str]] = []
     trained: list[list[str]] = []
     for rank in range(2):
         data.trainer = make_trainer(0, rank, 2)
         seen.append([page.name for page in data.val_dataloader()])
         trained.append([name for batch in data.train_dataloader() for name in batch["page"]])
-    assert seen == [[judged[0].name, judged[2].name], [judged[1].name]]
+    assert seen == [[scored[0].name, scored[2].name], [scored[1].name]]
     assert [len(names) for names in trained] == [2, 2]
     assert sorted(trained[0] + trained[1]) == [page.name for page in training_pages[:4]]
     assert (data.steps_per_epoch(), data.steps_per_epoch(2)) == (2, 1)
 
 
-def test_steps_count_accumulated_batches(
-    recipe: Recipe, training_pages: Pages, validation_pages: Pages
-) -> None:
-    training = recipe.training.model_copy(update={"accumulate": 2, "batch_size": 1})
-    data = PagesData(
-        training_pages, validation_pages, recipe.model_copy(update={"training": training})
-    )
+def test_steps_count_accumulated_batches(recipe: Recipe, training_pages: Pages) -> None:
+    data = PagesData(training_pages, [], change(recipe, accumulate=2, batch_size=1))
     assert data.steps_per_epoch() == 3  # of 2, 2 and 1 pages
+    assert PagesData(training_pages[:1], [], recipe).steps_per_epoch() == 1
 
 
 def test_workers_draw_the_same_samples(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
 ) -> None:
-    busy = recipe.model_copy(update={"training": recipe.training.model_copy(update={"workers": 2})})
+    busy = change(recipe, workers=2)
     alone = batches(PagesData(training_pages, validation_pages, recipe), 1)
     data = PagesData(training_pages, validation_pages, busy, tmp_path / "decoded")
     for _ in range(2):  # the second time from the decoded pages
@@ -95,15 +91,6 @@ def test_workers_draw_the_same_samples(
             assert one["page"] == other["page"]
             assert torch.equal(one["image"], other["image"])
     assert len(list((tmp_path / "decoded").rglob("*.npy"))) == 4
-
-
-def test_fewer_pages_than_a_batch_make_one_step(
-    recipe: Recipe, training_pages: Pages, validation_pages: Pages
-) -> None:
-    data = PagesData(training_pages[:1], validation_pages, recipe)
-    only = batches(data, 0)
-    assert data.steps_per_epoch() == len(only) == 1
-    assert only[0]["image"].shape[0] == 1
 
 
 def test_validation_pages_are_letterboxed_at_the_final_size(
@@ -133,9 +120,5 @@ def test_a_framed_page_moves_its_image(
     assert batch["image"].device == meta
 
 
-def test_there_must_be_pages_to_learn_from_but_none_to_judge_by(
-    recipe: Recipe, training_pages: Pages
-) -> None:
-    with pytest.raises(ValueError, match="needs pages to learn from, got none"):
-        PagesData([], training_pages, recipe)
+def test_there_need_be_no_validation_pages(recipe: Recipe, training_pages: Pages) -> None:
     assert list(PagesData(training_pages, [], recipe).val_dataloader()) == []

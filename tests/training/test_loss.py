@@ -16,14 +16,6 @@ def row(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1)
 
 
-def ones_like(map_: Tensor) -> Tensor:
-    return torch.ones_like(map_)
-
-
-def cross_entropy(probability_of_truth: float) -> float:
-    return -log(probability_of_truth)
-
-
 def logit(probability: float) -> float:
     return log(probability / (1 - probability))
 
@@ -32,8 +24,8 @@ def test_cross_entropy_keeps_every_positive_and_the_hardest_negatives() -> None:
     # One positive and a ratio of 2 keep the two worst of four negatives: 0.8 and 0.5.
     logits = row(logit(0.9), logit(0.5), logit(0.1), logit(0.8), logit(0.2))
     truth = row(1, 0, 0, 0, 0)
-    expected = (cross_entropy(0.9) + cross_entropy(0.5) + cross_entropy(0.2)) / 3
-    value = balanced_cross_entropy(logits, truth, ones_like(truth), negative_ratio=2.0)
+    expected = -(log(0.9) + log(0.5) + log(0.2)) / 3
+    value = balanced_cross_entropy(logits, truth, torch.ones_like(truth), negative_ratio=2.0)
     assert value.item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -44,7 +36,7 @@ def test_cross_entropy_keeps_exactly_ratio_times_positives(ratio: float) -> None
     truth = torch.zeros(1, 1, 10, 10, dtype=torch.float64)
     truth[..., 0, :4] = 1
     logits = torch.zeros_like(truth, requires_grad=True)
-    balanced_cross_entropy(logits, truth, ones_like(truth), ratio).backward()
+    balanced_cross_entropy(logits, truth, torch.ones_like(truth), ratio).backward()
     assert logits.grad is not None
     chosen = logits.grad != 0
     assert chosen[truth == 1].all()
@@ -55,7 +47,7 @@ def test_cross_entropy_keeps_exactly_ratio_times_positives(ratio: float) -> None
 
 def test_cross_entropy_uses_all_negatives_where_there_are_few() -> None:
     logits, truth = row(0, 0, 0), row(1, 1, 0)
-    value = balanced_cross_entropy(logits, truth, ones_like(truth), negative_ratio=3.0)
+    value = balanced_cross_entropy(logits, truth, torch.ones_like(truth), negative_ratio=3.0)
     assert value.item() == pytest.approx(log(2), rel=1e-6)
 
 
@@ -109,9 +101,9 @@ def test_the_terms_are_weighted_and_reported_unweighted() -> None:
     output = DBNetOutput(row(0, 0), row(0.5, 0.5), row(0.5, 0.5))
     batch = {
         "shrink_map": truth,
-        "shrink_mask": ones_like(truth),
+        "shrink_mask": torch.ones_like(truth),
         "threshold_map": row(0.7, 0.3),
-        "threshold_mask": ones_like(truth),
+        "threshold_mask": torch.ones_like(truth),
     }
     settings = LossSettings(shrink_weight=2.0, threshold_weight=3.0, binary_weight=4.0)
     parts = DBLoss(settings)(output, batch)

@@ -1,19 +1,15 @@
-"""A loss that is no number: counted, passed over without a trace, and the end of it."""
+"""A loss that is not finite: counted, passed over without a trace, and the end of it."""
 
 import logging
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.samples import LabelledPage
-from receipt_ocr.training.loop import train_detector
 from receipt_ocr.training.module import DetectorModule
-from receipt_ocr.training.nonfinite import LossGuard
+from receipt_ocr.training.nonfinite import NonFiniteGuard
+from tests.training.small_training import SmallTraining
 
-Pages = list[LabelledPage]
 GOOD, BAD = torch.tensor(1.0), torch.tensor(float("nan"))
 
 
@@ -25,51 +21,45 @@ def make_network() -> nn.Module:
 def test_three_bad_batches_in_a_row_end_it_and_their_pages_are_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    guard = LossGuard(make_network())
+    guard = NonFiniteGuard(make_network())
     guard.keep()
     with caplog.at_level(logging.WARNING):
-        assert [guard.accepts(loss, ["a.jpg"]) for loss in (BAD, BAD, GOOD, BAD, BAD)] == [
+        assert [guard.accepts_batch(loss, ["a.jpg"]) for loss in (BAD, BAD, GOOD, BAD, BAD)] == [
             *(False, False, True, False, False)
         ]
     assert guard.skipped == 4
     assert "batch skipped (2 so far): a.jpg" in caplog.records[1].getMessage()
-    message = r"no number for 3 batches in a row \(now inf, pages b\.jpg, c\.jpg\).*learning_rate"
+    message = r"loss was not finite 3 times in a row \(now inf, pages b\.jpg, c\.jpg\).*rate"
     with pytest.raises(ValueError, match=message):
-        guard.accepts(torch.tensor(float("inf")), ["b.jpg", "c.jpg"])
+        guard.accepts_batch(torch.tensor(float("inf")), ["b.jpg", "c.jpg"])
 
 
-def test_gradients_that_are_no_numbers_are_counted_and_end_it_at_the_third(
+def test_gradients_that_are_not_finite_are_counted_and_end_it_at_the_third(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     network = make_network()
-    guard = LossGuard(network)
-    assert guard.accepts_gradients([])  # there are none yet
+    guard = NonFiniteGuard(network)
+    assert not guard.accepts_step()  # there was no batch yet
 
     def step(value: float) -> bool:
         for weight in network.parameters():
             weight.grad = torch.full_like(weight, value)
-        return guard.accepts_gradients(["a.jpg"])
+        assert guard.accepts_batch(GOOD, ["a.jpg"])
+        return guard.accepts_step()
 
     big = 3e38  # a number, but the norm of several is not
     assert [step(value) for value in (1.0, big, big, 0.0, big, float("nan"))] == [
         *(True, False, False, True, False, False)
     ]
     assert guard.skipped == 4
-    assert "step skipped: a.jpg" in caplog.text
-    with pytest.raises(ValueError, match=r"gradients .* 3 steps in a row \(pages a\.jpg\)"):
+    assert "step skipped (4 so far): a.jpg" in caplog.text
+    with pytest.raises(ValueError, match=r"gradients' norm .* 3 times in a row \(.*pages a\.jpg\)"):
         step(big)
 
 
-def test_gradients_that_are_no_numbers_change_no_weight(
-    recipe: Recipe,
-    training_pages: Pages,
-    validation_pages: Pages,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_gradients_that_are_not_finite_change_no_weight(
+    train: SmallTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = recipe.model_copy(
-        update={"training": recipe.training.model_copy(update={"epochs": 1})}
-    )
     backward = DetectorModule.on_after_backward
 
     def spoil(self: DetectorModule) -> None:
@@ -78,7 +68,7 @@ def test_gradients_that_are_no_numbers_change_no_weight(
             next(self.network.parameters()).grad.fill_(float("inf"))  # type: ignore[union-attr]
 
     monkeypatch.setattr(DetectorModule, "on_after_backward", spoil)
-    result = train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
+    result = train(epochs=1)
     state = torch.load(result.checkpoint, weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in state.values())
     assert result.history[0]["skipped_steps"] == 1
@@ -86,40 +76,37 @@ def test_gradients_that_are_no_numbers_change_no_weight(
 
 def test_what_batch_norm_measured_on_a_bad_batch_is_put_back() -> None:
     network = make_network()
-    guard = LossGuard(network)
+    guard = NonFiniteGuard(network)
     guard.keep()
     network(torch.rand(2, 3, 4, 4))
-    assert guard.accepts(GOOD, ["a.jpg"])
+    assert guard.accepts_batch(GOOD, ["a.jpg"])
     kept = network[1].running_mean.clone()  # type: ignore[union-attr,index,operator]
     network(torch.full((2, 3, 4, 4), float("nan")))
     assert not torch.isfinite(network[1].running_mean).all()  # type: ignore[index,arg-type]
-    assert not guard.accepts(BAD, ["a.jpg"])
+    assert not guard.accepts_batch(BAD, ["a.jpg"])
     assert torch.equal(network[1].running_mean, kept)  # type: ignore[index,arg-type]
 
 
 def test_the_zero_loss_reaches_every_weight() -> None:
     network = make_network()
-    LossGuard(network).zero_loss().backward()
+    NonFiniteGuard(network).zero_loss().backward()
     assert all(weight.grad is not None and not weight.grad.any() for weight in network.parameters())
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_bad_batch_changes_no_weight_and_is_counted(  # noqa: PLR0917
-    accumulate: int,
-    recipe: Recipe,
-    training_pages: Pages,
-    validation_pages: Pages,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_bad_batch_changes_no_weight_and_is_counted(
+    accumulate: int, train: SmallTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Momentum and weight decay would move the weights even without a gradient."""
-    settings = {"epochs": 1, "weight_decay": 0.5, "learning_rate": 0.01, "accumulate": accumulate}
-    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=settings)})
+
+    def join_weights(module: DetectorModule) -> torch.Tensor:
+        return torch.cat([w.detach().flatten() for w in module.network.parameters()])
+
     weights: list[torch.Tensor] = []
     step = DetectorModule.training_step
 
     def spoil(self: DetectorModule, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
-        weights.append(torch.cat([w.detach().flatten() for w in self.network.parameters()]))
+        weights.append(join_weights(self))
         if index == 1:
             batch = {**batch, "threshold_map": batch["threshold_map"] * float("nan")}
         return step(self, batch, index)
@@ -127,13 +114,9 @@ def test_a_bad_batch_changes_no_weight_and_is_counted(  # noqa: PLR0917
     monkeypatch.setattr(DetectorModule, "training_step", spoil)
     ended: list[torch.Tensor] = []
     monkeypatch.setattr(
-        DetectorModule,
-        "on_validation_epoch_start",
-        lambda self: ended.append(
-            torch.cat([w.detach().flatten() for w in self.network.parameters()])
-        ),
+        DetectorModule, "on_validation_epoch_start", lambda self: ended.append(join_weights(self))
     )
-    result = train_detector(recipe, training_pages, validation_pages, tmp_path / "fold_0")
+    result = train(epochs=1, weight_decay=0.5, learning_rate=0.01, accumulate=accumulate)
     first, second = weights
     # Two batches: the second is bad. With accumulation they are one step, of the first alone.
     assert torch.equal(first, second) == (accumulate == 2)

@@ -20,26 +20,19 @@ from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.training.loading import FramedPages
 from receipt_ocr.training.loop import train_detector
 from receipt_ocr.training.module import DetectorModule
-from receipt_ocr.training.validation import Judge
+from receipt_ocr.training.validation import ValidationScorer
+from tests.training.small_training import SmallTraining, assert_same_weights, change, learnt
 
 Pages = list[LabelledPage]
-PATIENCE_S = 120  # of the test, on a slow machine
+PATIENCE_S = 120  # for a slow machine
 FORKED = get_context("fork")  # what is imported already need not be imported once more
 
 
-def changed(recipe: Recipe, **training: Any) -> Recipe:
-    settings = recipe.training.model_copy(update=training)
-    return recipe.model_copy(update={"training": settings})
-
-
-def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
-    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
-) -> None:
+def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(train: SmallTraining) -> None:
     # Decoded pages on disk, and epochs enough to be killed in the middle of.
-    recipe = changed(recipe, epochs=6, patience=6, learning_rate=0.01)
-    arguments = (recipe, training_pages, validation_pages)
-    folder = tmp_path / "killed"
-    process = FORKED.Process(target=train_detector, args=(*arguments, folder))
+    train.recipe = change(train.recipe, epochs=6, patience=6, learning_rate=0.01)
+    folder = train.parent / "killed"
+    process = FORKED.Process(target=train, args=("killed",))
     process.start()
     end = time.monotonic() + PATIENCE_S
     while not (folder / "last.ckpt").exists():
@@ -52,21 +45,16 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(
     assert (folder / "decoded_pages").is_dir()
     epochs_before = len(read_checkpoint(folder / "last.ckpt").history)
     assert 1 <= epochs_before < 6
-    resumed = train_detector(*arguments, folder)
-    whole = train_detector(*arguments, tmp_path / "whole")
-    for row in (*resumed.history, *whole.history):
-        assert row.pop("seconds") > 0
-    assert resumed.history == whole.history
+    resumed, whole = train("killed"), train("whole")
+    assert learnt(resumed) == learnt(whole)
     assert resumed.checkpoint.name == whole.checkpoint.name
-    expected = read_checkpoint(tmp_path / "whole" / "last.ckpt").state
-    for name, value in read_checkpoint(folder / "last.ckpt").state.items():
-        assert torch.equal(value, expected[name]), name
+    assert_same_weights(folder / "last.ckpt", train.parent / "whole" / "last.ckpt")
     assert not (folder / "decoded_pages").exists()
     assert not list(folder.rglob("*.partial"))
 
 
 def join_training(rank: int, port: int, arguments: tuple[Any, ...], folder: Path) -> None:
-    """What one of two processes does that torchrun has started; the second meets a bad batch."""
+    """Train as one of two processes of torchrun's; the second meets a bad batch."""
     launched = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     launched |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
     os.environ.update({**launched, "RANK": str(rank), "LOCAL_RANK": str(rank)})
@@ -86,7 +74,7 @@ def join_training(rank: int, port: int, arguments: tuple[Any, ...], folder: Path
 def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
     recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
 ) -> None:
-    recipe = changed(recipe, devices=2, batch_size=1)
+    recipe = change(recipe, devices=2, batch_size=1)
     arguments = (recipe, training_pages[:4], validation_pages)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -101,7 +89,7 @@ def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
         process.join(PATIENCE_S)
         process.kill()
     assert [process.exitcode for process in processes] == [0, 0]
-    # The loss of one process was no number: both passed over that batch.
+    # The loss of one process was not finite: both passed over that batch.
     assert json.loads((tmp_path / "went_on_0").read_text()) == [1.0, 0.0]
     assert not (tmp_path / "went_on_1").exists()
     assert (folder / "finished.json").is_file()
@@ -111,12 +99,12 @@ def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
 
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For each of the processes that are started."""
+    """Give each of the started processes one thread."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_two_processes_train_together_and_judge_each_page_once(
+def test_two_processes_train_together_and_score_each_page_once(
     recipe: Recipe,
     training_pages: Pages,
     validation_pages: Pages,
@@ -127,25 +115,26 @@ def test_two_processes_train_together_and_judge_each_page_once(
     experiment = client.create_experiment("together", artifact_location=str(tmp_path / "files"))
     run_id = client.create_run(experiment).info.run_id  # opened beforehand, as a stage does
     logger = MLFlowLogger(run_id=run_id, tracking_uri=tracking_uri, prefix="fold_0")
-    # Two batches a process; an odd page to judge; so long that words are found.
-    judged = [*validation_pages, training_pages[4]]
-    recipe = changed(recipe, devices=2, batch_size=1, epochs=12, patience=12, learning_rate=0.01)
+    # Two batches a process; an odd validation page; so long that words are found.
+    validation = [*validation_pages, training_pages[4]]
+    recipe = change(recipe, devices=2, batch_size=1, epochs=12, patience=12, learning_rate=0.01)
     folder = tmp_path / "together"
-    result = train_detector(recipe, training_pages[:4], judged, folder, logger)
+    result = train_detector(recipe, training_pages[:4], validation, folder, logger)
     assert len(result.history) == 12
     assert sorted(file.name for file in folder.iterdir() if file.suffix != ".ckpt") == [
         "finished.json",
         "settings.json",
     ]
     assert read_checkpoint(folder / "last.ckpt").epoch == 11
+    assert result.inference_seconds_per_page and result.peak_memory_mib  # measured by the first
     # The kept checkpoint scores in one process exactly what two processes found together.
     detector = Detector.from_checkpoint(result.checkpoint, device="cpu")
-    judge = Judge(judged, recipe.postprocess)
-    for page in FramedPages(judged, recipe):
+    scorer = ValidationScorer(validation, recipe.postprocess)
+    for page in FramedPages(validation, recipe):
         with torch.inference_mode():
             probability = detector.network.predict(page.image[None])[0, 0].numpy()
-        judge.add(page.name, probability, page.frame)
-    score = judge.conclude()
+        scorer.add(page.name, scorer.decode(probability, page.frame))
+    score = scorer.conclude()
     assert score.hmean == result.best_hmean
     assert score.hmean > 0.1  # something was found: equal scores say something
     # One run, written by the first process alone.

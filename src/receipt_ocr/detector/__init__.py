@@ -1,1 +1,1 @@
-"""From a training sample to a probability map."""
+"""A trained detector: from an image to a probability map and polygons."""

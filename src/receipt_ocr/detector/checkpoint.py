@@ -1,9 +1,6 @@
-"""A trained detector on disk: weights, the recipe that made them, and their history."""
+"""A trained detector's file: how it is read, written and turned into a network again."""
 
-import hashlib
 import pickle
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import is_zipfile
@@ -13,6 +10,7 @@ from pydantic import ValidationError
 
 from receipt_ocr.detector.network import DBNet, build_network
 from receipt_ocr.detector.settings import Recipe
+from receipt_ocr.detector.trained import Checkpoint, EpochRow
 
 __all__ = [
     "Checkpoint",
@@ -23,76 +21,15 @@ __all__ = [
     "write_checkpoint",
 ]
 
-EpochRow = dict[str, float]
-"""``epoch``, ``loss`` and its three terms, ``learning_rate``, ``size``, ``skipped_steps``, the
-``seconds`` that the epoch took with its validation, and of a training that is judged
-``precision``, ``recall`` and ``hmean`` of one epoch."""
+_PREFIX = "network."
+"""Lightning stores the weights under the name of the module's attribute."""
 
-PREFIX = "network."
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""What batch normalisation keeps beside its parameters."""
-
-NOT_A_CHECKPOINT = (
-    KeyError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    pickle.UnpicklingError,
-)
-"""What reading any other file as a checkpoint may raise."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What is needed to run a detector again.
-
-    Attributes:
-        source: File it was read from, or its address as text where that is no local one.
-        recipe: That the detector was trained with.
-        state: Names and weights of the network.
-        epoch: Whose end it was written at, from 0.
-        history: One row an epoch up to then.
-    """
-
-    source: Path | str
-    recipe: Recipe
-    state: dict[str, torch.Tensor]
-    epoch: int
-    history: list[EpochRow]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Identifies the weights that a map was predicted with, in 16 hexadecimal digits.
-
-        Two checkpoints have the same one exactly if names, types, shapes and values of their
-        weights are the same, whatever the file, recipe and history.
-        """
-        digest = hashlib.sha256()
-        for name, value in sorted(self.state.items()):
-            # Row by row and on the CPU, so that neither memory format nor device matters.
-            data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(data.numpy().data)
-        return digest.hexdigest()[:16]
-
-    def count_parameters(self) -> dict[str, int]:
-        """Part of the network (``encoder``, ``decoder``, ``head``) -> its trained numbers."""
-        counts: dict[str, int] = {}
-        for name, value in self.state.items():
-            if name.rpartition(".")[2] not in STATISTICS:
-                part = name.partition(".")[0]
-                counts[part] = counts.get(part, 0) + value.numel()
-        return counts
-
-    @property
-    def size(self) -> int:
-        """Bytes of its weights, which is nearly all of its file."""
-        return sum(value.numel() * value.element_size() for value in self.state.values())
+_READ_ERRORS = (KeyError, TypeError, AttributeError, RuntimeError, pickle.UnpicklingError)
+"""Errors that reading any other file as a checkpoint may raise."""
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint of a training, or one written by :func:`write_checkpoint`.
+    """Read a checkpoint that a training or :func:`write_checkpoint` has written.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -106,32 +43,34 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def load_checkpoint(content: BinaryIO, file: Path | str) -> Checkpoint:
-    """Read what lies at an address that is not local, as :func:`read_checkpoint` does.
+    """Read a checkpoint from an open file, which may come from a remote address.
 
     Args:
-        content: What the file holds; it must be possible to seek in it.
-        file: What the file is called in messages, and the checkpoint's ``source``.
+        content: The open file; it must be seekable.
+        file: Its name in messages, and the checkpoint's ``source``.
 
     Raises:
         ValueError: If it is not a checkpoint of this project.
     """
     try:
-        if not is_zipfile(content):  # else torch tries an old format, and fails in any way
+        # torch takes any file that is no archive for its oldest format, and fails in any way.
+        if not is_zipfile(content):
             raise TypeError("not an archive of torch")
         content.seek(0)
+        # Only weights: unpickling anything else would run code that the file brings along.
         stored: Any = torch.load(content, map_location="cpu", weights_only=True)
         if not isinstance(stored, dict):
             raise TypeError(f"it holds a {type(stored).__name__}")
         recipe = Recipe.model_validate(stored["hyper_parameters"]["recipe"])
         state = {
-            name.removeprefix(PREFIX): value
+            name.removeprefix(_PREFIX): value
             for name, value in stored["state_dict"].items()
-            if name.startswith(PREFIX)
+            if name.startswith(_PREFIX)
         }
         return Checkpoint(file, recipe, state, int(stored["epoch"]), stored["history"])
     except ValidationError as error:
         raise ValueError(f"{file} was trained with settings of another version: {error}") from error
-    except NOT_A_CHECKPOINT as error:
+    except _READ_ERRORS as error:
         first = str(error).partition("\n")[0][:200]
         raise ValueError(
             f"{file} is not a detector's checkpoint, or damaged ({type(error).__name__}: {first}); "
@@ -140,10 +79,13 @@ def load_checkpoint(content: BinaryIO, file: Path | str) -> Checkpoint:
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write what :func:`read_checkpoint` reads, without the optimiser's state; all or nothing."""
+    """Write a checkpoint whole or not at all, without the optimiser's state.
+
+    The keys are those of Lightning, so that :func:`read_checkpoint` reads both kinds of files.
+    """
     content = {
         "hyper_parameters": {"recipe": checkpoint.recipe.model_dump(mode="json")},
-        "state_dict": {f"{PREFIX}{name}": value for name, value in checkpoint.state.items()},
+        "state_dict": {f"{_PREFIX}{name}": value for name, value in checkpoint.state.items()},
         "epoch": checkpoint.epoch,
         "history": checkpoint.history,
     }
@@ -154,7 +96,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def build_from_checkpoint(checkpoint: Checkpoint, expected: Recipe | None = None) -> DBNet:
-    """The network of a checkpoint, in evaluation mode.
+    """Build the network of a checkpoint, in evaluation mode.
 
     Args:
         checkpoint: Weights and recipe.
@@ -164,27 +106,28 @@ def build_from_checkpoint(checkpoint: Checkpoint, expected: Recipe | None = None
         ValueError: If the checkpoint holds another architecture than its recipe, or than
             ``expected``, describes.
     """
-    own = checkpoint.recipe.network
-    if expected is not None and _describe(checkpoint.recipe) != _describe(expected):
+    own = _describe(checkpoint.recipe)
+    if expected is not None and own != _describe(expected):
         raise ValueError(
-            f"{checkpoint.source} holds another architecture: {_describe(checkpoint.recipe)}, "
-            f"while the experiment asks for {_describe(expected)}; retrain the fold or select "
-            "the experiment it belongs to (--params experiment=...)"
+            f"{checkpoint.source} holds another architecture: {own}, while the experiment asks for "
+            f"{_describe(expected)}; retrain the fold or select the experiment it belongs to "
+            "(--params experiment=...)"
         )
-    network = build_network(own, load_weights=False)
+    network = build_network(checkpoint.recipe.network, load_weights=False)
     try:
         network.load_state_dict(checkpoint.state)
     except RuntimeError as error:
+        # torch lists every layer that does not fit under a headline; one of them says enough.
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise ValueError(
-            f"{checkpoint.source} does not hold the weights of {_describe(checkpoint.recipe)}: "
-            f"{first[:200]}; give a file that train_fold has written"
+            f"{checkpoint.source} does not hold the weights of {own}: {first[:200]}; give a file "
+            "that train_fold has written"
         ) from error
     return network.eval()
 
 
 def _describe(recipe: Recipe) -> str:
-    """All that decides which weights a network has."""
+    """Name all settings that decide which weights a network has."""
     network = recipe.network
     decoder = "" if network.decoder == "dbnet" else f" {network.decoder}"
     return f"{network.encoder} {network.inner_channels}/{network.output_channels}{decoder}"

@@ -12,24 +12,15 @@ from receipt_ocr.detector.weights import read_encoder_weights
 
 __all__ = ["ChannelsFirst", "build_encoder"]
 
-STRIDES = (4, 8, 16, 32)
+_STRIDES = (4, 8, 16, 32)
 
-TRIAL = (64, 416)
-"""Height and width of the image that an encoder is tried on: unlike those of ImageNet, and
-longer, for position tables that end there."""
-
-ANY_SIZE = "strict_img_size"
-"""timm's option of encoders with windows (Swin and relatives) that ties them to one size."""
+_TRIAL = (64, 416)
+"""Height and width of the image that an encoder is tried on: not ImageNet's, and longer, because
+the position tables of some transformers end there."""
 
 
-class Encoding(NamedTuple):
-    """How timm makes an encoder.
-
-    Attributes:
-        levels: Indices of the levels with strides 4, 8, 16 and 32.
-        options: Further arguments of timm's.
-        is_channels_last: Its features are (B, H, W, C).
-    """
+class _Plan(NamedTuple):
+    """Arguments to timm for an encoder: indices of the levels with our strides, and options."""
 
     levels: list[int]
     options: dict[str, Any]
@@ -40,18 +31,18 @@ class ChannelsFirst(nn.Module):
     """An encoder whose (B, H, W, C) features are turned to (B, C, H, W)."""
 
     def __init__(self, encoder: Any) -> None:
-        """Wrap an encoder of timm's."""
+        """Wrap one of timm's encoders."""
         super().__init__()
         self.encoder = encoder
         self.feature_info = encoder.feature_info
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The encoder's features, finest first."""
+        """Compute the features, finest first."""
         return [features.permute(0, 3, 1, 2).contiguous() for features in self.encoder(images)]
 
 
 def build_encoder(settings: NetworkSettings, *, load_weights: bool = True) -> nn.Module:
-    """A timm backbone that gives (B, C, H, W) features at strides 4, 8, 16 and 32.
+    """Build a timm backbone that gives (B, C, H, W) features at strides 4, 8, 16 and 32.
 
     Args:
         settings: Name and weights of the encoder.
@@ -62,39 +53,18 @@ def build_encoder(settings: NetworkSettings, *, load_weights: bool = True) -> nn
             images of one size only, or its weights cannot be had or do not fit.
         FileNotFoundError: If the weights file is missing.
     """
-    encoding = _inspect(settings.encoder)
-    encoder = _load_encoder(settings, encoding, load_weights=load_weights)
-    return ChannelsFirst(encoder) if encoding.is_channels_last else encoder
-
-
-def _load_encoder(
-    settings: NetworkSettings, encoding: Encoding, *, load_weights: bool
-) -> nn.Module:
-    name, weights = settings.encoder, settings.encoder_weights
-    if not (load_weights and settings.pretrained):
-        return _create_encoder(name, encoding)
-    try:
-        if weights is None:
-            return _create_encoder(name, encoding, pretrained=True)
-        return _create_with_weights(name, encoding, read_encoder_weights(weights))
-    except (RuntimeError, KeyError, OSError) as error:
-        if isinstance(error, FileNotFoundError) and weights is not None:
-            raise
-        raise ValueError(
-            f"encoder {name!r} gets no weights from {weights or 'the model hub'}: "
-            f"{_first_line(error)}; name a file in network.encoder_weights, or set "
-            "network.pretrained to false"
-        ) from error
+    plan = _inspect(settings.encoder)
+    if load_weights and settings.pretrained:
+        encoder = _create_pretrained(settings.encoder, plan, settings.encoder_weights)
+    else:
+        encoder = _create(settings.encoder, plan)
+    return ChannelsFirst(encoder) if plan.is_channels_last else encoder
 
 
 @cache
-def _inspect(name: str) -> Encoding:
-    """Which levels of an encoder have the strides, and what it takes to use them."""
-    with torch.random.fork_rng(devices=[]):  # looking must not change what is drawn next
-        return _inspect_anew(name)
-
-
-def _inspect_anew(name: str) -> Encoding:
+@torch.random.fork_rng(devices=[])  # a trial must not change what is drawn next
+def _inspect(name: str) -> _Plan:
+    """Find out which levels of an encoder have our strides, and what it takes to use them."""
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name.partition('_')[0]}*")[:8])
         raise ValueError(f"timm has no model {name!r}; similar names: {close or 'none'}")
@@ -106,44 +76,40 @@ def _inspect_anew(name: str) -> Encoding:
             "network.encoder"
         ) from error
     strides = encoder.feature_info.reduction()
-    if missing := [stride for stride in STRIDES if stride not in strides]:
+    if missing := [stride for stride in _STRIDES if stride not in strides]:
         raise ValueError(
             f"encoder {name!r} has no features at stride {missing[0]}, only {strides}; choose "
             "another network.encoder"
         )
     options: dict[str, Any] = {}
-    if any(getattr(module, ANY_SIZE, False) for module in encoder.modules()):
-        options, encoder = _free_its_size(name, encoder)
+    if any(getattr(module, "strict_img_size", False) for module in encoder.modules()):
+        # Windows (Swin and relatives) tie timm's encoders to one size, unless told otherwise.
+        try:
+            encoder = timm.create_model(name, features_only=True, strict_img_size=False)
+            options = {"strict_img_size": False}
+        except TypeError:  # it has no such option; the trial shows whether it does without
+            pass
     layout = getattr(getattr(encoder, "output_fmt", None), "value", "NCHW")
     if layout not in {"NCHW", "NHWC"}:
         raise ValueError(f"encoder {name!r} gives {layout} features, the decoder needs NCHW")
     _try_out(name, encoder, is_channels_last=layout == "NHWC")
     indices = encoder.feature_info.out_indices  # some leave out the first levels of their own
-    levels = [indices[strides.index(stride)] for stride in STRIDES]
-    return Encoding(levels, options, layout == "NHWC")
-
-
-def _free_its_size(name: str, encoder: nn.Module) -> tuple[dict[str, Any], nn.Module]:
-    """The encoder for images of any size, where timm can make it so."""
-    options: dict[str, Any] = {ANY_SIZE: False}
-    try:
-        return options, timm.create_model(name, features_only=True, **options)
-    except TypeError:  # it has no such option; whether it does without is seen when it is tried
-        return {}, encoder
+    return _Plan([indices[strides.index(s)] for s in _STRIDES], options, layout == "NHWC")
 
 
 def _try_out(name: str, encoder: Any, *, is_channels_last: bool) -> None:
-    """Frames change their size as training goes on and from page to page: can it follow?"""
-    height, width = TRIAL
+    """Check that an encoder takes images of any size.
+
+    Frames change their size as training goes on and from page to page.
+    """
+    height, width = _TRIAL
+    sides = slice(1, 3) if is_channels_last else slice(2, 4)
     try:
         with torch.no_grad():
             features = encoder.eval()(torch.zeros(1, 3, height, width))
-        sides = slice(1, 3) if is_channels_last else slice(2, 4)
         for stride, level in zip(encoder.feature_info.reduction(), features, strict=True):
-            if stride in STRIDES and tuple(level.shape[sides]) != (
-                height // stride,
-                width // stride,
-            ):
+            expected = (height // stride, width // stride)
+            if stride in _STRIDES and tuple(level.shape[sides]) != expected:
                 raise ValueError(f"features of {tuple(level.shape)} at stride {stride}")
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         raise ValueError(
@@ -153,21 +119,36 @@ def _try_out(name: str, encoder: Any, *, is_channels_last: bool) -> None:
         ) from error
 
 
-def _create_encoder(name: str, encoding: Encoding, **options: Any) -> nn.Module:
+def _create(name: str, plan: _Plan, **options: Any) -> nn.Module:
     return timm.create_model(
-        name, features_only=True, out_indices=encoding.levels, **encoding.options, **options
+        name, features_only=True, out_indices=plan.levels, **plan.options, **options
     )
 
 
-def _create_with_weights(name: str, encoding: Encoding, weights: dict[str, Tensor]) -> nn.Module:
+def _create_pretrained(name: str, plan: _Plan, weights: str | None) -> nn.Module:
+    try:
+        if weights is None:
+            return _create(name, plan, pretrained=True)
+        return _create_with_weights(name, plan, read_encoder_weights(weights))
+    except (RuntimeError, KeyError, OSError) as error:
+        if isinstance(error, FileNotFoundError) and weights is not None:
+            raise
+        raise ValueError(
+            f"encoder {name!r} gets no weights from {weights or 'the model hub'}: "
+            f"{_first_line(error)}; name a file in network.encoder_weights, or set "
+            "network.pretrained to false"
+        ) from error
+
+
+def _create_with_weights(name: str, plan: _Plan, weights: dict[str, Tensor]) -> nn.Module:
     # timm passes over layers that the file lacks, without a word. A layer that is the same
     # with and without the file, from one state of the random numbers, was not in it.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        before = _create_encoder(name, encoding).state_dict()
+        before = _create(name, plan).state_dict()
         torch.manual_seed(0)
         source = {"state_dict": dict(weights)}  # a copy: timm takes entries out
-        encoder = _create_encoder(name, encoding, pretrained=True, pretrained_cfg_overlay=source)
+        encoder = _create(name, plan, pretrained=True, pretrained_cfg_overlay=source)
     random = [
         layer
         for layer, value in encoder.state_dict().items()

@@ -25,7 +25,6 @@ from receipt_ocr.receipts.letterbox import fit_frame
 
 __all__ = ["Detector", "detect_images", "predict_maps"]
 
-
 log = logging.getLogger(__name__)
 
 
@@ -45,14 +44,14 @@ class Detector:
         device: str | None = None,
         tta: TtaSettings | None = None,
     ) -> None:
-        """A network with the frame it was trained for.
+        """Put a trained network to work.
 
         Args:
-            network: Trained.
-            recipe: That it was trained with.
+            network: The trained network.
+            recipe: Settings that it was trained with; they give the frame of the pages.
             postprocess: How maps become polygons; None takes the recipe's.
-            device: torch's name of it; None takes a GPU where there is one.
-            tta: In which further ways it looks at a page; None for none.
+            device: torch's name of the device; None takes a GPU where there is one.
+            tta: Test-time augmentation; None predicts the plain view alone.
         """
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = network.to(self.device).eval()
@@ -67,7 +66,7 @@ class Detector:
         postprocess: PostprocessSettings | None = None,
         device: str | None = None,
     ) -> Self:
-        """A detector from a file that a training wrote.
+        """Read a detector from a file that a training wrote.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -84,7 +83,7 @@ class Detector:
         device: str | None = None,
         tta: TtaSettings | None = None,
     ) -> Self:
-        """A detector from a checkpoint in memory.
+        """Build a detector from a checkpoint in memory.
 
         Raises:
             ValueError: If the checkpoint holds another architecture than ``expected``.
@@ -93,11 +92,26 @@ class Detector:
         return cls(network, checkpoint.recipe, postprocess, device, tta)
 
     def source_of(self, checkpoint: Checkpoint) -> str:
-        """Detector and TTA view that its maps are noted as coming from."""
+        """Name the source of this detector's maps: fingerprint of the weights, and TTA views."""
         return str(MapSource(checkpoint.fingerprint, self.tta.label))
 
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Find the words of one page.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, upright.
+
+        Returns:
+            Polygons in the image's pixels, and their scores.
+
+        Raises:
+            ValueError: If the image is of another shape or type.
+        """
+        page = self.predict_map(image)
+        return extract_polygons(page.values, page.map_to_page, self.postprocess)
+
     def predict_map(self, image: NDArray[np.uint8]) -> ProbabilityMap:
-        """Probability map of one page, in its letterboxed frame.
+        """Predict the probability map of one page, in its letterboxed frame.
 
         Args:
             image: (H, W, 3) uint8 RGB, upright.
@@ -115,35 +129,15 @@ class Detector:
     def _predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         with torch.inference_mode():
-            maps: NDArray[np.float32] = (
-                self.network.predict(batch.to(self.device))[:, 0].cpu().numpy()
-            )
-        return maps
-
-    def detect(self, image: NDArray[np.uint8]) -> Detections:
-        """Text polygons of one page.
-
-        Args:
-            image: (H, W, 3) uint8 RGB, upright.
-
-        Returns:
-            Polygons in the image's pixels, and their scores.
-
-        Raises:
-            ValueError: If the image is of another shape or type.
-        """
-        page = self.predict_map(image)
-        return extract_polygons(page.values, page.map_to_page, self.postprocess)
+            maps = self.network.predict(batch.to(self.device))
+        probabilities: NDArray[np.float32] = maps[:, 0].cpu().numpy()
+        return probabilities
 
 
 def detect_images(
     detector: Detector, images: Mapping[str, Path]
 ) -> tuple[dict[str, Sequence[Polygon]], dict[str, tuple[int, int]]]:
     """Find the words on many images, behind a progress bar.
-
-    Args:
-        detector: Trained.
-        images: Name -> file.
 
     Returns:
         Name -> polygons in upright page pixels, and name -> (width, height) of the page. An
@@ -165,16 +159,15 @@ def detect_images(
 def predict_maps(
     detector: Detector, images: Mapping[str, Path]
 ) -> dict[str, Callable[[], ProbabilityMap]]:
-    """Page name -> what predicts its map when called: one page in memory at a time.
+    """Prepare the maps of many pages: page name -> function that predicts its map.
 
-    Args:
-        detector: Trained.
-        images: Page name -> image file.
+    A data set's maps take gigabytes. Whoever stores them calls one function after the other, so
+    that only one page is in memory at a time.
     """
-    if images and detector.tta.label:
-        looks = len(list_views(detector.tta))
-        cost = relative_cost(detector.tta)
-        log.info("%d looks at each page (%s): %.1f x the pixels", looks, detector.tta.label, cost)
+    tta = detector.tta
+    if images and tta.label:
+        views, cost = len(list_views(tta)), relative_cost(tta)
+        log.info("%d TTA views of each page (%s): %.1f x the pixels", views, tta.label, cost)
     return {name: partial(_predict_page, detector, name, path) for name, path in images.items()}
 
 
@@ -182,5 +175,5 @@ def _predict_page(detector: Detector, name: str, path: Path) -> ProbabilityMap:
     image = read_upright(path)
     try:
         return detector.predict_map(image)
-    except ValueError as error:  # such as maps that became no numbers
+    except ValueError as error:  # such as a map that is not finite
         raise ValueError(f"the map of page {name!r}: {error}") from error

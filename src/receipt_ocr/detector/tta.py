@@ -1,8 +1,8 @@
-"""Test-time augmentation: the network looks at a page in several ways, and the maps are averaged.
+"""Test-time augmentation (TTA): several views of a page are predicted, and their maps averaged.
 
 Flips and turns act on the whole framed image, so that their inverse moves map pixels and nothing
-else. A page at another scale has a frame of its own; its map comes back through both frames'
-exact matrices.
+else: boxes come out where the words are. A page at another scale has a frame of its own; its map
+comes back through both frames' exact matrices.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from receipt_ocr.detector.tta_settings import TtaSettings
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, letterbox
 from receipt_ocr.receipts.settings import STRIDE, FrameSettings
 
-__all__ = ["View", "list_views", "predict_augmented", "relative_cost"]
+__all__ = ["TtaView", "list_views", "predict_augmented", "relative_cost"]
 
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -30,11 +30,11 @@ _QUARTER = 90
 
 
 @dataclass(frozen=True)
-class View:
-    """One way to look at a page.
+class TtaView:
+    """One view of a page.
 
     Attributes:
-        scale: Of the page's longest side, against the frame that the detector was trained for.
+        scale: Longest side of the page, against the frame that the detector was trained for.
         flip: ``horizontal``, ``vertical`` or empty.
         turn: Degrees anticlockwise: 0, 90, 180 or 270.
     """
@@ -44,12 +44,12 @@ class View:
     turn: int = 0
 
     def apply(self, framed: Image) -> Image:
-        """The framed image (H, W, 3) as this view shows it."""
+        """Flip and turn the framed image (H, W, 3)."""
         seen: Image = np.rot90(self._mirror(framed), self.turn // _QUARTER)
         return seen
 
     def undo(self, probability: Map) -> Map:
-        """The map (H, W) of such an image, back in the frame."""
+        """Bring the map of such an image back to the frame (H, W)."""
         turned: Map = self._mirror(np.rot90(probability, -self.turn // _QUARTER))
         return turned
 
@@ -59,33 +59,28 @@ class View:
         return values[::-1] if self.flip == "vertical" else values
 
 
-def list_views(settings: TtaSettings) -> list[View]:
-    """Every view: at each scale the page upright, and each flip and turn of it."""
-    return [
-        View(scale, flip, turn)
-        for scale in settings.scales
-        for flip, turn in (
-            ("", 0),
-            *((flip, 0) for flip in settings.flips),
-            *(("", turn) for turn in settings.turns),
-        )
-    ]
+def list_views(settings: TtaSettings) -> list[TtaView]:
+    """List every view: at each scale the page upright, and each flip and turn of it."""
+    flips = [TtaView(flip=flip) for flip in settings.flips]
+    turns = [TtaView(turn=turn) for turn in settings.turns]
+    views = [TtaView(), *flips, *turns]
+    return [replace(view, scale=scale) for scale in settings.scales for view in views]
 
 
 def relative_cost(settings: TtaSettings) -> float:
-    """Pixels that the network sees, against one plain look at the page."""
+    """Compare the pixels that the network sees with those of the plain view."""
     return sum(view.scale**2 for view in list_views(settings))
 
 
 def predict_augmented(
     image: Image, frame: Frame, settings: TtaSettings, shape: FrameSettings, predict: Predict
 ) -> Map:
-    """Mean map of a page over all views, in the detector's own frame.
+    """Average a page's maps over all views, in the detector's own frame.
 
     Args:
         image: (H, W, 3) uint8 RGB, upright.
-        frame: Of the page at scale 1.
-        settings: Which views.
+        frame: The page's frame at scale 1.
+        settings: Which views, and how they are averaged.
         shape: Size and shape of frames that the detector was trained for.
         predict: The network; views of one shape come to it in one batch.
 
@@ -95,15 +90,15 @@ def predict_augmented(
     own = _map_frame(frame)
     mean = MeanOfMaps(settings.mean)
     for scale, views in groupby(list_views(settings), key=lambda view: view.scale):
-        scaled = frame if scale == 1.0 else scale_frame(frame, shape, scale)
-        for probability in _look(letterbox(image, scaled), list(views), predict):
+        scaled = frame if scale == 1.0 else _scale_frame(frame, shape, scale)
+        for probability in _predict_views(letterbox(image, scaled), list(views), predict):
             scaled.blank_padding(probability)
             mean.add(align_map(probability, _map_frame(scaled), own))
     return mean.conclude()
 
 
-def scale_frame(frame: Frame, settings: FrameSettings, scale: float) -> Frame:
-    """The frame of the same page at another scale, padded to what the network can take."""
+def _scale_frame(frame: Frame, settings: FrameSettings, scale: float) -> Frame:
+    """Fit the same page at another scale, padded to what the network can take."""
     size = max(1, round(settings.final_size * scale))
     scaled = fit_frame(frame.page_width, frame.page_height, size, "page")
     if settings.shape == "page":
@@ -112,8 +107,8 @@ def scale_frame(frame: Frame, settings: FrameSettings, scale: float) -> Frame:
     return replace(scaled, height=side, width=side)
 
 
-def _look(framed: Image, views: Sequence[View], predict: Predict) -> Iterator[Map]:
-    """The map of each view, back in the frame; lying pages apart from standing ones."""
+def _predict_views(framed: Image, views: Sequence[TtaView], predict: Predict) -> Iterator[Map]:
+    """Predict each view's map, back in the frame; lying pages in another batch than standing."""
     for lying in (False, True):
         chosen = [view for view in views if (view.turn % 180 != 0) == lying]
         if not chosen:

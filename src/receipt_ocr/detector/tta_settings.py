@@ -1,4 +1,4 @@
-"""In which ways the network looks at a page; light to import."""
+"""Settings of test-time augmentation (TTA); light to import."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -6,15 +6,13 @@ from pydantic import Field, field_validator, model_validator
 
 from receipt_ocr.config import Config, check_name
 from receipt_ocr.decoding.settings import MeanKind
+from receipt_ocr.identity import PLAIN_VIEW, ExperimentId
 
 __all__ = ["TtaSettings", "TtaVariants"]
 
 
 class TtaSettings(Config):
-    """Test-time augmentation: in which further ways the network looks at a page.
-
-    At each scale it sees the page upright, and each flip and turn of it.
-    """
+    """Views of a page that are predicted: at each scale upright, and each flip and turn."""
 
     flips: tuple[Literal["horizontal", "vertical"], ...] = ()
     """Mirrored left to right, or top to bottom."""
@@ -23,9 +21,9 @@ class TtaSettings(Config):
     scales: Annotated[tuple[Annotated[float, Field(ge=0.25, le=4.0)], ...], Field(min_length=1)] = (
         1.0,
     )
-    """Of the page's size, against the one that the detector was trained for."""
+    """Size of the page, against the one that the detector was trained for."""
     mean: MeanKind = "probability"
-    """What is averaged over the views."""
+    """Kind of mean over the views."""
 
     @field_validator("flips", "turns", "scales")
     @classmethod
@@ -36,7 +34,10 @@ class TtaSettings(Config):
 
     @property
     def label(self) -> str:
-        """What tells its maps from those of other settings; empty for a plain look."""
+        """Text that tells maps of these settings from others; empty for the plain view.
+
+        It is stored with every map: a change of it would make all stored maps look foreign.
+        """
         if self == TtaSettings():
             return ""
         parts = [*self.flips, *map(str, self.turns), *(f"x{scale:g}" for scale in self.scales)]
@@ -44,10 +45,10 @@ class TtaSettings(Config):
 
 
 class TtaVariants(Config):
-    """Named ways of test-time augmentation, and the one that is used."""
+    """Named TTA settings, and the selected one."""
 
     selected: str
-    """One of ``variants``; ``none`` is a plain look."""
+    """A key of ``variants``; ``none`` is the plain view."""
     variants: dict[str, TtaSettings]
 
     @model_validator(mode="after")
@@ -60,15 +61,15 @@ class TtaVariants(Config):
                 f"unknown test-time augmentation {self.selected!r}; known are {known} (add a "
                 "block under test_time.variants)"
             )
-        if self.variants.get("none", TtaSettings()) != TtaSettings():
-            raise ValueError("test_time.variants.none is a plain look at the page: leave it empty")
+        if self.variants.get(PLAIN_VIEW, TtaSettings()) != TtaSettings():
+            raise ValueError("test_time.variants.none is the plain view of a page: leave it empty")
         return self
 
     @property
     def chosen(self) -> TtaSettings:
-        """The one that is used."""
+        """The selected settings."""
         return self.variants[self.selected]
 
     def name_variant(self, experiment: str) -> str:
-        """What the maps and reports of an experiment are named after: ``lite0@flips``."""
-        return experiment if self.selected == "none" else f"{experiment}@{self.selected}"
+        """Name the maps and reports of an experiment under the selected view: ``lite0@flips``."""
+        return str(ExperimentId(experiment, self.selected))

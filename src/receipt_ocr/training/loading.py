@@ -1,61 +1,49 @@
 """Pages on their way to the network: training batches and framed validation pages."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import cv2
 import lightning
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.batches import count_batches, plan_batches
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, place_page
 from receipt_ocr.receipts.page_cache import PageCache
-from receipt_ocr.receipts.samples import LabelledPage, SampleRequest, TrainingSamples
+from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
 
 __all__ = ["FramedPage", "FramedPages", "PagesData"]
 
-# What pages to judge by may take of the room for decoded pages.
 _VALIDATION_SHARE = 4
+"""Validation pages take a quarter of the room for decoded pages."""
 
 
-@dataclass(frozen=True)
-class FramedPage:
+class FramedPage(NamedTuple):
     """One page in the network's frame.
 
     Attributes:
         name: File name of the page.
         image: (3, H, W) uint8 RGB.
-        frame: Where the page lies in it.
+        frame: Where the page lies in the image.
     """
 
     name: str
     image: Tensor
     frame: Frame
 
-    def pin_memory(self) -> Self:
-        """The page with its image in pinned memory, from where GPUs fetch it faster."""
-        return replace(self, image=self.image.pin_memory())
-
 
 class FramedPages(Dataset[FramedPage]):
-    """Pages at the recipe's final size, undistorted."""
+    """Pages at the recipe's final size, without augmentation."""
 
     def __init__(
         self, pages: Sequence[LabelledPage], recipe: Recipe, cache: tuple[Path, int] | None = None
     ) -> None:
-        """Name the pages; images are read one by one when asked for.
-
-        Args:
-            pages: In the order in which they are given out.
-            recipe: Whose frame they are brought to.
-            cache: Folder for decoded pages and how many MiB it may hold; None decodes anew.
-        """
+        """Fit the frames; images are read when asked for, from a cache (folder, MiB) if given."""
         settings = recipe.frame
         self.pages = pages
         self.frames = [
@@ -67,7 +55,7 @@ class FramedPages(Dataset[FramedPage]):
         self.cache = PageCache.for_stage(folder, settings.final_size, sizes, limit)
 
     def __len__(self) -> int:
-        """Number of pages."""
+        """Count the pages."""
         return len(self.pages)
 
     def __getitem__(self, index: int) -> FramedPage:
@@ -79,11 +67,12 @@ class FramedPages(Dataset[FramedPage]):
 
 
 class PagesData(lightning.LightningDataModule):
-    """Loaders of one fold; the training loader is made anew every epoch.
+    """Loaders of one training.
 
-    A new loader an epoch lets the size of the pages change between epochs, and makes the
-    samples depend on the epoch's number alone. Where several processes train together, each
-    takes its share of an epoch's batches, and judges its share of the pages.
+    The training loader is made anew every epoch: pages may change their size, and the samples
+    depend on the epoch's number alone, so that a resumed training draws the same ones. Where
+    several processes train together, each takes its share of an epoch's batches and of the
+    validation pages.
     """
 
     def __init__(
@@ -93,55 +82,50 @@ class PagesData(lightning.LightningDataModule):
         recipe: Recipe,
         cache_folder: Path | None = None,
     ) -> None:
-        """Pages to learn from and pages to judge by.
+        """Take the pages; there may be none to validate on.
 
         Args:
-            training: At least one.
-            validation: None of them for a training that is not judged.
+            training: Pages to learn from, at least one.
+            validation: Pages to score every epoch on.
             recipe: Frame, augmentation, targets and loaders.
-            cache_folder: For decoded pages; None keeps none.
-
-        Raises:
-            ValueError: If there are no pages to learn from.
+            cache_folder: Folder for decoded pages; None keeps none.
         """
         super().__init__()
-        if not training:
-            raise ValueError("training needs pages to learn from, got none")
         self.training = training
         self.validation = validation
         self.recipe = recipe
         self.cache_folder = cache_folder
 
     def steps_per_epoch(self, processes: int = 1) -> int:
-        """Steps of the optimiser an epoch; a last small batch is left out (batch norm)."""
+        """Count the optimiser's steps an epoch."""
         settings = self.recipe.training
         batches = count_batches(self.training, settings.batch_size, processes)
         return -(-batches // settings.accumulate)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Random samples of every training page, at the current epoch's size and order."""
-        settings = self.recipe.training
+        """Draw samples of every training page, at the current epoch's size and order."""
+        recipe, settings = self.recipe, self.recipe.training
         epoch = self.trainer.current_epoch if self.trainer else 0
         draw = (settings.seed, epoch)
         samples = TrainingSamples(
             self.training,
-            self.recipe.frame,
-            self.recipe.augmentation,
-            self.recipe.targets,
+            recipe.frame,
+            recipe.augmentation,
+            recipe.targets,
             draw=draw,
             cache=self._cache("training"),
         )
         batches = plan_batches(
-            self.training, self.recipe.frame, settings.batch_size, draw, self._share()
+            self.training, recipe.frame, settings.batch_size, draw, self._share()
         )
         return DataLoader(
             samples,  # type: ignore[arg-type]  # any map-style data set will do
-            batch_sampler=_PlannedBatches(batches),
-            **self._workers(),
+            batch_sampler=batches,
+            **self._loader_options(),
         )
 
     def val_dataloader(self) -> DataLoader[FramedPage] | list[Any]:
-        """Validation pages one by one, as their frames may differ in size; each on one process."""
+        """Give out validation pages one by one, as their frames may differ in size."""
         rank, processes = self._share()
         pages = self.validation[rank::processes]
         if not pages:
@@ -149,19 +133,20 @@ class PagesData(lightning.LightningDataModule):
         return DataLoader(
             FramedPages(pages, self.recipe, self._cache("validation")),
             batch_size=None,
-            **self._workers(),
+            **self._loader_options(),
         )
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        """Tensors move to the device; of a framed page that is its image."""
-        if isinstance(batch, FramedPage):  # frozen, which Lightning's own move cannot handle
-            return replace(batch, image=batch.image.to(device, non_blocking=True))
+        """Move tensors to the device."""
+        # Lightning would go into the frame as well, and cannot copy a frozen dataclass.
+        if isinstance(batch, FramedPage):
+            return batch._replace(image=batch.image.to(device, non_blocking=True))
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def _share(self) -> tuple[int, int]:
-        """This process's number and how many there are."""
+        """Number of this process, and how many there are."""
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
 
@@ -170,32 +155,20 @@ class PagesData(lightning.LightningDataModule):
         if self.cache_folder is None or not limit:
             return None
         kept = limit // _VALIDATION_SHARE
-        if side == "training":
-            return self.cache_folder / side, limit - kept
-        _, processes = self._share()  # each keeps pages of its own
-        return self.cache_folder / side, kept // processes
+        # Each process keeps its own validation pages, the same in every epoch. Training pages
+        # change hands between epochs, so that all processes share one room.
+        room = limit - kept if side == "training" else kept // self._share()[1]
+        return self.cache_folder / side, room
 
-    def _workers(self) -> dict[str, Any]:
+    def _loader_options(self) -> dict[str, Any]:
         settings = self.recipe.training
         on_gpu = settings.accelerator != "cpu" and torch.cuda.is_available()
         return {
             "num_workers": settings.workers,
             "pin_memory": on_gpu,
-            "worker_init_fn": _prepare_worker,
+            "worker_init_fn": _use_one_thread,  # there are several workers
         }
 
 
-def _prepare_worker(_: int) -> None:
-    """One thread a worker: there are several of them."""
+def _use_one_thread(_: int) -> None:
     cv2.setNumThreads(0)
-
-
-class _PlannedBatches(Sampler[list[SampleRequest]]):
-    def __init__(self, batches: Sequence[list[SampleRequest]]) -> None:
-        self.batches = batches
-
-    def __iter__(self) -> Iterator[list[SampleRequest]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)

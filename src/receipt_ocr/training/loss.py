@@ -11,7 +11,7 @@ from receipt_ocr.detector.settings import LossSettings
 
 __all__ = ["DBLoss", "LossParts", "balanced_cross_entropy", "dice_loss", "masked_l1"]
 
-EPSILON = 1e-6
+_EPSILON = 1e-6
 
 
 class LossParts(NamedTuple):
@@ -21,6 +21,39 @@ class LossParts(NamedTuple):
     shrink: Tensor
     threshold: Tensor
     binary: Tensor
+
+
+class DBLoss(nn.Module):
+    """Weighted sum of the three terms."""
+
+    def __init__(self, settings: LossSettings) -> None:
+        """Take the weights from the settings."""
+        super().__init__()
+        self.settings = settings
+
+    def forward(self, output: DBNetOutput, batch: dict[str, Tensor]) -> LossParts:
+        """Compute the loss of a batch.
+
+        Args:
+            output: The network's maps.
+            batch: ``shrink_map``, ``shrink_mask``, ``threshold_map`` and ``threshold_mask``,
+                each (B, 1, H, W) of any type of number.
+        """
+        settings = self.settings
+        shrink_map, shrink_mask = batch["shrink_map"].float(), batch["shrink_mask"].float()
+        threshold_mask = batch["threshold_mask"].float()
+        # From logits, not from the probability map: the logarithm of a rounded 0 is infinite.
+        shrink = balanced_cross_entropy(
+            output.logits, shrink_map, shrink_mask, settings.negative_ratio
+        )
+        threshold = masked_l1(output.threshold, batch["threshold_map"], threshold_mask)
+        binary = dice_loss(output.binary, shrink_map, shrink_mask)
+        total = (
+            settings.shrink_weight * shrink
+            + settings.threshold_weight * threshold
+            + settings.binary_weight * binary
+        )
+        return LossParts(total, shrink, threshold, binary)
 
 
 def balanced_cross_entropy(
@@ -35,8 +68,8 @@ def balanced_cross_entropy(
         negative_ratio: At most this many negatives for each positive of the batch.
 
     Returns:
-        Mean over the chosen pixels; 0 where nothing counts. A batch without positives is
-        judged on as many negatives as a single positive pixel would allow.
+        Mean over the chosen pixels; 0 where nothing counts. A batch without positives takes as
+        many negatives as a single positive pixel would allow.
     """
     pixel = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     positive = truth * mask
@@ -46,49 +79,16 @@ def balanced_cross_entropy(
     kept = min(int(negative.sum().item()), wanted)
     # Sorting only what is kept is much cheaper than sorting every pixel.
     hardest = torch.topk((pixel * negative).flatten(), kept, sorted=False).values
-    return ((pixel * positive).sum() + hardest.sum()) / (positives + kept + EPSILON)
+    return ((pixel * positive).sum() + hardest.sum()) / (positives + kept + _EPSILON)
 
 
 def masked_l1(prediction: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute difference over the mask; 0 where the mask is empty."""
-    return ((prediction - truth).abs() * mask).sum() / (mask.sum() + EPSILON)
+    return ((prediction - truth).abs() * mask).sum() / (mask.sum() + _EPSILON)
 
 
 def dice_loss(prediction: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     """1 - 2 |prediction and truth| / (|prediction| + |truth|) over the mask, in [0, 1]."""
     overlap = (prediction * truth * mask).sum()
     union = (prediction * mask).sum() + (truth * mask).sum()
-    return 1.0 - 2.0 * overlap / (union + EPSILON)
-
-
-class DBLoss(nn.Module):
-    """Weighted sum of the three terms."""
-
-    def __init__(self, settings: LossSettings) -> None:
-        """Take the weights from the settings."""
-        super().__init__()
-        self.settings = settings
-
-    def forward(self, output: DBNetOutput, batch: dict[str, Tensor]) -> LossParts:
-        """The loss of a batch.
-
-        Args:
-            output: Of the network.
-            batch: ``shrink_map``, ``shrink_mask``, ``threshold_map`` and ``threshold_mask``,
-                each (B, 1, H, W) of any type of number.
-        """
-        settings = self.settings
-        shrink_map, shrink_mask = batch["shrink_map"].float(), batch["shrink_mask"].float()
-        shrink = balanced_cross_entropy(
-            output.logits, shrink_map, shrink_mask, settings.negative_ratio
-        )
-        threshold = masked_l1(
-            output.threshold, batch["threshold_map"], batch["threshold_mask"].float()
-        )
-        binary = dice_loss(output.binary, shrink_map, shrink_mask)
-        total = (
-            settings.shrink_weight * shrink
-            + settings.threshold_weight * threshold
-            + settings.binary_weight * binary
-        )
-        return LossParts(total, shrink, threshold, binary)
+    return 1.0 - 2.0 * overlap / (union + _EPSILON)

@@ -1,4 +1,4 @@
-"""The contest's score of the validation pages, on one process or on several together."""
+"""The validation scorer: the contest's score of an epoch, on one process or on several."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,63 +21,64 @@ from receipt_ocr.geometry.polygons import Polygon
 from receipt_ocr.receipts.letterbox import Frame
 from receipt_ocr.receipts.samples import LabelledPage
 
-__all__ = ["Judge"]
+__all__ = ["ValidationScorer"]
 
 
-class Judge:
-    """Scores pages one by one, and at the end of an epoch all of them.
+class ValidationScorer:
+    """Decodes and scores validation pages one by one, and averages them when an epoch ends.
 
-    The truth side of the score does not change: it is prepared once for all epochs.
+    The truth does not change between epochs: its side of the score is prepared once.
     """
 
     def __init__(self, pages: Sequence[LabelledPage], settings: PostprocessSettings) -> None:
-        """Prepare the truth.
-
-        Args:
-            pages: That will be judged, on this process or another.
-            settings: How maps become polygons.
-        """
+        """Prepare the truth of all validation pages, whichever process scores them."""
         self._settings = settings
         self._truths = {
             page.name: prepare_truth(page.polygons, ignored=page.ignored) for page in pages
         }
         self._scores: dict[str, PageScore] = {}
 
-    def add(self, name: str, probability: NDArray[Any], frame: Frame) -> None:
-        """Decode and score a page; a map of noise scores as a page without detections.
+    def decode(self, probability: NDArray[Any], frame: Frame) -> Sequence[Polygon]:
+        """Find the words in a map; a map of noise has none.
 
         Args:
-            name: Of the page.
             probability: (height, width) text probability in the frame, changed in place: what
                 lies beside the page is no text.
-            frame: Of the page.
+            frame: Where the page lies in the map.
+
+        Returns:
+            (P, 2) polygons in page pixels.
         """
         frame.blank_padding(probability)
         page = ProbabilityMap.from_probability(
             probability, frame.map_to_page, frame.page_width, frame.page_height
         )
-        polygons: Sequence[Polygon] = ()
-        if not is_noise(page.probability, self._settings):
-            found = extract_polygons(page.probability, page.map_to_page, self._settings)
-            polygons = found.polygons
+        # An untrained network's map falls into thousands of specks: decoding them would take
+        # longer than the epoch, to find nothing.
+        if is_noise(page.probability, self._settings):
+            return ()
+        return extract_polygons(page.probability, page.map_to_page, self._settings).polygons
+
+    def add(self, name: str, polygons: Sequence[Polygon]) -> None:
+        """Score the words that were found on a page."""
         self._scores[name] = score_prepared(self._truths[name], polygons)
 
     def conclude(self) -> DatasetScore:
-        """The score of all pages that were added since the last time, on all processes.
+        """Average all pages that were added since the last time, on all processes.
 
         Raises:
-            RuntimeError: If a page was judged by no process.
+            RuntimeError: If a page was scored by no process.
         """
         scores = {name: score for part in _gather(self._scores) for name, score in part.items()}
         self._scores = {}
         if missing := self._truths.keys() - scores.keys():
-            raise RuntimeError(f"page {min(missing)!r} was not judged ({len(missing)} missing)")
-        # In the order of the pages, so that the mean does not depend on who judged which.
+            raise RuntimeError(f"page {min(missing)!r} was not scored ({len(missing)} missing)")
+        # In the order of the pages, so that the mean does not depend on who scored which.
         return score_pages([scores[name] for name in self._truths])
 
 
 def _gather(scores: dict[str, PageScore]) -> list[dict[str, PageScore]]:
-    """The scores of every process."""
+    """Collect the scores of every process."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return [scores]
     parts: list[Any] = [None] * torch.distributed.get_world_size()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from receipt_ocr.detector.settings import Experiments, FinalFitSettings
+from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.receipts.settings import IngestionSettings
+from receipt_ocr.training.settings import FinalFitSettings
 
 if TYPE_CHECKING:
     from receipt_ocr.detector.checkpoint import Checkpoint

@@ -69,7 +69,12 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         logger = mlflow_logger(run_id)
         result = train(experiments.chosen, training, validation, work_folder, logger)
         best = replace(read_checkpoint(result.checkpoint), history=result.history)
-        record = record_training(best, result.stopped_by)
+        record = record_training(
+            best,
+            result.stopped_by,
+            inference_seconds_per_page=result.inference_seconds_per_page,
+            peak_memory_mib=result.peak_memory_mib,
+        )
         log_training(run_id, record)
     return best, pd.DataFrame(result.history), record
 

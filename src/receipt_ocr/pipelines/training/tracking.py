@@ -20,17 +20,25 @@ def mlflow_logger(run_id: str | None) -> "Logger | None":
     return MLFlowLogger(run_id=run_id, tracking_uri=mlflow.get_tracking_uri())
 
 
-def record_training(best: "Checkpoint", stopped_by: str) -> dict[str, Any]:
+def record_training(
+    best: "Checkpoint",
+    stopped_by: str,
+    *,
+    inference_seconds_per_page: float | None = None,
+    peak_memory_mib: float | None = None,
+) -> dict[str, Any]:
     """What a report says of a training, readable without the network.
 
     Args:
         best: The checkpoint that counts, with the history of all epochs.
         stopped_by: Why no further epoch was trained.
+        inference_seconds_per_page: As the training measured it.
+        peak_memory_mib: As the training measured it.
 
     Returns:
         ``best_epoch``; ``precision``, ``recall`` and ``hmean`` of it; ``epochs`` trained;
         ``seconds`` of them all, None where some were not timed; ``stopped_by``; ``parameters`` of
-        each part of the network; ``checkpoint_bytes``.
+        each part of the network; ``checkpoint_bytes``; and the last two arguments.
     """
     row = next(row for row in best.history if row["epoch"] == best.epoch)
     is_timed = all("seconds" in one for one in best.history)
@@ -42,6 +50,8 @@ def record_training(best: "Checkpoint", stopped_by: str) -> dict[str, Any]:
         "stopped_by": stopped_by,
         "parameters": best.count_parameters(),
         "checkpoint_bytes": best.size,
+        "inference_seconds_per_page": inference_seconds_per_page,
+        "peak_memory_mib": peak_memory_mib,
     }
 
 

@@ -1,0 +1,26 @@
+"""The largest memory that a training has taken."""
+
+import sys
+
+import torch
+
+try:
+    import resource
+except ImportError:  # Windows has no such module
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["measure_peak_mib"]
+
+
+def measure_peak_mib(device: torch.device) -> float | None:
+    """Read the peak so far: tensors on the GPU where one is used, else this whole process.
+
+    Returns:
+        MiB, without the processes that draw samples; None where the system does not tell.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB here
