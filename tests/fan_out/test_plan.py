@@ -38,7 +38,7 @@ def test_every_fold_has_its_own_folder_and_log(workspace: Path) -> None:
     last = planned[-1]
     assert last.folder.local == workspace / "06_models/convnext_tiny/fold_3"
     assert last.log == workspace / "06_models/convnext_tiny/fold_3.log"
-    assert last.params == {"experiment": "convnext_tiny", "fold": 3, "resume": False}
+    assert last.job.params == {"experiment": "convnext_tiny", "fold": 3, "resume": False}
     assert plan_folds(PROJECT, "sroie", {}, [], [1])[0].experiment == "lite0"
     chosen = {"experiment": "convnext_tiny"}
     assert plan_folds(PROJECT, "sroie", chosen, [], [1])[0].experiment == "convnext_tiny"
