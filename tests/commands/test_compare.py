@@ -15,8 +15,10 @@ from click.testing import CliRunner, Result
 from kedro.framework.startup import bootstrap_project
 
 from receipt_ocr.cli import cli
-from receipt_ocr.commands import compare as compare_command
+from receipt_ocr.commands.stored import StoredResults
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.hooks import open_config
+from receipt_ocr.records import ChosenPostprocess, Voting
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = 30
@@ -24,28 +26,31 @@ PAGES = 30
 Invoke = Callable[..., Result]
 
 
-CATALOGS: dict[str, dict[str, Any]] = {}
+CONFIGS: dict[str, dict[str, Any]] = {}
 
 
-def catalog_of(env: str | None, params: dict[str, Any]) -> dict[str, Any]:
-    """The project's own catalog, read once: that takes most of a test's time."""
+def config_of(project: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
+    """The project's own configuration, read once: that takes most of a test's time."""
     key = f"{env} {sorted(params.items())}"
-    if key not in CATALOGS:
-        CATALOGS[key] = open_config(PROJECT, env, params)["catalog"]
-    return CATALOGS[key]
+    if key not in CONFIGS:
+        loader = open_config(project, env, params)
+        CONFIGS[key] = {name: loader[name] for name in ("catalog", "parameters")}
+    return CONFIGS[key]
 
 
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def read_catalog(_: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
+    def catalog(results: StoredResults) -> dict[str, Any]:
         with monkeypatch.context() as patch:
             patch.setenv("RECEIPT_OCR_WORKSPACE", "/workspace")
-            entry = catalog_of(env, params)["page_scores"]
-        path = entry["filepath"].replace("/workspace", str(tmp_path / "work"))
-        chosen = {"type": "json.JSONDataset", "filepath": path.replace(".parquet", ".json")}
-        return {"page_scores": {**entry, "filepath": path}, "chosen_postprocess": chosen}
+            entries = config_of(results.project, results.env, dict(results.params))["catalog"]
+        return {
+            name: {**entries[name], "filepath": entries[name]["filepath"].replace(*moved)}
+            for name in ("page_scores", "chosen_postprocess")
+        }
 
-    monkeypatch.setattr(compare_command, "read_catalog", read_catalog)
+    moved = ("/workspace", str(tmp_path / "work"))
+    monkeypatch.setattr(StoredResults, "catalog", property(catalog))
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path / "work"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/untouched.db")
     bootstrap_project(PROJECT)
@@ -61,12 +66,16 @@ def invoke() -> Invoke:
     return call
 
 
-def store(scores: pd.DataFrame, **params: str) -> Path:
-    """Write page scores where the catalog has them."""
-    entry = compare_command.read_catalog(PROJECT, "demo", {"tta": "none", **params})["page_scores"]
-    path = PROJECT / entry["filepath"]
+def store(scores: pd.DataFrame, chosen: dict[str, Any] | None = None, **params: str) -> Path:
+    """Write page scores, and what they were made with, where the catalog has them."""
+    results = StoredResults(PROJECT, "demo", {"tta": "none", **params})
+    path = Path(results.address("page_scores"))
     path.parent.mkdir(parents=True)
     scores.to_parquet(path)
+    if chosen is not None:
+        file = Path(results.address("chosen_postprocess"))
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(chosen))
     return path
 
 
@@ -117,13 +126,15 @@ def test_maps_with_and_without_augmentation_are_compared(
 ) -> None:
     asked = []
 
-    def read_catalog(project: Path, env: str | None, params: dict[str, Any]) -> dict[str, Any]:
-        asked.append((project, env, params))
-        path = tmp_path / f"{params['tta']}.parquet"
-        draw(0.0 if params["tta"] == "none" else 0.01).to_parquet(path)
-        return {"page_scores": {"type": "pandas.ParquetDataset", "filepath": str(path)}}
+    def catalog(results: StoredResults) -> dict[str, Any]:
+        asked.append((results.project, results.env, results.params))
+        path = tmp_path / f"{results.params['tta']}.parquet"
+        draw(0.0 if results.params["tta"] == "none" else 0.01).to_parquet(path)
+        entry = {"type": "pandas.ParquetDataset", "filepath": str(path)}
+        absent = {"type": "json.JSONDataset", "filepath": str(tmp_path / "absent.json")}
+        return {"page_scores": entry, "chosen_postprocess": absent}
 
-    monkeypatch.setattr(compare_command, "read_catalog", read_catalog)
+    monkeypatch.setattr(StoredResults, "catalog", property(catalog))
     result = invoke("--env=demo", "lite0@flips", "lite0", "--params", "ensemble.thresholds=recipe")
     given = {"ensemble": {"thresholds": "recipe"}, "experiment": "lite0"}
     assert asked[:2] == [(PROJECT, "demo", {**given, "tta": tta}) for tta in ("flips", "none")]
@@ -144,12 +155,13 @@ def test_pages_that_one_lacks_are_counted_and_equal_scores_decide_nothing(invoke
 
 def test_other_thresholds_and_members_are_warned_of(invoke: Invoke) -> None:
     for params, names, source in (
-        ({"experiment": "lite0", "tta": "flips"}, ["fold_0", "fold_1"], "recipe"),
-        ({"experiment": "lite0"}, ["fold_0"], "tuned"),
+        ({"experiment": "lite0", "tta": "flips"}, ("fold_0", "fold_1"), "recipe"),
+        ({"experiment": "lite0"}, ("fold_0",), "tuned"),
     ):
-        path = store(draw(), **params)
-        chosen = {"source": source, "members": {"names": names, "mean": "probability"}}
-        path.with_suffix(".json").write_text(json.dumps(chosen))
+        weights = tuple(1 / len(names) for _ in names)
+        voting = Voting(names=names, weights=weights, sources={}, mean="probability")
+        chosen = ChosenPostprocess(source=source, postprocess=PostprocessSettings(), members=voting)
+        store(draw(), chosen.model_dump(mode="json"), **params)
     output = invoke("--env=demo", "lite0", "lite0@flips").output
     assert "lite0: members 1, mean of probability, thresholds tuned\n" in output
     assert "lite0@flips: members 2, mean of probability, thresholds recipe\n" in output
@@ -218,7 +230,7 @@ def test_names_that_lead_to_one_table_are_refused(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = {"type": "pandas.ParquetDataset", "filepath": "same.parquet"}
-    monkeypatch.setattr(compare_command, "read_catalog", lambda *_: {"page_scores": entry})
+    monkeypatch.setattr(StoredResults, "catalog", {"page_scores": entry})
     result = invoke("--env=demo", "lite0@none", "lite0")
     assert result.exit_code == 1
     assert "lite0@none and lite0 both lead to same.parquet" in result.output
