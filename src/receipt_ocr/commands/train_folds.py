@@ -46,7 +46,6 @@ HEADINGS = ("experiment", "fold", "status", "min", "H-mean", "epoch", "log")
 )
 @click.option(
     "--devices",
-    default=None,
     metavar="0,1,...",
     help="GPUs of this machine to train on at the same time, one fold each (or --gpus-per-fold).",
 )
@@ -55,7 +54,6 @@ HEADINGS = ("experiment", "fold", "status", "min", "H-mean", "epoch", "log")
     "address",
     is_flag=False,
     flag_value=LOCAL,
-    default=None,
     metavar="[ADDRESS]",
     help="Train on Ray: without an address one of its own on this machine; 'auto' for the "
     "cluster that this machine is part of; else HOST:6379.",
@@ -63,14 +61,12 @@ HEADINGS = ("experiment", "fold", "status", "min", "H-mean", "epoch", "log")
 @click.option(
     "--gpus-per-fold",
     type=click.FloatRange(min=0),
-    default=None,
     metavar="NUMBER",
     help="GPUs of each fold.  [default: 1 where there is one]",
 )
 @click.option(
     "--cpus-per-fold",
     type=click.IntRange(min=1),
-    default=None,
     metavar="NUMBER",
     help="CPUs that a fold asks Ray for, else its threads.  [default on Ray: 4 at most]",
 )
@@ -118,13 +114,13 @@ def train_folds(  # noqa: PLR0913, PLR0917  # one argument an option
     names = [name.strip() for name in experiments.split(",") if name.strip()]
     planned = plan_folds(project, env, params, names, parse_folds(folds))
     context = _open_project(planned[0])
-    executor: LocalExecutor | RayExecutor
-    if address is None:
-        executor = LocalExecutor(shares, cpus_per_fold)
-    else:
-        executor = RayExecutor(address, cpus=cpus_per_fold, gpus=gpus_per_fold)
-    runs = FoldRuns.of_project(context)
-    signal_number = _train(planned, Scheduler(executor, runs, retries, _say))
+    executor: LocalExecutor | RayExecutor = (
+        LocalExecutor(shares, cpus_per_fold)
+        if address is None
+        else RayExecutor(address, cpus=cpus_per_fold, gpus=gpus_per_fold)
+    )
+    scheduler = Scheduler(executor, FoldRuns.of_project(context), retries, _say)
+    signal_number = _train(planned, scheduler)
     click.echo("\n".join(["", *tabulate_folds(planned, project)]))
     if signal_number:
         raise click.exceptions.Exit(128 + signal_number)

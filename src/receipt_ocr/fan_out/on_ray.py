@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import asdict
 from importlib import import_module
@@ -24,7 +23,7 @@ SENT_VARIABLES = (
     *("RECEIPT_OCR_", "MLFLOW_", "KEDRO_", "FSSPEC_"),
     *("AWS_", "AZURE_", "GOOGLE_", "HF_", "NUMBA_CACHE_DIR"),
 )
-"""Environment variables with these prefixes are set on the task's machine as well."""
+"""Prefixes of the environment variables that a job takes along to its machine."""
 
 STORE_BYTES = 80_000_000
 """Size of a local Ray's object store, which hardly anything passes through."""
@@ -44,17 +43,15 @@ class RayExecutor:
     def __init__(
         self, address: str = LOCAL, *, cpus: float | None = None, gpus: float | None = None
     ) -> None:
-        """Start a local Ray, or connect to a cluster.
+        """Start a local Ray, or join a cluster.
 
         Args:
-            address: ``local``, ``auto`` for the cluster that this machine belongs to,
-                or ``HOST:6379``.
-            cpus: CPUs of each job; None takes 4, or all that the largest machine has.
-            gpus: GPUs of each job; None takes 1 where the cluster has GPUs, else 0.
+            address: ``local``, ``auto`` for this machine's cluster, or ``HOST:6379``.
+            cpus: Of each job; None takes 4, or all that the largest machine has.
+            gpus: Of each job; None takes 1 where the cluster has GPUs, else 0.
 
         Raises:
-            ValueError: If Ray is not installed, nobody answers at the address, or no machine is
-                large enough for one job.
+            ValueError: If Ray is not installed, nobody answers, or no machine has room for a job.
         """
         self._ray = _connect(address)
         try:
@@ -75,28 +72,20 @@ class RayExecutor:
         variables["PYTHONPATH"] = os.pathsep.join(paths)
         if not self.has_gpus:  # Ray hides them only from tasks that ask for some
             variables["CUDA_VISIBLE_DEVICES"] = ""
-        result = self._task.remote(asdict(job), variables, source)
-        self._submitted.append(result)
+        self._submitted.append(self._task.remote(asdict(job), variables, source))
         demand = f"{self._cpus:g} CPU and {self._gpus:g} GPU"
-        return result.future(), f"handed to Ray, asking for {demand}"
+        return self._submitted[-1].future(), f"handed to Ray, asking for {demand}"
 
     def close(self) -> None:
         """Kill all jobs, and leave Ray; a local Ray ends too."""
+        jobs = self._submitted
         try:
-            running = self._wait(0.0)
-            for result in running:
-                self._ray.cancel(result, force=True)
-            self._wait(PATIENCE)
+            for job in jobs:
+                self._ray.cancel(job, force=True)  # has no effect on those that have ended
+            if jobs:
+                self._ray.wait(jobs, num_returns=len(jobs), timeout=PATIENCE)
         finally:
             self._ray.shutdown()
-
-    def _wait(self, seconds: float) -> list[Any]:
-        """Give jobs time to end; returns those that still run."""
-        count = len(self._submitted)
-        if not count:
-            return []
-        _, running = self._ray.wait(self._submitted, num_returns=count, timeout=seconds)
-        return list(running)
 
 
 def _connect(address: str) -> Any:
@@ -112,14 +101,11 @@ def _connect(address: str) -> Any:
             f'pip install "receipt_ocr[ray]"; without it, {INSTEAD}'
         ) from error
     # Neither the working directory nor packages are sent: a task finds both at the same paths.
-    own = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == LOCAL:
+        options |= {"include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="ERROR",
-            **(own if address == LOCAL else {}),
-        )
+        ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, TimeoutError) as error:
         raise ValueError(
             f"--ray {address}: no Ray could be reached or started there ({error}); start one "
@@ -132,17 +118,18 @@ def _demand(
     nodes: list[dict[str, Any]], cpus: float | None, gpus: float | None
 ) -> tuple[float, float]:
     """Return the CPUs and GPUs of a job, fitted to what the cluster's machines have."""
-    machines: list[Mapping[str, float]] = [node["Resources"] for node in nodes if node["Alive"]]
-    most = {kind: max((m.get(kind, 0.0) for m in machines), default=0.0) for kind in ("CPU", "GPU")}
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    machines = [(own.get("CPU", 0.0), own.get("GPU", 0.0)) for own in alive] or [(0.0, 0.0)]
+    most_cpus, most_gpus = map(max, zip(*machines, strict=True))
     if gpus is None:
-        gpus = 1.0 if most["GPU"] >= 1 else 0.0
-    with_gpus = [m.get("CPU", 0.0) for m in machines if m.get("GPU", 0.0) >= gpus]
+        gpus = 1.0 if most_gpus >= 1 else 0.0
+    fitting = [own for own, gpus_there in machines if gpus_there >= gpus]
     if cpus is None:
-        cpus = min(MOST_CPUS, max(with_gpus, default=1.0))
-    if not any(count >= cpus for count in with_gpus):
+        cpus = min(MOST_CPUS, max(fitting, default=1.0))
+    if max(fitting, default=-1.0) < cpus:
         raise ValueError(
             f"no machine of this Ray has {cpus:g} CPU and {gpus:g} GPU for a fold; at most there "
-            f"are {most['CPU']:g} CPU and {most['GPU']:g} GPU (--cpus-per-fold, --gpus-per-fold)"
+            f"are {most_cpus:g} CPU and {most_gpus:g} GPU (--cpus-per-fold, --gpus-per-fold)"
         )
     return cpus, gpus
 

@@ -32,21 +32,20 @@ class Fold:
     number: int
     """From 0."""
     job: Job
-    """That trains it; each try gets a copy."""
+    """What all its tries have in common."""
     folder: Folder
     """Folder that the training works in and leaves its result in."""
     status: Status = "waiting"
     """``finished before`` if it was trained already when the command began."""
     tries: int = 0
-    """Jobs submitted so far."""
     seconds: float = 0.0
-    """That all ended jobs took."""
+    """That all its tries took."""
     hmean: float | None = None
     """Best page-mean H-mean on the validation pages; None if unknown."""
     epoch: int | None = None
-    """Number of the epoch that reached it, from 0."""
+    """That reached it, from 0."""
     message: str = ""
-    """Error of the last job that failed."""
+    """Error of the last try that failed."""
 
     @property
     def name(self) -> str:
@@ -113,18 +112,12 @@ def plan_folds(
 
 def _plan_fold(project: Path, env: str | None, params: Mapping[str, Any]) -> Fold:
     loader = open_config(project, env, params)
-    experiment, folder = _selected(loader), _work_folder(project, loader)
-    logs = project / LOCAL_LOGS / (env or "default") / experiment
-    log = (logs if folder.local is None else folder.local.parent) / f"{folder.name}.log"
-    job = Job(
-        name=f"{experiment} fold {params['fold']}",
-        project=str(project),
-        env=env,
-        params=params,
-        log=str(log),
-        folder=str(Path.cwd()),
-    )
-    return Fold(experiment, params["fold"], job, folder)
+    experiment, folder, number = _selected(loader), _work_folder(project, loader), params["fold"]
+    logs = folder.local and folder.local.parent
+    log = (logs or project / LOCAL_LOGS / (env or "default") / experiment) / f"{folder.name}.log"
+    name, here = f"{experiment} fold {number}", str(Path.cwd())
+    job = Job(name, str(project), env, params, log=str(log), folder=here)
+    return Fold(experiment, number, job, folder)
 
 
 def _selected(loader: AbstractConfigLoader) -> str:
