@@ -154,7 +154,7 @@ def _describe_voting(results: dict[str, StoredResults]) -> list[str]:
 
 def _compare(tables: dict[str, "pd.DataFrame"]) -> list[str]:
     """Make the comparison's table, and a line that concludes."""
-    from receipt_ocr.analysis.comparisons import compare_tables  # noqa: PLC0415 (pandas)
+    from receipt_ocr.analysis.comparisons import compare_tables
 
     (first, one), (second, other) = tables.items()
     names = (first, second)
@@ -169,7 +169,7 @@ def _compare(tables: dict[str, "pd.DataFrame"]) -> list[str]:
 
 def _tabulate(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> list[str]:
     """Make two lines or more for each row: its numbers, and what they say."""
-    from receipt_ocr.analysis.comparisons import state_verdict  # noqa: PLC0415 (pandas)
+    from receipt_ocr.analysis.comparisons import state_verdict
 
     widths = [max(len(name), 6) + 2 for name in names]
     heads = "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
@@ -196,7 +196,7 @@ def _count(pages: int) -> str:
 
 def _conclude(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> str:
     """Say in one line who is better where."""
-    from receipt_ocr.analysis.comparisons import state_verdict  # noqa: PLC0415 (pandas)
+    from receipt_ocr.analysis.comparisons import state_verdict
 
     places: dict[Verdict, list[str]] = {"better": [], "worse": [], "cannot be told apart": []}
     for row in rows:
@@ -212,7 +212,7 @@ def _conclude(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> str:
 
 def _foretell(tables: dict[str, "pd.DataFrame"], test_pages: int) -> list[str]:
     """Say where a leaderboard would put each, by its out-of-fold pages."""
-    from receipt_ocr.analysis.comparisons import ALL_FOLDS, list_intervals  # noqa: PLC0415
+    from receipt_ocr.analysis.comparisons import ALL_FOLDS, list_intervals
 
     width = max(map(len, tables))
     lines = [
