@@ -197,7 +197,6 @@ def test_missing_scores_name_the_command_that_makes_them(compare: Compare) -> No
         (["a@b@c", "lite0"], "'a@b@c' is no name to compare"),
         (["lite0", "x", "--params", "tta=flips"], "--params tta cannot be given"),
         (["lite0", "x", "--params", "experiment=lite0"], "--params experiment cannot be given"),
-        (["lite0", "x", "--env=nowhere"], "no environment 'nowhere'"),
     ],
 )
 def test_what_cannot_be_compared_is_one_message(

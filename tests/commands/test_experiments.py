@@ -81,7 +81,6 @@ def test_the_list_can_be_read_by_programs(experiments: Call) -> None:
         (["nope"], r"Error: unknown experiment 'nope'; known are .*convnext_small"),
         (["--params", "experiment=nope"], r"unknown experiment 'nope'; known are .*convnext_small"),
         (["--params", "experiments.recipe.training.epochs=0"], r"(?s)training\.epochs.*\b0\b"),
-        (["--env=nowhere"], r"nowhere"),
     ],
 )
 def test_what_does_not_exist_is_named(

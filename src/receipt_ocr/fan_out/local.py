@@ -23,8 +23,8 @@ class LocalExecutor:
         """Start nothing yet.
 
         Args:
-            shares: Devices of each job that runs at a time, such as ``0,1``; if empty, jobs run
-                one after another with all that the machine has.
+            shares: Devices of each slot, such as ``0,1``; without any, jobs run one after another
+                with all that the machine has.
             cpus: Threads of each job; None leaves that to the libraries.
         """
         self.has_gpus = bool(shares)
@@ -61,8 +61,7 @@ def share_devices(text: str, each: int) -> list[str]:
         each: Devices per job.
 
     Raises:
-        ValueError: If a device is named twice or hidden from this process, or if there are too
-            few, or some would be left over.
+        ValueError: If a device is named twice or not visible, or some would be left over.
     """
     devices = _split(text)
     if len(set(devices)) < len(devices):

@@ -102,26 +102,23 @@ def plan_folds(
             raise ValueError(f"--params {key}=... does not go with many folds; use {instead}")
     if experiments and "experiment" in params:
         raise ValueError("--params experiment=... does not go with --experiments; give one of them")
-    names = dict.fromkeys(experiments) or [_selected(open_config(project, env, params))]
+    named = [{"experiment": name} for name in dict.fromkeys(experiments)] or [{}]
     return [
-        _plan_fold(project, env, {**params, "experiment": name, "fold": number})
-        for name in names
+        _plan_fold(project, env, {**params, **experiment, "fold": number})
+        for experiment in named
         for number in folds
     ]
 
 
 def _plan_fold(project: Path, env: str | None, params: Mapping[str, Any]) -> Fold:
     loader = open_config(project, env, params)
-    experiment, folder, number = _selected(loader), _work_folder(project, loader), params["fold"]
+    experiment = Experiments.model_validate(loader["parameters"]["experiments"]).selected
+    folder, number = _work_folder(project, loader), params["fold"]
     logs = folder.local and folder.local.parent
     log = (logs or project / LOCAL_LOGS / (env or "default") / experiment) / f"{folder.name}.log"
     name, here = f"{experiment} fold {number}", str(Path.cwd())
     job = Job(name, str(project), env, params, log=str(log), folder=here)
     return Fold(experiment, number, job, folder)
-
-
-def _selected(loader: AbstractConfigLoader) -> str:
-    return Experiments.model_validate(loader["parameters"]["experiments"]).selected
 
 
 def _work_folder(project: Path, loader: AbstractConfigLoader) -> Folder:

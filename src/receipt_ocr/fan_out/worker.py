@@ -42,24 +42,21 @@ class ResumeTraining:
 def main(text: str) -> int:
     """Run a job, given as JSON; 0 if that went well."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    job = Job(**json.loads(text))
     try:
-        _run(Job(**json.loads(text)))
+        bootstrap_project(job.project)
+        params = dict(job.params)
+        session = KedroSession.create(job.project, env=job.env, runtime_params=params)
+        with session:
+            if job.resume:
+                session._hook_manager.register(ResumeTraining())
+            session.run(pipeline_names=[PIPELINE])
     except Exception as error:  # noqa: BLE001  # whatever it was: it belongs into the log
         traceback.print_exc(file=sys.stdout)
         message = " ".join(f"{type(error).__name__}: {error}".split())
         print(f"{FAILED}{message}", flush=True)  # noqa: T201  # the log is the output
         return 1
     return 0
-
-
-def _run(job: Job) -> None:
-    bootstrap_project(job.project)
-    params = dict(job.params)
-    session = KedroSession.create(job.project, env=job.env, runtime_params=params)
-    with session:
-        if job.resume:
-            session._hook_manager.register(ResumeTraining())
-        session.run(pipeline_names=[PIPELINE])
 
 
 def _with_resume(experiments: Experiments) -> Experiments:
