@@ -149,7 +149,9 @@ def test_bad_input_ends_in_one_message(
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
-@pytest.mark.parametrize("command", ["run", "check", "summary"])
+@pytest.mark.parametrize(
+    "command", ["run", "check", "summary", "experiments", "compare one another", "train-folds"]
+)
 def test_an_unknown_environment_is_named(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

@@ -2,34 +2,24 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
-from kedro.framework.startup import bootstrap_project
+from click.testing import Result
 
-from receipt_ocr.cli import cli
 from receipt_ocr.detector.settings import Recipe
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-Invoke = Callable[..., Result]
+Call = Callable[..., Result]
 
 
 @pytest.fixture
-def invoke() -> Invoke:
-    metadata = bootstrap_project(PROJECT)
-
-    def call(*arguments: str) -> Result:
-        place = SimpleNamespace(project_path=metadata.project_path)
-        return CliRunner().invoke(cli, ["experiments", *arguments], obj=place)
-
-    return call
+def experiments(invoke: Call) -> Call:
+    return partial(invoke, "experiments")
 
 
 def entry(output: str, name: str) -> str:
@@ -39,8 +29,8 @@ def entry(output: str, name: str) -> str:
     return " ".join(found.group().split())
 
 
-def test_every_experiment_is_listed_with_what_differs_from_the_recipe(invoke: Invoke) -> None:
-    result = invoke("--env=base")
+def test_every_experiment_is_listed_with_what_differs_from_the_recipe(experiments: Call) -> None:
+    result = experiments("--env=base")
     assert result.exit_code == 0, result.output
     written = yaml.safe_load((PROJECT / "conf/base/parameters.yml").read_text(encoding="utf-8"))
     for name in written["experiments"]["variants"]:
@@ -54,8 +44,8 @@ def test_every_experiment_is_listed_with_what_differs_from_the_recipe(invoke: In
     assert max(map(len, result.output.splitlines())) <= 100
 
 
-def test_differences_are_from_the_recipe_of_the_environment(invoke: Invoke) -> None:
-    result = invoke("--env=sroie", "--params", "experiment=efficientnet_b3")
+def test_differences_are_from_the_recipe_of_the_environment(experiments: Call) -> None:
+    result = experiments("--env=sroie", "--params", "experiment=efficientnet_b3")
     assert entry(result.output, "efficientnet_b3") == (
         "* efficientnet_b3 network.encoder=efficientnet_b3 network.encoder_weights=null"
     )
@@ -63,23 +53,23 @@ def test_differences_are_from_the_recipe_of_the_environment(invoke: Invoke) -> N
     assert result.output.count("*") == 1
 
 
-def test_a_name_shows_its_whole_recipe(invoke: Invoke) -> None:
-    result = invoke("convnext_tiny_short", "--env=base")
+def test_a_name_shows_its_whole_recipe(experiments: Call) -> None:
+    result = experiments("convnext_tiny_short", "--env=base")
     recipe = Recipe.model_validate(yaml.safe_load(result.output))
     assert (recipe.training.epochs, recipe.training.patience) == (15, 3)
     assert recipe.frame == Recipe().frame
-    same = invoke("convnext_tiny_short", "--env=base", "--json")
+    same = experiments("convnext_tiny_short", "--env=base", "--json")
     assert Recipe.model_validate(json.loads(same.output)) == recipe
 
 
-def test_parameters_of_the_command_line_count(invoke: Invoke) -> None:
+def test_parameters_of_the_command_line_count(experiments: Call) -> None:
     params = "experiments.recipe.training.epochs=7"
-    shown = invoke("convnext_small", "--env=base", "--params", params)
+    shown = experiments("convnext_small", "--env=base", "--params", params)
     assert yaml.safe_load(shown.output)["training"]["epochs"] == 7
 
 
-def test_the_list_can_be_read_by_programs(invoke: Invoke) -> None:
-    listed = json.loads(invoke("--env=base", "--json").output)
+def test_the_list_can_be_read_by_programs(experiments: Call) -> None:
+    listed = json.loads(experiments("--env=base", "--json").output)
     assert listed["selected"] == "convnext_tiny"
     assert listed["differences"]["convnext_tiny"] == {}
     assert listed["differences"]["convnext_tiny_lr5e-4"] == {"training.learning_rate": 0.0005}
@@ -91,27 +81,12 @@ def test_the_list_can_be_read_by_programs(invoke: Invoke) -> None:
         (["nope"], r"Error: unknown experiment 'nope'; known are .*convnext_small"),
         (["--params", "experiment=nope"], r"unknown experiment 'nope'; known are .*convnext_small"),
         (["--params", "experiments.recipe.training.epochs=0"], r"(?s)training\.epochs.*\b0\b"),
-        (["--env=nowhere"], r"nowhere"),
     ],
 )
-def test_what_does_not_exist_is_named(invoke: Invoke, arguments: list[str], message: str) -> None:
-    result = invoke(*arguments)
+def test_what_does_not_exist_is_named(
+    experiments: Call, arguments: list[str], message: str
+) -> None:
+    result = experiments(*arguments)
     assert result.exit_code == 1
     assert re.search(message, result.output), result.output
     assert "Traceback" not in result.output
-
-
-def test_help_says_how_to_add_an_experiment(invoke: Invoke) -> None:
-    result = invoke("--help")
-    assert "experiments.variants" in result.output
-    assert "kedro experiments convnext_small --env=base" in result.output
-
-
-def test_the_command_needs_no_network_library() -> None:
-    code = (
-        "import sys, receipt_ocr.commands.experiments\n"
-        "heavy = {'torch', 'timm', 'lightning', 'cv2', 'mlflow'} & set(sys.modules)\n"
-        "sys.exit(', '.join(sorted(heavy)) or 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

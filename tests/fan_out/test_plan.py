@@ -1,7 +1,5 @@
 """What is refused before anything starts, in the project itself."""
 
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,7 +36,7 @@ def test_every_fold_has_its_own_folder_and_log(workspace: Path) -> None:
     last = planned[-1]
     assert last.folder.local == workspace / "06_models/convnext_tiny/fold_3"
     assert last.log == workspace / "06_models/convnext_tiny/fold_3.log"
-    assert last.params == {"experiment": "convnext_tiny", "fold": 3, "resume": False}
+    assert last.job.params == {"experiment": "convnext_tiny", "fold": 3, "resume": False}
     assert plan_folds(PROJECT, "sroie", {}, [], [1])[0].experiment == "lite0"
     chosen = {"experiment": "convnext_tiny"}
     assert plan_folds(PROJECT, "sroie", chosen, [], [1])[0].experiment == "convnext_tiny"
@@ -71,16 +69,3 @@ def test_wrong_options_are_one_clear_error(arguments: list[str], message: str) -
     assert result.exit_code == 1
     assert message in result.output
     assert isinstance(result.exception, SystemExit)
-
-
-def test_help_says_what_many_machines_must_share() -> None:
-    output = " ".join(CliRunner().invoke(cli, ["train-folds", "--help"]).output.split())
-    assert "Example: kedro train-folds --env=sroie" in output
-    assert "same paths" in output
-
-
-def test_the_command_loads_neither_ray_nor_mlflow() -> None:
-    code = "import sys, receipt_ocr.cli; print([m for m in ('ray', 'mlflow') if m in sys.modules])"
-    command = [sys.executable, "-c", code]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)
-    assert shown.stdout.strip() == "[]"

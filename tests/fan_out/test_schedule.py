@@ -2,78 +2,66 @@
 
 import json
 import signal
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from receipt_ocr.commands.train_folds import tabulate_folds
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.fan_out import schedule
+from receipt_ocr.fan_out.job import Job, Result
 from receipt_ocr.fan_out.local import share_devices
 from receipt_ocr.fan_out.plan import Fold, parse_folds
-from receipt_ocr.fan_out.process import Ending, Order
-from receipt_ocr.fan_out.schedule import Outcome, Stopped, stop_on_signals, train_folds
-from receipt_ocr.fan_out.session import ResumeTraining
-from receipt_ocr.fan_out.summary import tabulate_outcomes
+from receipt_ocr.fan_out.schedule import Scheduler, Stopped, stop_on_signals
+from receipt_ocr.fan_out.tracking import FoldRuns
+from receipt_ocr.fan_out.worker import ResumeTraining
 from receipt_ocr.storage.files import open_folder
 
 
 class OneByOne:
-    """Trains a fold at a time, as a script says: what each try leaves, and its failure."""
+    """Runs a job at a time, as a script says: what each try leaves, and its failure."""
 
-    has_queue = False
+    slots, has_gpus, errors = 1, False, (ConnectionError,)
 
     def __init__(self, script: dict[str, list[tuple[list[Path], str]]]) -> None:
         self.script = script
-        self.launched: list[tuple[str, bool]] = []
-        self.waiting: list[str] = []
+        self.submitted: list[tuple[str, bool]] = []
 
-    @property
-    def has_room(self) -> bool:
-        return not self.waiting
-
-    def launch(self, order: Order) -> str:
-        self.launched.append((order.name, order.resume))
-        self.waiting.append(order.name)
-        return ""
-
-    def collect(self) -> dict[str, Ending]:
-        name = self.waiting.pop()
-        files, message = self.script[name].pop(0)
+    def submit(self, job: Job) -> tuple[Future[Result], str]:
+        self.submitted.append((job.name, job.resume))
+        files, message = self.script[job.name].pop(0)
         for file in files:
             file.parent.mkdir(exist_ok=True)
             partial = file.with_suffix(".partial")
             partial.write_text(json.dumps({"best_hmean": 0.75, "best_epoch": 3}))
             partial.replace(file)
-        return {name: Ending(message, 60.0, "here")}
-
-    def stop(self) -> None:
-        raise AssertionError("nobody asked for it")
-
-
-def make_fold(folder: Path, number: int) -> Fold:
-    work = folder / f"fold_{number}"
-    return Fold("a", number, {}, open_folder(work), work.with_suffix(".log"))
+        future: Future[Result] = Future()
+        if message == "lost":
+            future.set_exception(ConnectionError("the machine\n\nis gone\nfor good"))
+        else:
+            future.set_result(Result(message, 60.0, "here"))
+        return future, "starts"
 
 
-def make_order(outcome: Outcome, goes_on: bool) -> Order:
-    return Order(outcome.fold.name, "", None, {}, "train_fold", goes_on, "", "", "", {})
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule, "PAUSE", 0.0)
+def make_folds(folder: Path, count: int) -> list[Fold]:
+    return [
+        Fold("a", n, Job(f"a fold {n}", "", None, {}, str(folder / f"fold_{n}.log"), ""), own)
+        for n in range(count)
+        for own in [open_folder(folder / f"fold_{n}")]
+    ]
 
 
 def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: Path) -> None:
-    folds = [make_fold(tmp_path, number) for number in range(4)]
+    folds = make_folds(tmp_path, 4)
     claim, end = (
-        [tmp_path / f"fold_{number}" / name for number in range(4)]
+        [tmp_path / fold.folder.name / name for fold in folds]
         for name in ("settings.json", "finished.json")
     )
     for file in (claim[0], end[0], claim[1], end[1]):  # of earlier trainings
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps({"best_hmean": 0.5, "best_epoch": 1}))
-    crew = OneByOne(
+    executor = OneByOne(
         {
             "a fold 0": [([], "")],
             "a fold 1": [([], "too early"), ([claim[1]], "killed"), ([end[1]], "")],
@@ -82,10 +70,8 @@ def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: P
         }
     )
     said: list[str] = []
-    outcomes = [Outcome(fold) for fold in folds]
-    ended = [o.fold.number for o in train_folds(outcomes, crew, make_order, 2, said.append)]
-    assert ended == [0, 2, 1, 3]
-    assert crew.launched == [
+    Scheduler(executor, FoldRuns(), 2, said.append).train(folds)
+    assert executor.submitted == [
         ("a fold 0", False),
         ("a fold 1", False),
         ("a fold 2", False),
@@ -95,23 +81,23 @@ def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: P
         ("a fold 1", True),
         ("a fold 3", True),
     ]
-    assert [o.status for o in outcomes] == ["finished before", "trained", "trained", "failed"]
-    assert [o.hmean for o in outcomes] == [0.5, 0.75, 0.75, None]
-    assert sum("FAILED" in line for line in said) == 5
-    lines = tabulate_outcomes(outcomes, tmp_path)
-    assert lines[1].split()[2:] == ["finished", "before", "1.0", "0.5000", "1", "fold_0.log"]
-    assert lines[2].split()[2:] == [
-        "trained",
-        "in",
-        "3",
-        "tries",
-        "3.0",
-        "0.7500",
-        "3",
-        "fold_1.log",
-    ]
-    assert lines[4].split()[2:] == ["failed", "after", "3", "tries", "3.0", "-", "-", "fold_3.log"]
-    assert lines[5] == "    three"
+    assert [fold.status for fold in folds] == ["finished before", "trained", "trained", "failed"]
+    assert [fold.hmean for fold in folds] == [0.5, 0.75, 0.75, None]
+    assert sum("FAILED on here" in line for line in said) == 5
+    lines = [" ".join(line.split()[2:]) for line in tabulate_folds(folds, tmp_path)]
+    assert lines[1] == "finished before 1.0 0.5000 1 fold_0.log"
+    assert lines[2] == "trained in 3 tries 3.0 0.7500 3 fold_1.log"
+    assert lines[4] == "failed after 3 tries 3.0 - - fold_3.log"
+    assert tabulate_folds(folds, tmp_path)[5] == "    three"
+
+
+def test_a_job_that_is_lost_with_its_machine_is_tried_again(tmp_path: Path) -> None:
+    folds = make_folds(tmp_path, 1)
+    executor = OneByOne({"a fold 0": [([], "lost"), ([], "")]})
+    said: list[str] = []
+    Scheduler(executor, FoldRuns(), 1, said.append).train(folds)
+    assert folds[0].status == "trained"
+    assert "will be tried again: ConnectionError: the machine is gone" in said[1]
 
 
 def test_storage_that_does_not_answer_ends_no_fold_and_deletes_nothing(
@@ -122,13 +108,24 @@ def test_storage_that_does_not_answer_ends_no_fold_and_deletes_nothing(
 
     monkeypatch.setattr(schedule, "read_traces", fail)
     monkeypatch.setattr(schedule, "read_best", fail)
-    crew = OneByOne({"a fold 0": [([], "killed"), ([], "")], "a fold 1": [([], "")]})
-    outcomes = [Outcome(make_fold(tmp_path, number)) for number in range(2)]
+    executor = OneByOne({"a fold 0": [([], "killed"), ([], "")], "a fold 1": [([], "")]})
+    folds = make_folds(tmp_path, 2)
     said: list[str] = []
-    ended = list(train_folds(outcomes, crew, make_order, 1, said.append))
-    assert [outcome.status for outcome in ended] == ["trained", "trained"]
-    assert crew.launched == [("a fold 0", False), ("a fold 1", False), ("a fold 0", True)]
+    Scheduler(executor, FoldRuns(), 1, said.append).train(folds)
+    assert [fold.status for fold in folds] == ["trained", "trained"]
+    assert executor.submitted == [("a fold 0", False), ("a fold 1", False), ("a fold 0", True)]
     assert any("cannot be read now (no route to bucket)" in line for line in said)
+
+
+def test_folds_on_gpus_never_fall_back_to_the_cpu(tmp_path: Path) -> None:
+    [fold] = make_folds(tmp_path, 1)
+    executor = OneByOne({})
+    executor.has_gpus = True
+    params = Scheduler(executor, FoldRuns(), 0, print)._params(fold)
+    assert params["experiments"]["recipe"]["training"] == {"accelerator": "gpu"}
+    fold.job.params["experiments"] = {"recipe": {"training": {"accelerator": "mps", "epochs": 1}}}
+    params = Scheduler(executor, FoldRuns(), 0, print)._params(fold)
+    assert params["experiments"]["recipe"]["training"] == {"accelerator": "mps", "epochs": 1}
 
 
 def test_a_signal_stops_and_a_second_one_does_not_disturb() -> None:
@@ -169,7 +166,7 @@ def test_folds_are_named_in_many_ways() -> None:
 
 def test_devices_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert share_devices("0,1,2,3", 2) == [["0", "1"], ["2", "3"]]
+    assert share_devices("0,1,2,3", 2) == ["0,1", "2,3"]
     for wrong, each in (("0,0", 1), ("0,1,2", 2), ("", 1), ("0", 0)):
         with pytest.raises(ValueError, match="--devices"):
             share_devices(wrong, each)

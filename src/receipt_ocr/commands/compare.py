@@ -1,17 +1,19 @@
 """The command ``kedro compare``: which of two experiments is better, and how sure that is."""
 
+import re
 import shlex
 from collections.abc import Hashable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from kedro.framework.cli.utils import _split_params, env_option
+from kedro.framework.cli.utils import env_option
 
-from receipt_ocr.commands.console import PlainCommand
-from receipt_ocr.commands.stored import open_entry, read_catalog
+from receipt_ocr.commands.console import PlainCommand, params_option
+from receipt_ocr.commands.stored import StoredResults
+from receipt_ocr.commands.summary import SUBSETS
 from receipt_ocr.hooks import flatten_settings, open_config
+from receipt_ocr.identity import ExperimentId
+from receipt_ocr.records import ChosenPostprocess
 
 if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
     import pandas as pd
@@ -19,11 +21,14 @@ if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
 
     from receipt_ocr.analysis.bootstrap import Verdict
 
-__all__ = ["compare_command"]
+__all__ = ["compare"]
 
-SUBSETS = {"out_of_fold": "out-of-fold", "holdout": "holdout", "test": "test"}
-NAMED_BY = {"experiment", "tta"}
-"""Parameters that follow from the names and cannot be given beside them."""
+NAME = re.compile(r"[^@]+(@[^@]+)?")
+"""``EXPERIMENT`` or ``EXPERIMENT@TTA``."""
+
+SET_BY_NAMES = {"experiment", "tta"}
+"""Parameters that follow from the names and cannot be given as well."""
+
 HOW_TO_READ = """\
 Scores are page means of H-mean. Intervals hold 95 % of 10,000 resamples of the pages (paired
 bootstrap: both are judged on the same pages). An interval around 0 decides nothing; one row in 20
@@ -31,55 +36,11 @@ is decided by chance where there is no difference. Choose by out-of-fold or hold
 leave the test pages for the last word."""
 
 
-@dataclass(frozen=True)
-class Variant:
-    """An experiment, or one whose maps were made with test-time augmentation."""
-
-    name: str
-    experiment: str
-    tta: str | None
-
-    @classmethod
-    def parse(cls, name: str) -> "Variant":
-        """Read ``EXPERIMENT`` or ``EXPERIMENT@TTA``.
-
-        Raises:
-            click.ClickException: If it is neither.
-        """
-        experiment, *more = name.split("@")
-        if not experiment or len(more) > 1 or more == [""]:
-            raise click.ClickException(
-                f"{name!r} is no name to compare; write EXPERIMENT or EXPERIMENT@TTA, such as "
-                "lite0 or lite0@flips"
-            )
-        return cls(name, experiment, more[0] if more else None)
-
-    @property
-    def params(self) -> dict[str, str]:
-        """The runtime parameters that lead to its results."""
-        return {"experiment": self.experiment, "tta": self.tta or "none"}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where results are looked for."""
-
-    project: Path
-    env: str | None
-    params: dict[str, Any]
-
-
-@click.command(name="compare", cls=PlainCommand)
+@click.command(cls=PlainCommand)
 @click.argument("first")
 @click.argument("second")
 @env_option
-@click.option(
-    "--params",
-    default="",
-    callback=_split_params,
-    metavar="KEY=VALUE,...",
-    help="Parameters that replace those of the environment.",
-)
+@params_option("Parameters that replace those of the environment.")
 @click.option(
     "--test-pages",
     type=click.IntRange(min=1),
@@ -88,7 +49,7 @@ class Place:
     help="Also show where a leaderboard of so many pages would put each.",
 )
 @click.pass_obj
-def compare_command(  # noqa: PLR0913, PLR0917 (click passes every option by itself)
+def compare(  # noqa: PLR0913, PLR0917 (click passes every option by itself)
     metadata: "ProjectMetadata",
     first: str,
     second: str,
@@ -107,72 +68,82 @@ def compare_command(  # noqa: PLR0913, PLR0917 (click passes every option by its
               kedro compare --env=sroie lite0@flips lite0 --test-pages=413
     """  # noqa: D301 (the backspace is click's mark of lines that stay as they are)
     names = (first, second)
-    variants = _read_names(names, params)
-    place = Place(metadata.project_path, env, params)
-    tables = _load_tables(variants, place)
-    lines = [*_compare(tables, names), *_describe_voting(variants, place)]
+    _check_names(names, params)
+    ids = [ExperimentId.parse(name) for name in names]
+    places = [{"experiment": own.experiment, "tta": own.tta_view} for own in ids]
+    one, other = (StoredResults(metadata.project_path, env, {**params, **own}) for own in places)
+    if one.address("page_scores") == other.address("page_scores"):
+        raise click.ClickException(
+            f"{first} and {second} both lead to {one.address('page_scores')}; nothing can be "
+            "compared"
+        )
+    results = {first: one, second: other}
+    tables = _load_page_scores(results, params)
+    lines = [*_compare(tables), *_describe_voting(results)]
     if test_pages is not None:
-        lines += ["", *_foretell(dict(zip(names, tables, strict=True)), test_pages)]
+        lines += ["", *_foretell(tables, test_pages)]
     click.echo("\n".join([*lines, "", HOW_TO_READ]))
 
 
-def _read_names(names: tuple[str, str], params: dict[str, Any]) -> tuple[Variant, Variant]:
+def _check_names(names: tuple[str, str], params: dict[str, Any]) -> None:
     if names[0] == names[1]:
         raise click.ClickException(f"{names[0]} and {names[1]} are the same; name two")
-    if given := NAMED_BY & set(params):
+    if given := SET_BY_NAMES & set(params):
         raise click.ClickException(
             f"--params {', '.join(sorted(given))} cannot be given: the names FIRST and SECOND say "
             "it (EXPERIMENT or EXPERIMENT@TTA)"
         )
-    return Variant.parse(names[0]), Variant.parse(names[1])
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise click.ClickException(
+                f"{name!r} is no name to compare; write EXPERIMENT or EXPERIMENT@TTA, such as "
+                "lite0 or lite0@flips"
+            )
 
 
-def _load_tables(
-    variants: tuple[Variant, Variant], place: Place
-) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    entries = [
-        read_catalog(place.project, place.env, {**place.params, **variant.params})["page_scores"]
-        for variant in variants
-    ]
-    if entries[0]["filepath"] == entries[1]["filepath"]:
-        raise click.ClickException(
-            f"{variants[0].name} and {variants[1].name} both lead to {entries[0]['filepath']}; "
-            "nothing can be compared"
-        )
-    first, second = (
-        _load(variant, entry, place) for variant, entry in zip(variants, entries, strict=True)
-    )
-    return first, second
+def _load_page_scores(
+    results: dict[str, StoredResults], params: dict[str, Any]
+) -> dict[str, "pd.DataFrame"]:
+    tables = {}
+    for name, own in results.items():
+        dataset = own.find("page_scores")
+        if dataset is None:
+            raise click.ClickException(
+                f"no page scores of {name} at {own.address('page_scores')} yet. "
+                + _say_what_to_do(own, params)
+            )
+        tables[name] = dataset.load()
+    return tables
 
 
-def _load(variant: Variant, entry: dict[str, Any], place: Place) -> "pd.DataFrame":
-    dataset = open_entry("page_scores", entry, place.project)
-    if not dataset.exists():
-        raise click.ClickException(
-            f"no page scores of {variant.name} at {entry['filepath']} yet. "
-            + _say_what_to_do(variant, place)
-        )
-    table: pd.DataFrame = dataset.load()
-    return table
+def _say_what_to_do(results: StoredResults, params: dict[str, Any]) -> str:
+    """Name the command that makes the scores, or the experiments that there are."""
+    # Without the experiment: an unknown one could not be read.
+    parameters = open_config(results.project, results.env, params)["parameters"]
+    known, own = parameters["experiments"]["variants"], results.params["experiment"]
+    if own not in known:
+        return f"Unknown experiment {own!r}; known are {', '.join(sorted(known))}"
+    typed = [f"{key}={value}" for key, value in flatten_settings(results.params).items()]
+    command = results.command("ensemble")
+    return f"Make them with: {command} --params {shlex.quote(','.join(typed))}"
 
 
-def _describe_voting(variants: tuple[Variant, Variant], place: Place) -> list[str]:
-    """How the scores of each came about, and a warning where that differs too."""
+def _describe_voting(results: dict[str, StoredResults]) -> list[str]:
+    """Say how the scores of each came about, with a warning where that differs too."""
     lines, ways = [""], []
-    for variant in variants:
-        params = {**place.params, **variant.params}
-        entry = read_catalog(place.project, place.env, params).get("chosen_postprocess")
-        dataset = None if entry is None else open_entry("chosen_postprocess", entry, place.project)
-        if dataset is None or not dataset.exists():
+    for name, own in results.items():
+        dataset = own.find("chosen_postprocess")
+        if dataset is None:
             return []
-        chosen: dict[str, Any] = dataset.load()
-        voting = chosen["members"]
+        chosen = ChosenPostprocess.model_validate(dataset.load())
+        voting = chosen.members
+        assert voting is not None  # only the final fit has none
         way = {
-            "members": len(voting["names"]),
-            "mean of": voting["mean"],
-            "thresholds": chosen["source"],
+            "members": len(voting.names),
+            "mean of": voting.mean,
+            "thresholds": chosen.source,
         }
-        lines.append(f"{variant.name}: " + ", ".join(f"{key} {way[key]}" for key in way))
+        lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in way.items()))
         ways.append(way)
     if differing := [key for key in ways[0] if ways[0][key] != ways[1][key]]:
         lines.append(
@@ -181,35 +152,24 @@ def _describe_voting(variants: tuple[Variant, Variant], place: Place) -> list[st
     return lines
 
 
-def _say_what_to_do(variant: Variant, place: Place) -> str:
-    """The command that makes the scores, or the names that there are."""
-    params = {**place.params, **variant.params}
-    experiments = open_config(place.project, place.env, place.params)["parameters"]["experiments"]
-    known = experiments["variants"]
-    if variant.experiment not in known:
-        return f"Unknown experiment {variant.experiment!r}; known are {', '.join(sorted(known))}"
-    words = ["kedro", "run", *([f"--env={place.env}"] if place.env else []), "--pipeline=ensemble"]
-    typed = [f"{key}={value}" for key, value in flatten_settings(params).items()]
-    return f"Make them with: {shlex.join([*words, '--params', ','.join(typed)])}"
+def _compare(tables: dict[str, "pd.DataFrame"]) -> list[str]:
+    """Make the comparison's table, and a line that concludes."""
+    from receipt_ocr.analysis.comparisons import compare_tables
 
-
-def _compare(tables: tuple["pd.DataFrame", "pd.DataFrame"], names: tuple[str, str]) -> list[str]:
-    """The comparison's table, and one line over all of it."""
-    from receipt_ocr.analysis.comparisons import compare_tables  # noqa: PLC0415 (pandas)
-
-    compared = compare_tables(*tables, names)
+    (first, one), (second, other) = tables.items()
+    names = (first, second)
+    compared = compare_tables(one, other, names)
     if compared.empty:
         raise click.ClickException(
-            f"{names[0]} and {names[1]} were judged on no two pages in common; nothing can be "
-            "compared"
+            f"{first} and {second} were judged on no two pages in common; nothing can be compared"
         )
     rows = compared.to_dict("records")
     return [*_tabulate(rows, names), "", _conclude(rows, names)]
 
 
 def _tabulate(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> list[str]:
-    """Two lines or more a row of the comparison: its numbers, and what they say."""
-    from receipt_ocr.analysis.comparisons import state_verdict  # noqa: PLC0415 (pandas)
+    """Make two lines or more for each row: its numbers, and what they say."""
+    from receipt_ocr.analysis.comparisons import state_verdict
 
     widths = [max(len(name), 6) + 2 for name in names]
     heads = "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
@@ -224,12 +184,9 @@ def _tabulate(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> list[s
         start = f"{SUBSETS[row['subset']]:<13}{row['member']:<11}{row['pages']:>5}"
         lines.append(f"{start}{scores}  {row['difference']:>+10.4f}  {interval}")
         lines.append(f"  -> {state_verdict(row['verdict'], names)}")
-        left_out = zip(names, (row["only_first"], row["only_second"]), strict=True)
-        lines += [
-            f"     left out: {_count(pages)} that only {name} was judged on"
-            for name, pages in left_out
-            if pages
-        ]
+        for name, pages in zip(names, (row["only_first"], row["only_second"]), strict=True):
+            if pages:
+                lines.append(f"     left out: {_count(pages)} that only {name} was judged on")
     return lines
 
 
@@ -238,8 +195,8 @@ def _count(pages: int) -> str:
 
 
 def _conclude(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> str:
-    """One line over all rows: who is better where."""
-    from receipt_ocr.analysis.comparisons import state_verdict  # noqa: PLC0415 (pandas)
+    """Say in one line who is better where."""
+    from receipt_ocr.analysis.comparisons import state_verdict
 
     places: dict[Verdict, list[str]] = {"better": [], "worse": [], "cannot be told apart": []}
     for row in rows:
@@ -254,8 +211,8 @@ def _conclude(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> str:
 
 
 def _foretell(tables: dict[str, "pd.DataFrame"], test_pages: int) -> list[str]:
-    """Where a leaderboard would put each, by its out-of-fold pages."""
-    from receipt_ocr.analysis.comparisons import ALL_FOLDS, list_intervals  # noqa: PLC0415
+    """Say where a leaderboard would put each, by its out-of-fold pages."""
+    from receipt_ocr.analysis.comparisons import ALL_FOLDS, list_intervals
 
     width = max(map(len, tables))
     lines = [

@@ -1,22 +1,24 @@
-"""What a terminal shows of a command: one message for an error, and no chatter."""
+"""What all commands share: one message for an error, no chatter, and the option --params."""
 
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 from kedro.config import BadConfigException, MissingConfigException
+from kedro.framework.cli.utils import _split_params
 from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-__all__ = ["PlainCommand", "plain_errors"]
+__all__ = ["PlainCommand", "params_option", "plain_errors"]
 
 TRACEBACK = "RECEIPT_OCR_TRACEBACK"
+"""Environment variable that shows tracebacks of users' errors."""
 
 _CONFIGURATION_ERRORS = (
     BadConfigException,
@@ -27,7 +29,7 @@ _CONFIGURATION_ERRORS = (
 _USER_ERRORS = (*_CONFIGURATION_ERRORS, DatasetError, ParameterValidationError, ValueError, OSError)
 
 _LINKS = re.compile(r"\n *For further information visit https://errors\.pydantic\.dev\S*")
-"""Lines of a validation error that lead to pages on Python types, not on these settings."""
+"""Lines of a validation error with links to pages on Python types, not on these settings."""
 
 _TALKERS = (
     "kedro.pipeline.node",
@@ -36,11 +38,11 @@ _TALKERS = (
     "kedro.runner.thread_runner",
 )
 _CHATTER = ("Node %s failed", "No nodes ran", "There are ", "Using synchronous mode")
-"""How the messages begin that repeat the error, or advise on what is no matter here."""
+"""Starts of messages that repeat the error, or that advise on Kedro's own options."""
 
 
 class PlainCommand(click.Command):
-    """A command whose options and work end in one message where users' input is at fault."""
+    """A command that reports errors in users' input as one message, without a traceback."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options."""
@@ -53,9 +55,16 @@ class PlainCommand(click.Command):
             return super().invoke(ctx)
 
 
+def params_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make the option ``--params``, read as ``kedro run`` reads it."""
+    return click.option(
+        "--params", default="", callback=_split_params, metavar="KEY=VALUE,...", help=help_text
+    )
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """What users' data or settings can cause ends as one message, not as a traceback.
+    """Turn errors that users' data or settings can cause into one message.
 
     Raises:
         click.ClickException: In place of such an error.

@@ -1,22 +1,21 @@
-"""The command ``kedro experiments``: what there is to train, and how each differs."""
+"""The command ``kedro experiments``: lists the experiments, and how each differs."""
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
-from kedro.framework.cli.utils import _split_params, env_option
+from kedro.framework.cli.utils import env_option
 
-from receipt_ocr.commands.console import PlainCommand
+from receipt_ocr.commands.console import PlainCommand, params_option
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.hooks import flatten_settings, open_config
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
-__all__ = ["experiments_command"]
+__all__ = ["experiments"]
 
 WIDTH = 100
 NO_DIFFERENCE = "the recipe itself"
@@ -25,16 +24,10 @@ NO_DIFFERENCE = "the recipe itself"
 @click.command(name="experiments", cls=PlainCommand)
 @click.argument("name", required=False)
 @env_option
-@click.option(
-    "--params",
-    default="",
-    callback=_split_params,
-    metavar="KEY=VALUE,...",
-    help="Parameters that replace those of the environment.",
-)
+@params_option("Parameters that replace those of the environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @click.pass_obj
-def experiments_command(
+def experiments(
     metadata: "ProjectMetadata",
     name: str | None,
     env: str | None,
@@ -53,25 +46,21 @@ def experiments_command(
               kedro experiments --env=sroie
               kedro experiments convnext_small --env=base
     """  # noqa: D301 (the backspace is click's mark of lines that stay as they are)
-    experiments = _read_experiments(metadata.project_path, env, params)
+    parameters = open_config(metadata.project_path, env, params)["parameters"]
+    block = Experiments.model_validate(parameters["experiments"])
     if name is None:
-        click.echo(_list_as_json(experiments) if as_json else "\n".join(_tabulate(experiments)))
+        click.echo(_list_as_json(block) if as_json else "\n".join(_tabulate(block)))
         return
-    if name not in experiments.variants:
-        known = ", ".join(sorted(experiments.variants))
+    if name not in block.variants:
+        known = ", ".join(sorted(block.variants))
         raise click.ClickException(f"unknown experiment {name!r}; known are {known}")
-    recipe = experiments.named(name).model_dump(mode="json")
-    click.echo(json.dumps(recipe, indent=2) if as_json else _as_yaml(recipe))
-
-
-def _read_experiments(project: Path, env: str | None, params: dict[str, Any]) -> Experiments:
-    """The block as a run would have it; without a session, whose hooks open the database."""
-    loader = open_config(project, env, params)
-    return Experiments.model_validate(loader["parameters"]["experiments"])
+    recipe = block.named(name).model_dump(mode="json")
+    text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip()
+    click.echo(json.dumps(recipe, indent=2) if as_json else text)
 
 
 def _tabulate(experiments: Experiments) -> list[str]:
-    """A line or more an experiment: a star at the selected one, its name and differences."""
+    """Make a line or more for each experiment: its name, a star if selected, its differences."""
     indent = max(map(len, experiments.variants)) + 4
     lines = []
     for name in experiments.variants:
@@ -92,7 +81,7 @@ def _list_as_json(experiments: Experiments) -> str:
 
 
 def _differences(experiments: Experiments, name: str) -> dict[str, Any]:
-    """Dotted key -> value of all that an experiment has otherwise than the recipe."""
+    """Return dotted key -> value of each setting that differs from the recipe."""
     base, own = (
         flatten_settings(recipe.model_dump(mode="json"))
         for recipe in (experiments.recipe, experiments.named(name))
@@ -101,15 +90,10 @@ def _differences(experiments: Experiments, name: str) -> dict[str, Any]:
 
 
 def _as_text(value: Any) -> str:
-    """A value as it is written in YAML; sizes in their short form, of transforms the number."""
+    """Write a value as YAML; sizes in their short form, and of transforms only their number."""
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         if "size" not in value[0]:
             return f"{len(value)} transforms"
         value = {stage["epoch"]: stage["size"] for stage in value}
     text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6)
     return text.removesuffix("...\n").strip()
-
-
-def _as_yaml(recipe: dict[str, Any]) -> str:
-    text: str = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
-    return text.rstrip()

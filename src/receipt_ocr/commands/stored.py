@@ -1,6 +1,11 @@
-"""What an earlier run has written, opened by its catalog entry without a session."""
+"""What earlier runs have written, opened by catalog entries without a session.
+
+The hooks of a session would open the MLflow database.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +14,48 @@ from kedro.io import AbstractDataset
 from receipt_ocr.hooks import open_config
 from receipt_ocr.storage.files import open_folder
 
-__all__ = ["open_entry", "read_catalog"]
+__all__ = ["StoredResults"]
 
 
-def read_catalog(project: Path, env: str | None, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The catalog's entries, without a session: its hooks would open the MLflow database.
+@dataclass(frozen=True)
+class StoredResults:
+    """The results of runs in one environment with one set of parameters."""
 
-    Args:
-        project: Folder of the Kedro project.
-        env: Environment under ``conf``; None for the default one.
-        params: Runtime parameters, which decide on experiment, workspace and so on.
+    project: Path
+    """Folder of the Kedro project."""
+    env: str | None
+    """Environment under ``conf``; None for the default one."""
+    params: Mapping[str, Any]
+    """Runtime parameters, which decide on experiment, workspace and so on."""
 
-    Returns:
-        Name -> entry as in YAML, with every address resolved.
+    @cached_property
+    def catalog(self) -> dict[str, Any]:
+        """Name -> catalog entry as in YAML, with addresses resolved.
 
-    Raises:
-        FileNotFoundError: If the environment has no folder.
-    """
-    entries: dict[str, Any] = open_config(project, env, params)["catalog"]
-    return entries
+        Raises:
+            FileNotFoundError: If the environment has no folder.
+        """
+        entries: dict[str, Any] = open_config(self.project, self.env, self.params)["catalog"]
+        return entries
 
+    def address(self, name: str) -> str:
+        """Return where an entry's file lies."""
+        return str(self.catalog[name]["filepath"])
 
-def open_entry(name: str, entry: Mapping[str, Any], project: Path) -> AbstractDataset[Any, Any]:
-    """A dataset by its catalog entry; a local path counts from the project's folder."""
-    local = open_folder(entry["filepath"]).local
-    address = entry["filepath"] if local is None else str(project / local)
-    return AbstractDataset.from_config(name, {**entry, "filepath": address})
+    def find(self, name: str) -> AbstractDataset[Any, Any] | None:
+        """Return the dataset of an entry; None if its file does not exist.
+
+        Relative paths start from the project's folder.
+        """
+        entry = self.catalog[name]
+        local = open_folder(entry["filepath"]).local
+        address = entry["filepath"] if local is None else str(self.project / local)
+        dataset = AbstractDataset.from_config(name, {**entry, "filepath": address})
+        return dataset if dataset.exists() else None
+
+    def command(self, pipeline: str | None = None) -> str:
+        """Return the command that runs a pipeline, or all of them, in this environment."""
+        options = {"--env": self.env, "--pipeline": pipeline}
+        return " ".join(
+            ["kedro run", *(f"{key}={value}" for key, value in options.items() if value)]
+        )

@@ -3,31 +3,34 @@
 import shlex
 import sys
 import time
-from functools import partial
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
-from kedro.framework.cli.utils import _split_params, env_option
+from kedro.framework.cli.utils import env_option
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
-from receipt_ocr.commands.console import PlainCommand
-from receipt_ocr.fan_out.local import LocalCrew, share_devices
-from receipt_ocr.fan_out.on_ray import LOCAL, RayCrew
-from receipt_ocr.fan_out.plan import PIPELINE, Fold, parse_folds, plan_folds
-from receipt_ocr.fan_out.process import Order
-from receipt_ocr.fan_out.schedule import Crew, Outcome, Stopped, stop_on_signals, train_folds
-from receipt_ocr.fan_out.summary import tabulate_outcomes
-from receipt_ocr.fan_out.tracking import FanOutRuns, open_runs
+from receipt_ocr.commands.console import PlainCommand, params_option
+from receipt_ocr.fan_out.job import PIPELINE
+from receipt_ocr.fan_out.local import LocalExecutor, share_devices
+from receipt_ocr.fan_out.on_ray import LOCAL, RayExecutor
+from receipt_ocr.fan_out.plan import Fold, parse_folds, plan_folds
+from receipt_ocr.fan_out.schedule import Scheduler, Stopped, stop_on_signals
+from receipt_ocr.fan_out.tracking import FoldRuns
 from receipt_ocr.hooks import MissingInputs
+from receipt_ocr.tracking.environment import describe_environment
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.framework.startup import ProjectMetadata
     from kedro.io import DataCatalog
 
-__all__ = ["train_folds_command"]
+__all__ = ["tabulate_folds", "train_folds"]
+
+HEADINGS = ("experiment", "fold", "status", "min", "H-mean", "epoch", "log")
 
 
 @click.command(name="train-folds", cls=PlainCommand)
@@ -43,7 +46,6 @@ __all__ = ["train_folds_command"]
 )
 @click.option(
     "--devices",
-    default=None,
     metavar="0,1,...",
     help="GPUs of this machine to train on at the same time, one fold each (or --gpus-per-fold).",
 )
@@ -52,7 +54,6 @@ __all__ = ["train_folds_command"]
     "address",
     is_flag=False,
     flag_value=LOCAL,
-    default=None,
     metavar="[ADDRESS]",
     help="Train on Ray: without an address one of its own on this machine; 'auto' for the "
     "cluster that this machine is part of; else HOST:6379.",
@@ -60,14 +61,12 @@ __all__ = ["train_folds_command"]
 @click.option(
     "--gpus-per-fold",
     type=click.FloatRange(min=0),
-    default=None,
     metavar="NUMBER",
     help="GPUs of each fold.  [default: 1 where there is one]",
 )
 @click.option(
     "--cpus-per-fold",
     type=click.IntRange(min=1),
-    default=None,
     metavar="NUMBER",
     help="CPUs that a fold asks Ray for, else its threads.  [default on Ray: 4 at most]",
 )
@@ -79,16 +78,11 @@ __all__ = ["train_folds_command"]
     metavar="NUMBER",
     help="Further tries of a fold that fails; each goes on from its last epoch.",
 )
-@click.option(
-    "--params",
-    default="",
-    callback=_split_params,
-    metavar="KEY=VALUE,...",
-    help="Parameters of every fold, as for `kedro run`. resume=false starts over, on a fold's "
-    "first try.",
+@params_option(
+    "Parameters of every fold, as for `kedro run`. resume=false starts over, on a fold's first try."
 )
 @click.pass_obj
-def train_folds_command(  # noqa: PLR0913, PLR0917  # one argument an option
+def train_folds(  # noqa: PLR0913, PLR0917  # one argument an option
     metadata: "ProjectMetadata",
     env: str | None,
     experiments: str,
@@ -119,23 +113,23 @@ def train_folds_command(  # noqa: PLR0913, PLR0917  # one argument an option
     project = Path(metadata.project_path)
     names = [name.strip() for name in experiments.split(",") if name.strip()]
     planned = plan_folds(project, env, params, names, parse_folds(folds))
-    context = _open_project(project, env, planned[0])
-    crew: Crew
-    if address is None:
-        crew = LocalCrew(shares, cpus_per_fold)
-    else:
-        crew = RayCrew(address, cpus=cpus_per_fold, gpus=gpus_per_fold)
-    outcomes = [Outcome(fold.on_gpus() if crew.has_gpus else fold) for fold in planned]
-    signal_number = _train(outcomes, crew, context, retries)
-    click.echo("\n".join(["", *tabulate_outcomes(outcomes, project)]))
+    context = _open_project(planned[0])
+    executor: LocalExecutor | RayExecutor = (
+        LocalExecutor(shares, cpus_per_fold)
+        if address is None
+        else RayExecutor(address, cpus=cpus_per_fold, gpus=gpus_per_fold)
+    )
+    scheduler = Scheduler(executor, FoldRuns.of_project(context), retries, _say)
+    signal_number = _train(planned, scheduler)
+    click.echo("\n".join(["", *tabulate_folds(planned, project)]))
     if signal_number:
         raise click.exceptions.Exit(128 + signal_number)
-    if any(outcome.status == "failed" for outcome in outcomes):
+    if any(fold.status == "failed" for fold in planned):
         raise click.exceptions.Exit(1)
 
 
-def _share(devices: str | None, address: str | None, each: float | None) -> list[list[str]]:
-    """The devices of each fold that is trained at a time on this machine; none without any."""
+def _share(devices: str | None, address: str | None, each: float | None) -> list[str]:
+    """Deal the devices of this machine to folds that are trained at a time; empty without any."""
     if devices is None:
         if address is None and each is not None:
             raise ValueError("--gpus-per-fold goes with --devices or --ray")
@@ -147,75 +141,73 @@ def _share(devices: str | None, address: str | None, each: float | None) -> list
     return share_devices(devices, 1 if each is None else int(each))
 
 
-def _open_project(project: Path, env: str | None, fold: Fold) -> "KedroContext":
-    """The project's context, once the inputs of the training are seen to be there."""
-    params = dict(fold.params)
-    session = KedroSession.create(project, env=env, runtime_params=params)
-    context = session.load_context()
+def _open_project(fold: Fold) -> "KedroContext":
+    """Open the project's context, after a check that the inputs of a training are there."""
+    project, env, params = fold.job.project, fold.job.env, dict(fold.job.params)
+    context = KedroSession.create(project, env=env, runtime_params=params).load_context()
     asked = {"env": env, "runtime_params": params}
     catalog = cast("DataCatalog", context.catalog)
     MissingInputs().before_pipeline_run(asked, pipelines[PIPELINE], catalog)
     return context
 
 
-def _train(outcomes: list[Outcome], crew: Crew, context: "KedroContext", retries: int) -> int:
-    """Train all folds, and leave neither processes nor open runs; the signal that stopped it, or 0.
-
-    The signals come last: Ray, when it starts, takes them for itself.
-    """
-    runs: FanOutRuns | None = None
+def _train(folds: list[Fold], scheduler: Scheduler) -> int:
+    """Train all folds, and leave neither jobs nor open runs; returns the signal that ended it."""
+    tags = {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        **describe_environment(Path(folds[0].job.project)),
+    }
     number = 0
     try:
-        with stop_on_signals():
-            try:
-                command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-                runs = open_runs(context, [outcome.fold for outcome in outcomes], command)
-                make_order = partial(_make_order, context, runs, retries)
-                for ended in train_folds(outcomes, crew, make_order, retries, _say):
-                    if runs is not None:
-                        runs.end(ended.fold, has_failed=ended.status == "failed")
-            finally:
-                crew.stop()
+        # After the executor is made, since Ray takes the signals for itself when it starts.
+        with stop_on_signals(), closing(scheduler.executor):
+            scheduler.runs.start(folds, tags)
+            scheduler.train(folds)
     except Stopped as stop:
         _say(str(stop))
         number = stop.number
     finally:  # no process is left: a second Ctrl-C may end the wait for an absent MLflow
-        _close(outcomes, runs)
+        for fold in folds:
+            if fold.status in {"waiting", "running"}:
+                fold.status = "stopped"
+        scheduler.runs.close(folds)
     return number
-
-
-def _close(outcomes: list[Outcome], runs: FanOutRuns | None) -> None:
-    for outcome in outcomes:
-        if outcome.status in {"waiting", "running"}:
-            outcome.status = "stopped"
-    if runs is not None:
-        runs.close(was_stopped=any(outcome.status == "stopped" for outcome in outcomes))
-
-
-def _make_order(
-    context: "KedroContext",
-    runs: FanOutRuns | None,
-    retries: int,
-    outcome: Outcome,
-    goes_on: bool,
-) -> Order:
-    fold = outcome.fold
-    # With the name, since kedro-mlflow gives a run the name of the pipeline otherwise.
-    run_id = None if runs is None else runs.open(fold)
-    run = {} if run_id is None else {"mlflow_run_id": run_id, "mlflow_run_name": fold.name}
-    return Order(
-        name=fold.name,
-        project=str(context.project_path),
-        env=context.env,
-        params={**fold.params, **run},
-        pipeline=PIPELINE,
-        resume=goes_on,
-        title=f"{fold.name}, try {outcome.tries} of {retries + 1}",
-        log=str(fold.log),
-        folder=str(Path.cwd()),
-        variables={},
-    )
 
 
 def _say(line: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+def tabulate_folds(folds: Sequence[Fold], project: Path) -> list[str]:
+    """Make a line for each fold, and below failed ones the message of their last failure.
+
+    Args:
+        folds: With what has become of them.
+        project: Folder that paths of logs are shown from, if they lie in it.
+    """
+    rows = [HEADINGS, *(_row(fold, project) for fold in folds)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row, fold in zip(rows, [None, *folds], strict=True):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(cells).rstrip())
+        if fold is not None and fold.message and fold.status != "trained":
+            lines.append(f"    {fold.message}")
+    return lines
+
+
+def _row(fold: Fold, project: Path) -> tuple[str, ...]:
+    status: str = fold.status
+    if status == "failed":
+        status = f"failed after {fold.tries} {'try' if fold.tries == 1 else 'tries'}"
+    elif status == "trained" and fold.tries > 1:
+        status = f"trained in {fold.tries} tries"
+    return (
+        fold.experiment,
+        str(fold.number),
+        status,
+        f"{fold.seconds / 60:.1f}",
+        "-" if fold.hmean is None else f"{fold.hmean:.4f}",
+        "-" if fold.epoch is None else str(fold.epoch),
+        str(fold.log.relative_to(project) if fold.log.is_relative_to(project) else fold.log),
+    )

@@ -1,88 +1,80 @@
-"""Folds on this machine: one after another, or one on each device."""
+"""The executor for this machine: jobs run one after another, or one on each device."""
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 
-from receipt_ocr.fan_out.process import Ending, FoldProcess, Order
+from receipt_ocr.fan_out.job import Job, Result, run_job
 
-__all__ = ["LocalCrew", "share_devices"]
+__all__ = ["LocalExecutor", "share_devices"]
 
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 
-class LocalCrew:
-    """As many folds at the same time as there are shares of devices; a process a fold."""
+class LocalExecutor:
+    """Runs as many jobs at a time as there are shares of devices."""
 
-    has_queue = False
+    errors = (OSError,)
+    """What a future raises where a job could not be run."""
 
-    def __init__(self, shares: Sequence[Sequence[str]] = (), cpus: int | None = None) -> None:
-        """Take hold of nothing yet.
+    def __init__(self, shares: Sequence[str] = (), cpus: int | None = None) -> None:
+        """Start nothing yet.
 
         Args:
-            shares: The devices of each fold that is trained at a time; without any, folds are
-                trained one after another, with what the machine has.
-            cpus: Threads of each; None leaves that to the libraries.
+            shares: Devices of each slot, such as ``0,1``; without any, jobs run one after another
+                with all that the machine has.
+            cpus: Threads of each job; None leaves that to the libraries.
         """
-        self._free: list[tuple[str, ...] | None] = [tuple(share) for share in shares] or [None]
-        self._cpus = cpus
         self.has_gpus = bool(shares)
-        self._busy: dict[str, tuple[FoldProcess, tuple[str, ...] | None]] = {}
+        self._free = list(shares) or [""]
+        self.slots = len(self._free)
+        self._threads = {} if cpus is None else {THREADS_VARIABLE: str(cpus)}
+        self._pool = ThreadPoolExecutor(self.slots)
+        self._stop = Event()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more fold can start now."""
-        return bool(self._free)
+    def submit(self, job: Job) -> tuple[Future[Result], str]:
+        """Start a job, if a slot is free; returns its future, and what happens for people."""
+        devices = self._free.pop(0)
+        where = f"starts on device {devices}" if devices else "starts"
+        return self._pool.submit(self._run, job, devices), where
 
-    def launch(self, order: Order) -> str:
-        """Start a fold; where it runs, for people."""
-        share = self._free.pop(0)
-        variables = dict(order.variables)
-        if share is not None:
-            variables[DEVICES_VARIABLE] = ",".join(share)
-        if self._cpus is not None:
-            variables[THREADS_VARIABLE] = str(self._cpus)
-        own = Order(**{**vars(order), "variables": variables})
-        self._busy[order.name] = FoldProcess(own), share
-        return "" if share is None else f"on device {','.join(share)}"
+    def close(self) -> None:
+        """Kill all jobs."""
+        self._stop.set()
+        self._pool.shutdown()
 
-    def collect(self) -> dict[str, Ending]:
-        """The folds that have ended since the last call, by name."""
-        endings = {}
-        for name, (process, share) in list(self._busy.items()):
-            ending = process.poll()
-            if ending is not None:
-                endings[name] = ending
-                del self._busy[name]
-                self._free.append(share)
-        return endings
-
-    def stop(self) -> None:
-        """End all that runs, at once."""
-        for process, _ in self._busy.values():
-            process.kill()
-        self._busy.clear()
+    def _run(self, job: Job, devices: str) -> Result:
+        own = {DEVICES_VARIABLE: devices} if devices else {}
+        try:
+            return run_job(job, {**self._threads, **own}, self._stop)
+        finally:
+            self._free.append(devices)
 
 
-def share_devices(text: str, each: int) -> list[list[str]]:
-    """Deal devices to folds: ``0,1,2,3`` by two is ``0,1`` and ``2,3``.
+def share_devices(text: str, each: int) -> list[str]:
+    """Deal devices to jobs: ``0,1,2,3`` by two gives ``0,1`` and ``2,3``.
 
     Args:
         text: Numbers or ids, as CUDA_VISIBLE_DEVICES takes them.
-        each: Devices a fold.
+        each: Devices per job.
 
     Raises:
-        ValueError: If one is named twice, or they are too few or do not come out even.
+        ValueError: If a device is named twice or not visible, or some would be left over.
     """
-    devices = [device.strip() for device in text.split(",") if device.strip()]
+    devices = _split(text)
     if len(set(devices)) < len(devices):
         raise ValueError(f"--devices {text} names a device twice")
     if not devices or each < 1 or len(devices) % each:
         raise ValueError(f"--devices {text} cannot be shared out to folds by {each}")
     visible = os.environ.get(DEVICES_VARIABLE)
-    known = None if visible is None else [device.strip() for device in visible.split(",")]
-    if known is not None and (hidden := [device for device in devices if device not in known]):
-        raise ValueError(
-            f"--devices {text}: {', '.join(hidden)} is not among {DEVICES_VARIABLE}={visible}"
-        )
-    return [devices[start : start + each] for start in range(0, len(devices), each)]
+    hidden = [] if visible is None else [one for one in devices if one not in _split(visible)]
+    if hidden:
+        names = ", ".join(hidden)
+        raise ValueError(f"--devices {text}: {names} is not among {DEVICES_VARIABLE}={visible}")
+    return [",".join(devices[start : start + each]) for start in range(0, len(devices), each)]
+
+
+def _split(text: str) -> list[str]:
+    return [device.strip() for device in text.split(",") if device.strip()]

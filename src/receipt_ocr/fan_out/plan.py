@@ -1,67 +1,68 @@
 """Which folds of which experiments are to be trained, and where each leaves its files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
 from kedro.config import AbstractConfigLoader, MissingConfigException
-from omegaconf import OmegaConf
 
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.fan_out.job import Job
 from receipt_ocr.hooks import open_config
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.storage.files import Folder, open_folder, storage_options
 
-__all__ = ["PIPELINE", "Fold", "parse_folds", "plan_folds"]
-
-PIPELINE = "train_fold"
-"""Name of the pipeline that trains one fold."""
+__all__ = ["Fold", "parse_folds", "plan_folds"]
 
 LOCAL_LOGS = Path("logs")
-"""Folder of the logs, beside the project's data, where results lie at a remote address."""
-
-ON_GPUS = {"experiments": {"recipe": {"training": {"accelerator": "gpu"}}}}
-"""Runtime parameters of a fold that is given GPUs."""
+"""Folder in the project for the logs of folds whose results lie at a remote address."""
 
 
-@dataclass(frozen=True)
+Status = Literal["waiting", "running", "trained", "finished before", "failed", "stopped"]
+
+
+@dataclass
 class Fold:
-    """One fold of one experiment.
-
-    Attributes:
-        experiment: Its name under ``experiments.variants``.
-        number: Of the fold, from 0.
-        params: Runtime parameters of the Kedro session that trains it.
-        folder: That the training works in; the note of its end lies there.
-        log: File that receives what the training prints; earlier content is kept.
-    """
+    """One fold of one experiment, and how far its training has come."""
 
     experiment: str
+    """Name under ``experiments.variants``."""
     number: int
-    params: Mapping[str, Any]
+    """From 0."""
+    job: Job
+    """What all its tries have in common."""
     folder: Folder
-    log: Path
+    """Folder that the training works in and leaves its result in."""
+    status: Status = "waiting"
+    """``finished before`` if it was trained already when the command began."""
+    tries: int = 0
+    seconds: float = 0.0
+    """That all its tries took."""
+    hmean: float | None = None
+    """Best page-mean H-mean on the validation pages; None if unknown."""
+    epoch: int | None = None
+    """That reached it, from 0."""
+    message: str = ""
+    """Error of the last try that failed."""
 
     @property
     def name(self) -> str:
-        """For people: ``convnext_tiny fold 0``."""
-        return f"{self.experiment} fold {self.number}"
+        """Name for people: ``convnext_tiny fold 0``."""
+        return self.job.name
 
-    def on_gpus(self) -> "Fold":
-        """The fold where it is given GPUs: it fails if they cannot be used (an old driver, say).
-
-        Else it would train on the CPU without a word. Who asks for another accelerator gets it.
-        """
-        own = OmegaConf.merge(ON_GPUS, dict(self.params))
-        return replace(self, params=cast("dict[str, Any]", OmegaConf.to_container(own)))
+    @property
+    def log(self) -> Path:
+        """File that the output of all tries is appended to."""
+        return Path(self.job.log)
 
 
 def parse_folds(text: str) -> list[int]:
-    """The folds that ``all``, ``3``, ``0,2`` or ``1-3`` names, in that order, each once.
+    """Read ``all``, ``3``, ``0,2`` or ``1-3``; the order is kept and repeats are dropped.
 
     Raises:
-        ValueError: If it names none, or one that there is not.
+        ValueError: If the text names no fold, or one that does not exist.
     """
     if text.strip() == "all":
         return list(range(FOLD_COUNT))
@@ -83,14 +84,14 @@ def plan_folds(
     experiments: Sequence[str],
     folds: Sequence[int],
 ) -> list[Fold]:
-    """Every fold of every experiment, experiment by experiment; settings and names are checked.
+    """List every fold of every experiment, and check names and settings.
 
     Args:
         project: Folder of the Kedro project.
         env: Environment under ``conf``; None for the default one.
-        params: Runtime parameters that all of them have in common.
-        experiments: Their names; the selected one where there are none.
-        folds: Their numbers.
+        params: Runtime parameters that all folds share.
+        experiments: Names; if empty, the experiment that the settings select.
+        folds: Fold numbers.
 
     Raises:
         FileNotFoundError: If the environment has no folder.
@@ -101,42 +102,30 @@ def plan_folds(
             raise ValueError(f"--params {key}=... does not go with many folds; use {instead}")
     if experiments and "experiment" in params:
         raise ValueError("--params experiment=... does not go with --experiments; give one of them")
-    names = list(dict.fromkeys(experiments)) or [_selected(open_config(project, env, params))]
+    named = [{"experiment": name} for name in dict.fromkeys(experiments)] or [{}]
     return [
-        fold
-        for name in names
-        for fold in _plan_experiment(project, env, {**params, "experiment": name}, folds)
+        _plan_fold(project, env, {**params, **experiment, "fold": number})
+        for experiment in named
+        for number in folds
     ]
 
 
-def _plan_experiment(
-    project: Path, env: str | None, params: Mapping[str, Any], folds: Sequence[int]
-) -> list[Fold]:
-    name = _selected(open_config(project, env, params))
-    planned = []
-    for number in folds:
-        own = {**params, "fold": number}
-        folder = _work_folder(project, open_config(project, env, own))
-        if folder.local is not None:
-            log = folder.local.with_name(f"{folder.name}.log")
-        else:
-            log = project / LOCAL_LOGS / (env or "default") / name / f"{folder.name}.log"
-        planned.append(Fold(name, number, own, folder, log))
-    return planned
-
-
-def _selected(loader: AbstractConfigLoader) -> str:
-    return Experiments.model_validate(loader["parameters"]["experiments"]).selected
+def _plan_fold(project: Path, env: str | None, params: Mapping[str, Any]) -> Fold:
+    loader = open_config(project, env, params)
+    experiment = Experiments.model_validate(loader["parameters"]["experiments"]).selected
+    folder, number = _work_folder(project, loader), params["fold"]
+    logs = folder.local and folder.local.parent
+    log = (logs or project / LOCAL_LOGS / (env or "default") / experiment) / f"{folder.name}.log"
+    name, here = f"{experiment} fold {number}", str(Path.cwd())
+    job = Job(name, str(project), env, params, log=str(log), folder=here)
+    return Fold(experiment, number, job, folder)
 
 
 def _work_folder(project: Path, loader: AbstractConfigLoader) -> Folder:
-    entry = loader["catalog"]["work_folder"]
-    credentials = None
-    if entry.get("credentials") is not None:
-        try:
-            credentials = loader["credentials"].get(entry["credentials"])
-        except MissingConfigException:  # Kedro will say so when it builds the catalog
-            credentials = None
+    entry, credentials = loader["catalog"]["work_folder"], None
+    with suppress(MissingConfigException):  # Kedro will say so when it builds the catalog
+        if name := entry.get("credentials"):
+            credentials = loader["credentials"].get(name)
     options = storage_options(credentials, entry.get("fs_args"))
     folder = open_folder(entry["filepath"], options)
     return folder if folder.local is None else open_folder(project / folder.local)

@@ -1,134 +1,103 @@
-"""The MLflow runs of the folds of a command, below the runs of their experiments."""
+"""MLflow runs of the folds that a command trains, below the runs of their experiments."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from receipt_ocr.fan_out.plan import PIPELINE, Fold
-from receipt_ocr.tracking.environment import describe_environment
-from receipt_ocr.tracking.layout import FAILED, FINISHED, find_parent, open_child
+from receipt_ocr.fan_out.job import PIPELINE
+from receipt_ocr.fan_out.plan import Fold
+from receipt_ocr.tracking.layout import FAILED, FINISHED, find_parent, open_child, warn_if_away
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from mlflow.tracking import MlflowClient
 
-__all__ = ["FanOutRuns", "open_runs"]
+__all__ = ["FoldRuns"]
 
-log = logging.getLogger(__name__)
-
-KILLED, SCHEDULED = "KILLED", "SCHEDULED"
+KILLED, SCHEDULED, RUNNING = "KILLED", "SCHEDULED", "RUNNING"
 
 
-class FanOutRuns:
-    """The runs of the experiments that are trained, and those of their folds.
+class FoldRuns:
+    """A run for each fold, and the runs of the experiments that they belong to.
 
-    A run that cannot be opened or closed, because the server is away, is warned of: it costs no
-    training.
+    A run that cannot be opened or closed, because the server is away, costs a warning and no
+    training. Where the project does not track trainings, nothing is done.
     """
 
-    def __init__(
-        self,
-        client: "MlflowClient",
-        mlflow_experiment: str,
-        folds: Sequence[Fold],
-        tags: Mapping[str, str],
-    ) -> None:
-        """Find the run of each experiment, and note on it what is about to be trained.
+    def __init__(self, client: "MlflowClient | None" = None, mlflow_experiment: str = "") -> None:
+        """Send nothing yet.
 
         Args:
-            client: Of the tracking server.
+            client: Of the tracking server; None if trainings are not tracked.
             mlflow_experiment: Id of the MLflow experiment, which is the data set.
-            folds: That are to be trained.
-            tags: Of the experiments' runs.
         """
-        self._client = client
+        self._client: Any = client
         self._mlflow_experiment = mlflow_experiment
+        self._children: dict[str, str] = {}
         self.parents: dict[str, str] = {}
         """Experiment -> id of its run."""
+
+    @classmethod
+    def of_project(cls, context: "KedroContext") -> "FoldRuns":
+        """Read from the context, whose hooks have read ``mlflow.yml``, where runs are kept."""
+        config: Any = getattr(context, "mlflow", None)
+        if config is None or PIPELINE in (config.tracking.disable_tracking.pipelines or ()):
+            return cls()
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient()  # at the address that the hook has set
+        experiment = client.get_experiment_by_name(config.tracking.experiment.name)
+        assert experiment is not None  # the hook has made it
+        return cls(client, experiment.experiment_id)
+
+    def start(self, folds: Sequence[Fold], tags: Mapping[str, str]) -> None:
+        """Find or make the runs of the experiments, and note on them what is to be trained."""
+        if self._client is None:
+            return
         for name in dict.fromkeys(fold.experiment for fold in folds):
-            self.parents[name] = find_parent(client, mlflow_experiment, name)
+            parent = find_parent(self._client, self._mlflow_experiment, name)
+            self.parents[name] = parent
+            before = self._client.get_run(parent).data.tags.get("folds", "")
             numbers = {fold.number for fold in folds if fold.experiment == name}
-            numbers |= self._folds_before(self.parents[name])
+            numbers |= {int(number) for number in before.split(",") if number.isdigit()}
             own = {**tags, "folds": ",".join(map(str, sorted(numbers)))}
             for key, value in own.items():
-                client.set_tag(self.parents[name], key, value)
-            client.update_run(self.parents[name], status="RUNNING")
-        self._children: dict[str, str] = {}
-        self._waiting = {fold.name: fold.experiment for fold in folds}
-        self._failed: set[str] = set()
+                self._client.set_tag(parent, key, value)
+            self._client.update_run(parent, status=RUNNING)
 
-    def open(self, fold: Fold) -> str | None:
-        """Id of the fold's run, created when it is asked for first; a retry gets the same.
+    def open(self, fold: Fold) -> dict[str, str]:
+        """Make the run of a fold, or take that of its earlier tries; returns its parameters.
 
-        None where it could not be created: the fold then opens one of its own.
+        They are empty if no run could be made: the training then opens one itself.
         """
-        from mlflow.exceptions import MlflowException
-
+        if fold.name not in self._children and fold.experiment in self.parents:
+            with warn_if_away(f"a run of {fold.name}"):
+                place = self._mlflow_experiment
+                run = open_child(self._client, place, fold.experiment, fold.number, fold.name)
+                self._children[fold.name] = run
+                self._client.update_run(run, status=SCHEDULED)
         if fold.name not in self._children:
-            try:
-                run_id = open_child(
-                    self._client, self._mlflow_experiment, fold.experiment, fold.number, fold.name
-                )
-                self._children[fold.name] = run_id
-                self._client.update_run(run_id, status=SCHEDULED)
-            except MlflowException as error:
-                log.warning("%s has no MLflow run: %s", fold.name, error)
-        return self._children.get(fold.name)
+            return {}
+        # With its name, or kedro-mlflow would name it after the pipeline.
+        return {"mlflow_run_id": self._children[fold.name], "mlflow_run_name": fold.name}
 
-    def end(self, fold: Fold, *, has_failed: bool) -> None:
-        """Note how a fold ended for good."""
-        self._waiting.pop(fold.name, None)
-        if has_failed:
-            self._failed.add(fold.experiment)
+    def end(self, fold: Fold) -> None:
+        """Note on a fold's run that it has ended for good."""
         run = self._children.pop(fold.name, None)
         if run is not None:
-            self._terminate(run, FAILED if has_failed else FINISHED)
+            self._terminate(run, _status([fold]))
 
-    def close(self, *, was_stopped: bool) -> None:
-        """Note how all went.
-
-        The runs of folds that have not ended are noted as stopped, and those of their experiments.
-        """
-        for run in self._children.values():
-            self._terminate(run, KILLED)
-        self._children.clear()
+    def close(self, folds: Sequence[Fold]) -> None:
+        """Note on the runs of experiments, and of folds that were stopped, how all went."""
+        for fold in folds:
+            self.end(fold)
         for name, parent in self.parents.items():
-            status = FAILED if name in self._failed else FINISHED
-            is_whole = name not in self._waiting.values()
-            self._terminate(parent, KILLED if was_stopped and not is_whole else status)
-
-    def _folds_before(self, parent: str) -> set[int]:
-        """Folds that earlier commands have trained."""
-        known = self._client.get_run(parent).data.tags.get("folds", "")
-        return {int(number) for number in known.split(",") if number.isdigit()}
+            self._terminate(parent, _status(fold for fold in folds if fold.experiment == name))
 
     def _terminate(self, run: str, status: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with warn_if_away(f"the end of run {run}"):
             self._client.set_terminated(run, status)
-        except MlflowException as error:
-            log.warning("MLflow run %s was not closed as %s: %s", run, status, error)
 
 
-def open_runs(context: "KedroContext", folds: Sequence[Fold], command: str) -> FanOutRuns | None:
-    """The runs of the experiments, where ``mlflow.yml`` wants them.
-
-    Args:
-        context: Of the project; its hooks have read ``mlflow.yml``.
-        folds: That are to be trained.
-        command: That was typed.
-
-    Returns:
-        None where the project does not use kedro-mlflow, or not for training.
-    """
-    config: Any = getattr(context, "mlflow", None)
-    if config is None or PIPELINE in (config.tracking.disable_tracking.pipelines or ()):
-        return None
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient()  # at the address that the hook has set
-    experiment = client.get_experiment_by_name(config.tracking.experiment.name)
-    assert experiment is not None  # the hook has made it
-    tags = {"command": command, **describe_environment(context.project_path)}
-    return FanOutRuns(client, experiment.experiment_id, folds, tags)
+def _status(folds: Iterable[Fold]) -> str:
+    ended = {fold.status for fold in folds}
+    return KILLED if "stopped" in ended else FAILED if "failed" in ended else FINISHED
