@@ -157,7 +157,6 @@ def test_settings_are_shown_whole_and_detections_in_part(catalog: DataCatalog) -
 
 def test_plots_pictures_maps_and_receipts_are_shown(catalog: DataCatalog, workspace: Path) -> None:
     from matplotlib.figure import Figure
-    from plotly.graph_objects import Figure as Plotly
 
     raw = workspace / "demo/01_raw"
     for subset in ("train", "test"):
@@ -175,10 +174,6 @@ def test_plots_pictures_maps_and_receipts_are_shown(catalog: DataCatalog, worksp
     assert open_picture(read_node("gallery")["preview"]).size == (SIDE, SIDE // 4)
     page_map = open_picture(read_node("fold_0_out_of_fold_maps")["preview"])
     assert (page_map.mode, page_map.size) == ("L", (60, 120))
-    catalog.save("search_plotly", Plotly())
-    shown = read_node("search_plotly")
-    assert shown["preview_type"] == "PlotlyPreview"
-    assert shown["preview"].keys() >= {"data", "layout"}
 
 
 def test_the_report_and_the_code_of_a_node_are_shown(catalog: DataCatalog) -> None:

@@ -26,8 +26,9 @@ SIZE = 64
 
 
 def read_block(environment: str) -> dict[str, Any]:
-    text = (CONF / environment / "parameters.yml").read_text(encoding="utf-8")
-    block: dict[str, Any] = yaml.safe_load(text)["experiments"]
+    block: dict[str, Any] = {}
+    for file in (CONF / environment).glob("parameters*.yml"):
+        block |= yaml.safe_load(file.read_text(encoding="utf-8")).get("experiments", {})
     block["recipe"]["training"].pop("resume", None)  # a run fills it in
     return block
 

@@ -9,7 +9,16 @@ from pydantic import ValidationError
 
 from receipt_ocr.detector.settings import LITE0_PACKAGE, Experiments, NetworkSettings, Recipe
 
-BASE = Path(__file__).resolve().parents[2] / "conf" / "base" / "parameters.yml"
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def read_block(*files: str) -> dict[str, Any]:
+    """The block ``experiments`` as it is written, its recipe and variants from one file or two."""
+    block: dict[str, Any] = {}
+    for file in files:
+        text = (CONF / file).read_text(encoding="utf-8")
+        block |= yaml.safe_load(text)["experiments"]
+    return block
 
 
 def without_references(block: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +37,7 @@ def experiments(**variants: dict[str, Any]) -> Experiments:
 
 
 def test_the_configured_recipe_writes_out_every_default() -> None:
-    written = yaml.safe_load(BASE.read_text(encoding="utf-8"))["experiments"]["recipe"]
+    written = read_block("base/parameters_training.yml")["recipe"]
     defaults = Recipe().model_dump(mode="json")
     assert written["training"].pop("resume") == "${runtime_params:resume,true}"
     assert defaults["training"].pop("resume") is True
@@ -95,10 +104,10 @@ def test_the_weights_of_the_package_fit_one_encoder_only(encoder: str) -> None:
 
 @pytest.mark.parametrize("environment", ["demo", "sroie"])
 def test_the_variants_of_every_environment_are_recipes(environment: str) -> None:
-    own = BASE.parents[1] / environment / "parameters.yml"
+    base = ("base/parameters_training.yml", "base/parameters_experiments.yml")
     merged: dict[str, Any] = {"recipe": {}, "variants": {}}
-    for file in (BASE, own):  # an environment's values are laid over those of the base
-        block = without_references(yaml.safe_load(file.read_text(encoding="utf-8"))["experiments"])
+    for files in (base, (f"{environment}/parameters.yml",)):  # laid over the base
+        block = without_references(read_block(*files))
         merged["variants"].update(block["variants"])
         for part, values in block["recipe"].items():
             merged["recipe"].setdefault(part, {}).update(values)

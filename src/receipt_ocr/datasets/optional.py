@@ -2,41 +2,29 @@
 
 from typing import Any
 
-import pandas as pd
-
 from receipt_ocr.datasets.previews import CSVDataset, JSONDataset, ParquetDataset
 
 __all__ = ["OptionalCSVDataset", "OptionalJSONDataset", "OptionalParquetDataset"]
 
 
-class OptionalJSONDataset(JSONDataset):
-    """A JSON dataset that loads as None where the file is absent."""
+class _Optional:
+    """Makes a dataset of one file load as None where the file is absent."""
 
     may_be_missing = True
 
     def load(self) -> Any:
         """The content, or None."""
-        self._invalidate_cache()  # a remote listing may be older than the file
-        return super().load() if self.exists() else None
+        self._invalidate_cache()  # type: ignore[attr-defined]  # a remote listing may be older
+        return super().load() if self.exists() else None  # type: ignore[misc]
 
 
-class OptionalCSVDataset(CSVDataset):
+class OptionalJSONDataset(_Optional, JSONDataset):
+    """A JSON dataset that loads as None where the file is absent."""
+
+
+class OptionalCSVDataset(_Optional, CSVDataset):
     """A CSV dataset that loads as None where the file is absent."""
 
-    may_be_missing = True
 
-    def load(self) -> pd.DataFrame | None:
-        """The table, or None."""
-        self._invalidate_cache()  # a remote listing may be older than the file
-        return super().load() if self.exists() else None
-
-
-class OptionalParquetDataset(ParquetDataset):
+class OptionalParquetDataset(_Optional, ParquetDataset):
     """A Parquet dataset that loads as None where the file is absent."""
-
-    may_be_missing = True
-
-    def load(self) -> pd.DataFrame | None:
-        """The table, or None."""
-        self._invalidate_cache()  # a remote listing may be older than the file
-        return super().load() if self.exists() else None
