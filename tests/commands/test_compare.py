@@ -16,7 +16,7 @@ from kedro.framework.startup import bootstrap_project
 
 from receipt_ocr.cli import cli
 from receipt_ocr.commands import compare as compare_command
-from receipt_ocr.hooks import open_config
+from receipt_ocr.datasets.project import open_config
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = 30

@@ -11,7 +11,8 @@ from kedro.framework.cli.utils import _split_params, env_option
 
 from receipt_ocr.commands.console import PlainCommand
 from receipt_ocr.commands.stored import open_entry, read_catalog
-from receipt_ocr.hooks import flatten_settings, open_config
+from receipt_ocr.datasets.project import open_config
+from receipt_ocr.hooks import flatten_settings
 
 if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
     import pandas as pd
