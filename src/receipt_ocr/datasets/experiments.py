@@ -173,9 +173,9 @@ class ExperimentStore:
 
     def _find(self, experiment: str, entry: str) -> Any:
         """An entry's content; None where nothing was written."""
-        dataset = self._catalog(experiment).get(entry)
+        dataset = self._catalog(experiment)[entry]
         dataset.release()  # a remote listing may be older than the file
         return dataset.load() if dataset.exists() else None
 
     def _load(self, experiment: str, entry: str) -> Any:
-        return self._catalog(experiment).get(entry).load()
+        return self._catalog(experiment)[entry].load()

@@ -1,5 +1,6 @@
 """Files that another stage may not have written yet: they load as None, and the node decides."""
 
+from collections.abc import Callable
 from typing import Any
 
 from receipt_ocr.datasets.previews import CSVDataset, JSONDataset, ParquetDataset
@@ -8,13 +9,15 @@ __all__ = ["OptionalCSVDataset", "OptionalJSONDataset", "OptionalParquetDataset"
 
 
 class _Optional:
-    """Makes a dataset of one file load as None where the file is absent."""
+    """Lets the dataset of one file that it is mixed into load as None where the file is absent."""
 
     may_be_missing = True
+    exists: Callable[[], bool]
+    release: Callable[[], None]
 
     def load(self) -> Any:
         """The content, or None."""
-        self._invalidate_cache()  # type: ignore[attr-defined]  # a remote listing may be older
+        self.release()  # a remote listing may be older than the file
         return super().load() if self.exists() else None  # type: ignore[misc]
 
 

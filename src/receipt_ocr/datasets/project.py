@@ -52,7 +52,7 @@ def open_catalog(
     selected = {"experiment": experiment.experiment, "tta": experiment.tta_view}
     params = {**(loader.runtime_params or {}), **selected}
     with READING:
-        entries = _open(loader.conf_source, loader.env, params)["catalog"]
+        entries = _open(str(loader.conf_source), loader.env, params)["catalog"]
     return DataCatalog.from_config(_convert_paths_to_absolute_posix(project, entries), credentials)
 
 

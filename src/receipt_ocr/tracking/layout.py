@@ -68,7 +68,7 @@ def find_parent(client: "MlflowClient", mlflow_experiment: str, experiment: str)
         run = client.create_run(mlflow_experiment, tags=own, run_name=experiment)
         client.set_terminated(run.info.run_id, FINISHED)  # it holds no work of its own
         again = client.search_runs([mlflow_experiment], wanted, order_by=order, max_results=1)
-        found = again or [run]
+        return str((again or [run])[0].info.run_id)
     return str(found[0].info.run_id)
 
 
