@@ -93,11 +93,12 @@ def test_no_page_asks_the_network_for_anything(site: Path) -> None:
 
 
 def test_the_settings_page_has_every_key(site: Path) -> None:
-    base = yaml.safe_load((PROJECT / "conf" / "base" / "parameters.yml").read_text("utf-8"))
+    files = (PROJECT / "conf" / "base").glob("parameters*.yml")
+    blocks = [yaml.safe_load(file.read_text("utf-8")) for file in files]
     page = (site / "settings.html").read_text(encoding="utf-8")
     places = {attributes.get("id") for _, attributes in Elements(site / "settings.html").found}
     text = plain_text(page)
-    for key, is_block in list_keys(base):
+    for key, is_block in (pair for block in blocks for pair in list_keys(block)):
         if key.startswith(FREE_NAMES):
             assert key.rpartition(".")[2] in text, key
         elif is_block and key not in {"ensemble.sets", "test_time.variants"}:

@@ -7,7 +7,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
-from receipt_ocr.hooks import StartedTogether
+from receipt_ocr.hooks import RankZeroOnly
 
 
 def write_out(number: int) -> str:
@@ -36,7 +36,7 @@ def test_only_the_first_process_saves(
 ) -> None:
     start(monkeypatch, rank)
     run = {"pipeline_names": ["final_fit"]}
-    StartedTogether().before_pipeline_run(run, PIPELINE, catalog)
+    RankZeroOnly().before_pipeline_run(run, PIPELINE, catalog)
     assert isinstance(catalog["text"], kind)
     assert catalog.load("number") == 1
 
@@ -46,10 +46,10 @@ def test_what_cannot_be_shared_is_refused(
 ) -> None:
     for names in (None, ["train"], ["train_fold", "final_fit"]):
         run = {"pipeline_names": names}
-        StartedTogether().before_pipeline_run(run, PIPELINE, catalog)  # by itself
+        RankZeroOnly().before_pipeline_run(run, PIPELINE, catalog)  # by itself
         with monkeypatch.context() as patch:
             start(patch, 0, processes=1)
-            StartedTogether().before_pipeline_run(run, PIPELINE, catalog)
+            RankZeroOnly().before_pipeline_run(run, PIPELINE, catalog)
             start(patch, 0)
             with pytest.raises(ValueError, match=r"torchrun started 2 processes.* only train_fold"):
-                StartedTogether().before_pipeline_run(run, PIPELINE, catalog)
+                RankZeroOnly().before_pipeline_run(run, PIPELINE, catalog)

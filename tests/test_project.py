@@ -21,7 +21,7 @@ from receipt_ocr.settings import CONFIG_LOADER_ARGS
 PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ["base", "demo", "sroie"]
 STAGES = ["ingestion", "splitting", "train", "tuning", "ensemble", "reporting"]
-RAW_DATASETS = {"raw_receipts", "other_experiments", "leaderboard_records"} | {
+RAW_DATASETS = {"raw_receipts", "experiment_store", "leaderboard_records"} | {
     f"fold_{fold}.work_folder" for fold in range(FOLD_COUNT)
 }
 
@@ -71,6 +71,17 @@ def test_every_node_has_hints_that_kedro_can_read() -> None:
 def test_the_parameters_of_every_environment_are_valid(environment: str) -> None:
     checked = validate(read_config(environment)["parameters"])
     assert checked["experiments"].chosen.network.encoder
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_files_of_the_base_hold_a_recipe_that_a_run_may_change(environment: str) -> None:
+    changes = {"training": {"epochs": 3}, "frame": {"sizes": [{"epoch": 0, "size": 320}]}}
+    config = read_config(environment, experiments={"recipe": changes}, fold=2)["parameters"]
+    changed = validate(config)["experiments"]
+    assert (changed.recipe.training.epochs, changed.recipe.frame.final_size) == (3, 320)
+    plain = validate(read_config(environment)["parameters"])["experiments"]
+    assert changed.variants == plain.variants
+    assert changed.recipe.network == plain.recipe.network
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -143,6 +154,13 @@ def test_a_training_that_starts_over_removes_all_that_its_fold_led_to() -> None:
         for name in ("checkpoint", "history", "out_of_fold_maps", "holdout_maps", "test_maps"):
             path = catalog[f"{prefix}{name}"]["filepath"]
             assert any(path == one or path.startswith(f"{one}/") for one in removed), path
+
+
+def test_only_the_catalog_says_where_files_lie() -> None:
+    layers = re.compile(r"\b0[2-8]_[a-z]+")
+    for file in (PROJECT / "src").rglob("*.py"):
+        code = re.sub(r'"""(.|\n)*?"""', "", file.read_text(encoding="utf-8"))  # less examples
+        assert not layers.search(code), file
 
 
 def test_the_command_line_starts_without_the_heavy_libraries() -> None:

@@ -1,4 +1,4 @@
-"""What the YAML files below conf/ say: values, comments, and each environment's differences."""
+"""Values and comments of the YAML files below conf/, and each environment's differences."""
 
 import re
 from collections.abc import Mapping
@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 __all__ = ["ABSENT", "SHORT", "Configuration", "Tree", "look_up"]
 
 Tree = Mapping[str, Any]
 
 ENVIRONMENTS = ("demo", "sroie")
+
+ORDER = (
+    *("synthesis", "ingestion", "splitting", "training", "experiments", "test_time", "samples"),
+    *("tuning", "ensemble", "reporting", "leaderboard", "final_fit", "detection"),
+)
+"""Parameter files of conf/base, as the page lists them: the order in which data flows."""
 
 ABSENT = object()
 """What `look_up` gives for a key that is not there."""
@@ -34,11 +41,20 @@ class Configuration:
 
     @classmethod
     def read(cls, folder: Path) -> "Configuration":
-        """Read the parameters and globals below a ``conf`` folder."""
-        base = folder / "base" / "parameters.yml"
+        """Read the parameters and globals below a ``conf`` folder.
+
+        Raises:
+            ValueError: If conf/base has parameter files that ``ORDER`` lacks.
+        """
+        base = [folder / "base" / f"parameters_{name}.yml" for name in ORDER]
+        if unknown := set((folder / "base").glob("parameters*")) - set(base):
+            raise ValueError(f"ORDER in {__file__} lacks {', '.join(map(str, unknown))}")
+        comments: dict[str, str] = {}
+        for file in base:
+            comments |= _read_comments(file.read_text(encoding="utf-8"))
         return cls(
-            _load(base),
-            _read_comments(base.read_text(encoding="utf-8")),
+            _load(*base),
+            comments,
             {env: _load(folder / env / "parameters.yml") for env in ENVIRONMENTS},
             _load(folder / "base" / "globals.yml"),
         )
@@ -64,8 +80,10 @@ def look_up(tree: Any, key: str) -> Any:
     return tree
 
 
-def _load(path: Path) -> Tree:
-    tree: Tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+def _load(*files: Path) -> Tree:
+    """The files as one, as Kedro merges them; what a run fills in stays as it is written."""
+    merged = OmegaConf.unsafe_merge(*map(OmegaConf.load, files))
+    tree: Tree = OmegaConf.to_container(merged, resolve=False)  # type: ignore[assignment]
     return tree
 
 

@@ -30,8 +30,8 @@ BOUNDS = {"ge": ", {} or more", "gt": " above {}", "le": ", at most {}", "lt": "
 INTRODUCTION = """\
 # Settings
 
-Every key of `conf/base/parameters.yml`, in its order. This page is written from the settings
-classes and from the YAML files each time the site is built.
+Every key of the files `conf/base/parameters_<stage>.yml`, in the order of the stages. This page is
+written from the settings classes and from the YAML files each time the site is built.
 
 - **On the command line** any key can be given by its dotted name, several joined by commas:
   `kedro run --pipeline=train_fold --params fold=0,experiments.recipe.training.epochs=3`.

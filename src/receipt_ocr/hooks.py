@@ -1,36 +1,37 @@
-"""What happens around a run: its inputs are looked for, its parameters logged."""
+"""Around a run: its inputs are looked for, its parameters logged, other experiments opened."""
 
 import logging
-import os
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from kedro.config import AbstractConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import pipelines, settings
+from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
+from receipt_ocr.datasets.project import open_catalog, require_environment
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.training.launch import read_launch
 
 __all__ = [
     "MissingInputs",
+    "OtherExperiments",
     "ParameterLog",
-    "StartedTogether",
+    "RankZeroOnly",
     "flatten_settings",
-    "open_config",
-    "require_environment",
 ]
 
 TRAINED_TOGETHER = ("train_fold", "final_fit")
-"""Pipelines with one training, which several processes may share."""
+"""Pipelines with one training, which several processes can share."""
+
+STORE = "experiment_store"
+"""Entry of the catalog that finds results of all experiments."""
 
 QUIET = {
     "kedro.io.data_catalog": logging.ERROR,
@@ -38,7 +39,7 @@ QUIET = {
     "kedro.runner": logging.WARNING,
     "receipt_ocr": logging.WARNING,
 }
-"""Logger -> from which level on it speaks in the other processes."""
+"""Logger -> its level on ranks above 0."""
 
 
 class MissingInputs:
@@ -70,17 +71,17 @@ class MissingInputs:
                 raise FileNotFoundError(f"{name} is not there yet ({path}).\n{advice}")
 
 
-class StartedTogether:
+class RankZeroOnly:
     """Lets the first of the processes that torchrun or SLURM has started write, and no other."""
 
     @hook_impl(tryfirst=True)  # before MLflow opens a run
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        """Take the outputs from the other processes: what they save stays in their memory.
+        """On ranks above 0, keep outputs in memory.
 
         Raises:
-            ValueError: If the pipeline is none that processes can share.
+            ValueError: If processes cannot share the pipeline.
         """
         launch = read_launch()
         if launch.processes == 1:
@@ -97,6 +98,30 @@ class StartedTogether:
                 logging.getLogger(name).setLevel(level)
             for name in pipeline.all_outputs():
                 catalog[name] = MemoryDataset()
+
+
+class OtherExperiments:
+    """Fills the entry ``experiment_store``, so that a run can read what other experiments left."""
+
+    def __init__(self) -> None:
+        self._context: KedroContext | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where the catalog comes from."""
+        self._context = context
+
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog, conf_creds: dict[str, Any]) -> None:
+        """Give the store this run's configuration, to read it anew for any experiment."""
+        store = None if self._context is None else catalog.get(STORE)
+        if store is None or self._context is None:
+            return
+        from receipt_ocr.datasets.experiments import ExperimentStore
+
+        loader, project = self._context.config_loader, self._context.project_path
+        command = loader["globals"].get("command", "kedro run")
+        store.save(ExperimentStore(partial(open_catalog, loader, project, conf_creds), command))
 
 
 class ParameterLog:
@@ -119,40 +144,6 @@ class ParameterLog:
             elif isinstance(value, BaseModel):
                 block = name.removeprefix("params:")
                 mlflow.log_params(flatten_settings(value.model_dump(mode="json"), block))
-
-
-def open_config(project: Path, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:
-    """The project's configuration, without a session: its hooks would open the MLflow database.
-
-    Args:
-        project: Folder of the Kedro project.
-        env: Environment under ``conf``; None for that of ``KEDRO_ENV``, else the default one.
-        params: Runtime parameters.
-
-    Raises:
-        FileNotFoundError: If the environment has no folder.
-    """
-    loader: AbstractConfigLoader = settings.CONFIG_LOADER_CLASS(
-        conf_source=str(project / settings.CONF_SOURCE),
-        env=env or os.environ.get("KEDRO_ENV"),
-        runtime_params=dict(params),
-        **settings.CONFIG_LOADER_ARGS,
-    )
-    require_environment(loader)
-    return loader
-
-
-def require_environment(config_loader: AbstractConfigLoader) -> None:
-    """Check that the environment has a folder.
-
-    Raises:
-        FileNotFoundError: If it has none; the message lists those that there are.
-    """
-    env, conf = config_loader.env, Path(config_loader.conf_source)
-    if env is None or not conf.is_dir() or (conf / env).is_dir():  # conf may be an archive
-        return
-    known = ", ".join(sorted(folder.name for folder in conf.iterdir() if folder.is_dir()))
-    raise FileNotFoundError(f"no environment {env!r} in {conf}; --env must be one of: {known}")
 
 
 def _maker_of(name: str) -> str | None:

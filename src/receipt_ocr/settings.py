@@ -3,8 +3,9 @@
 import logging
 import os
 
-from receipt_ocr.hooks import MissingInputs, ParameterLog, StartedTogether
-from receipt_ocr.tracking.hooks import Artifacts, RunPlace, SavedBy
+from receipt_ocr.hooks import MissingInputs, OtherExperiments, ParameterLog, RankZeroOnly
+from receipt_ocr.identity import PLAIN_VIEW, ExperimentId
+from receipt_ocr.tracking.hooks import MlflowRun, Provenance
 from receipt_ocr.training.launch import read_launch
 
 REMARKS = (
@@ -24,7 +25,10 @@ def _is_news(record: logging.LogRecord) -> bool:
 logging.captureWarnings(True)
 logging.getLogger("py.warnings").addFilter(_is_news)
 
-HOOKS = (MissingInputs(), StartedTogether(), ParameterLog(), RunPlace(), SavedBy(), Artifacts())
+HOOKS = (
+    *(MissingInputs(), OtherExperiments(), RankZeroOnly()),
+    *(ParameterLog(), MlflowRun(), Provenance()),
+)
 
 # Of the processes that train one detector together, the first has the MLflow run.
 DISABLE_HOOKS_FOR_PLUGINS = () if read_launch().is_first else ("kedro-mlflow",)
@@ -35,14 +39,19 @@ def _environment_variable(name: str, default: str) -> str:
     return os.environ.get(name) or default
 
 
-def _unless_none(prefix: str, name: str) -> str:
-    """A part of a path or command that is there only where something is chosen."""
-    return "" if name == "none" else f"{prefix}{name}"
+def _variant(experiment: str, tta: str) -> str:
+    """The name that an experiment's maps, scores and reports are kept under."""
+    return str(ExperimentId(experiment, tta))
+
+
+def _variant_params(experiment: str, tta: str) -> str:
+    """The parameters that choose an experiment on the command line."""
+    return ExperimentId(experiment, tta).params
 
 
 def _maps_pipeline(tta: str) -> str:
     """The pipeline that makes a fold's maps: with augmentation its detector is there already."""
-    return "train_fold" if tta == "none" else "predict_fold"
+    return "train_fold" if tta == PLAIN_VIEW else "predict_fold"
 
 
 CONFIG_LOADER_ARGS = {
@@ -52,7 +61,8 @@ CONFIG_LOADER_ARGS = {
     "merge_strategy": {"parameters": "soft"},
     "custom_resolvers": {
         "variable": _environment_variable,
-        "unless_none": _unless_none,
+        "variant": _variant,
+        "variant_params": _variant_params,
         "maps_pipeline": _maps_pipeline,
     },
 }

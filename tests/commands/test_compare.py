@@ -12,8 +12,8 @@ import pytest
 from click.testing import Result
 
 from receipt_ocr.commands.stored import StoredResults
+from receipt_ocr.datasets.project import open_config
 from receipt_ocr.decoding.settings import PostprocessSettings
-from receipt_ocr.hooks import open_config
 from receipt_ocr.records import ChosenPostprocess, Voting
 
 PROJECT = Path(__file__).resolve().parents[2]

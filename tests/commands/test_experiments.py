@@ -32,7 +32,9 @@ def entry(output: str, name: str) -> str:
 def test_every_experiment_is_listed_with_what_differs_from_the_recipe(experiments: Call) -> None:
     result = experiments("--env=base")
     assert result.exit_code == 0, result.output
-    written = yaml.safe_load((PROJECT / "conf/base/parameters.yml").read_text(encoding="utf-8"))
+    written = yaml.safe_load(
+        (PROJECT / "conf/base/parameters_experiments.yml").read_text(encoding="utf-8")
+    )
     for name in written["experiments"]["variants"]:
         assert entry(result.output, name)
     assert entry(result.output, "convnext_tiny") == "* convnext_tiny the recipe itself"

@@ -11,11 +11,11 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def read_block(environment: str) -> dict[str, Any]:
-    """The block ``experiments`` of one environment as it is written."""
-    files = (CONF / environment).glob("parameters*.yml")
-    contents = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
-    (block,) = [content["experiments"] for content in contents if "experiments" in content]
-    return dict(block)
+    """The block ``experiments`` of one environment as it is written, recipe and variants."""
+    block: dict[str, Any] = {}
+    for file in (CONF / environment).glob("parameters*.yml"):
+        block |= yaml.safe_load(file.read_text(encoding="utf-8")).get("experiments", {})
+    return block
 
 
 def read_experiments(environment: str = "base", selected: str = "convnext_tiny") -> Experiments:

@@ -147,7 +147,7 @@ def make_catalog(
         "params:experiments": Experiments(selected="tiny", recipe=RECIPE, variants={"tiny": {}}),
         "tuned_postprocess": tuned,
         "holdout_postprocess": holdout,
-        "other_experiments": others or Others(),
+        "experiment_store": others or Others(),
         **(tables or make_tables()),
     }
     for fold in ALL:

@@ -101,7 +101,7 @@ def make_catalog(
         "untuned_page_scores": page_scores.iloc[:0],
         "scores": tabulate_scores(page_scores),
         "params:test_time": TtaVariants(selected="none", variants={"none": TtaSettings()}),
-        "other_experiments": ExperimentsDataset(
+        "experiment_store": ExperimentsDataset(
             **{part: {"filepath": str(folder)} for part in ("maps", "models", "reports")},
             command="kedro run",
         ).load(),
@@ -308,4 +308,4 @@ def test_the_catalog_puts_the_pictures_beside_the_report() -> None:
 def test_a_report_of_an_environment_tells_its_commands(env: str) -> None:
     params = {"experiment": "tiny", "tta": "none"}
     loader = OmegaConfigLoader(str(CONF), env=env, runtime_params=params, **CONFIG_LOADER_ARGS)
-    assert loader["catalog"]["other_experiments"]["command"] == f"kedro run --env={env}"
+    assert loader["catalog"]["experiment_store"]["command"] == f"kedro run --env={env}"

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from receipt_ocr.receipts.colours import check_pixels, recolour
 from receipt_ocr.receipts.settings import AugmentationSettings
 
-BASE = Path(__file__).resolve().parents[2] / "conf" / "base" / "parameters.yml"
+BASE = Path(__file__).resolve().parents[2] / "conf" / "base" / "parameters_experiments.yml"
 RECEIPTS = yaml.safe_load(BASE.read_text(encoding="utf-8"))["experiments"]["variants"][
     "convnext_tiny_augmented"
 ]["augmentation"]

@@ -370,14 +370,14 @@ def _submit(catalog: DataCatalog, experiment: str) -> None:
     chosen, scores = catalog.load("chosen_postprocess"), catalog.load("scores")
     table = _format(catalog, catalog.load("test_detections"))
     settings = [catalog.load(f"params:{name}") for name in ("experiments", "test_time")]
-    made = register_submission(table, *settings, chosen, scores, catalog.load("other_experiments"))
+    made = register_submission(table, *settings, chosen, scores, catalog.load("experiment_store"))
     catalog.save("submission_csv", table)
     _note(catalog, made, TOLD.get(experiment))
 
 
 def _submit_more(catalog: DataCatalog) -> None:
     """An earlier submission, read from the maps with the recipe's thresholds; and a final fit's."""
-    recipe, others = RECIPE.postprocess.model_dump(mode="json"), catalog.load("other_experiments")
+    recipe, others = RECIPE.postprocess.model_dump(mode="json"), catalog.load("experiment_store")
     chosen = catalog.load("chosen_postprocess") | {"source": "recipe", "postprocess": recipe}
     scores = tabulate_scores(catalog.load("untuned_page_scores"))
     settings = [catalog.load(f"params:{name}") for name in ("experiments", "test_time")]

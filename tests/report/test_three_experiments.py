@@ -159,8 +159,8 @@ def make_report(
     """Run the stage as far as a result, the report without its pictures, and read the report."""
     catalog = open_catalog(workspace, **settings)
     if command is not None:
-        others = catalog.load("other_experiments")._replace(command=command)
-        catalog["other_experiments"] = MemoryDataset(others, copy_mode="assign")
+        others = catalog.load("experiment_store")._replace(command=command)
+        catalog["experiment_store"] = MemoryDataset(others, copy_mode="assign")
     for name in ("history_plot", "score_plot"):  # which the page draws again
         catalog[name] = MemoryDataset()
     SequentialRunner().run(reporting.create_pipeline().to_outputs(result), catalog)

@@ -13,10 +13,11 @@ from urllib.request import urlopen
 import mlflow
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from receipt_ocr.tracking.hooks import RunPlace
+from receipt_ocr.tracking.hooks import MlflowRun
 from receipt_ocr.tracking.layout import PARENT, ROLES, find_parent, open_child
 from receipt_ocr.tracking.runs import (
     FOLD_RUNS,
@@ -28,6 +29,8 @@ from receipt_ocr.tracking.runs import (
     place_run,
     place_score,
 )
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -196,7 +199,10 @@ def test_a_server_that_is_away_costs_no_result(away: str, caplog: pytest.LogCapt
     place_score("lite0")
     log_active({"gap": 0.25})
     log_experiment("lite0", {"gap": 0.5})
-    RunPlace().after_dataset_loaded("pages", pd.DataFrame({"page": ["a.jpg"]}))
+    pages = {"type": "kedro.io.MemoryDataset", "metadata": {"mlflow": "hash"}}
+    hook, table = MlflowRun(), pd.DataFrame({"page": ["a.jpg"]})
+    hook.before_pipeline_run({"project_path": PROJECT}, DataCatalog.from_config({"pages": pages}))
+    hook.after_dataset_loaded("pages", table)
     with fold_run("fold_0", "lite0") as run_id:
         assert run_id == away  # there is no other
     assert {"fold_0": away} == FOLD_RUNS

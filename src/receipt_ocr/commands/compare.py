@@ -11,7 +11,8 @@ from kedro.framework.cli.utils import env_option
 from receipt_ocr.commands.console import PlainCommand, params_option
 from receipt_ocr.commands.stored import StoredResults
 from receipt_ocr.commands.summary import SUBSETS
-from receipt_ocr.hooks import flatten_settings, open_config
+from receipt_ocr.datasets.project import open_config
+from receipt_ocr.hooks import flatten_settings
 from receipt_ocr.identity import ExperimentId
 from receipt_ocr.records import ChosenPostprocess
 

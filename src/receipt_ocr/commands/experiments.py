@@ -9,8 +9,9 @@ import yaml
 from kedro.framework.cli.utils import env_option
 
 from receipt_ocr.commands.console import PlainCommand, params_option
+from receipt_ocr.datasets.project import open_config
 from receipt_ocr.detector.settings import Experiments
-from receipt_ocr.hooks import flatten_settings, open_config
+from receipt_ocr.hooks import flatten_settings
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -38,8 +39,9 @@ def experiments(
 
     Each is listed with what differs from the environment's recipe; a star marks the one that
     `kedro run` trains unless --params experiment=NAME selects another. A new experiment is a
-    block with its differences under experiments.variants in conf/base/parameters.yml (or in the
-    file of an environment). All of them are checked before anything is shown.
+    block with its differences under experiments.variants in the file
+    conf/base/parameters_experiments.yml (or in that of an environment). All of them are checked
+    before anything is shown.
 
     \b
     Examples: kedro experiments

@@ -11,7 +11,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from receipt_ocr.hooks import open_config
+from receipt_ocr.datasets.project import open_config
 from receipt_ocr.storage.files import open_folder
 
 __all__ = ["StoredResults"]

@@ -1,33 +1,29 @@
-"""Whose an entry of the catalog is: all experiments', a detector's, or one experiment's results.
+"""What the metadata of a catalog entry say: whose it is, and what MLflow gets of it."""
 
-The record of which run wrote an entry lies with whose the entry is, so that whoever reads the entry
-finds the record of its latest writing.
-"""
+from typing import NamedTuple, Self
 
-__all__ = ["OF_TRAINING", "SHARED", "name_owner"]
+from kedro.io import DataCatalog
 
-SHARED = (
-    *("raw_receipts", "pages", "words", "rejected"),
-    *("folds", "fold_balance", "fold_balance_plot"),
-    *("submissions", "submission_records", "leaderboard_records"),
-    *("check_findings", "check_picture"),
-)
-"""Entries that all experiments have in common."""
+__all__ = ["RUN_RECORDS", "EntryNotes"]
 
-OF_TRAINING = ("checkpoint", "history", "training_record", "final_epochs")
-"""Ends of the names of entries that belong to a detector, however pages are looked at."""
+RUN_RECORDS = {
+    "all": "shared_run_records",
+    "detector": "training_run_records",
+    "experiment": "run_records",
+}
+"""Owner -> the entry that says which run wrote each of the owner's entries."""
 
 
-def name_owner(entry: str, experiment: str) -> str:
-    """Folder of the reports that the record of an entry lies below.
+class EntryNotes(NamedTuple):
+    """The project's own keys in an entry's ``metadata``."""
 
-    Args:
-        entry: Its name in the catalog; with its fold, where it has one.
-        experiment: Name, or ``name@augmentation``.
+    owner: str | None = None
+    """Key of :data:`RUN_RECORDS`; None for an entry of which no run is noted."""
+    mlflow: str | None = None
+    """``file``, ``path`` or ``hash``; None if MLflow gets nothing."""
 
-    Returns:
-        The experiment, its name without the augmentation, or nothing for what all share.
-    """
-    if entry in SHARED:
-        return ""
-    return experiment.partition("@")[0] if entry.endswith(OF_TRAINING) else experiment
+    @classmethod
+    def read(cls, catalog: DataCatalog, entry: str) -> Self:
+        """Look an entry up, by its own name or by a pattern; without opening its dataset."""
+        metadata = catalog.config_resolver.resolve_pattern(entry).get("metadata") or {}
+        return cls(metadata.get("owner"), metadata.get("mlflow"))

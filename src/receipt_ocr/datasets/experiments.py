@@ -1,52 +1,59 @@
-"""What other experiments have left: maps, trainings and scores, found by name."""
+"""Results of every experiment: maps, trainings, scores and notes of runs, found by its name."""
 
 from collections.abc import Callable, Sequence
-from io import BytesIO
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from kedro.io import AbstractDataset
+from kedro.io import DataCatalog
 from kedro.io.core import DatasetError
 
-from receipt_ocr.analysis.experiment import Experiment
-from receipt_ocr.datasets.entries import name_owner
+from receipt_ocr.datasets.entries import RUN_RECORDS, EntryNotes
 from receipt_ocr.datasets.probability_maps import StoredMaps
-from receipt_ocr.datasets.records import RecordsDataset
-from receipt_ocr.identity import Member
+from receipt_ocr.identity import ExperimentId, Member, fold_name
 from receipt_ocr.records import (
     ChosenPostprocess,
     LeaderboardScore,
-    Record,
     RunRecord,
     SubmissionRecord,
     TrainingRecord,
+    TunedPostprocess,
 )
-from receipt_ocr.storage.files import Folder, open_folder, storage_options
+from receipt_ocr.storage.files import open_folder, storage_options
 
-__all__ = ["ExperimentsDataset", "StoredExperiments"]
+if TYPE_CHECKING:
+    from receipt_ocr.analysis.experiment import Experiment
 
-Address = dict[str, str]
-T = TypeVar("T")
-R = TypeVar("R", bound=Record)
-
-SCORES = "page_scores.parquet"
-"""File whose presence says that an experiment has been scored."""
+__all__ = ["ExperimentStore"]
 
 
-class StoredExperiments(NamedTuple):
-    """The folders of all experiments; nothing is read before it is asked for.
+class ExperimentStore:
+    """Reads what experiments have left, through the catalog as it stands for each of them.
 
-    An ``experiment`` is a name, ``name@augmentation`` where pages were looked at in several ways.
+    Nothing is read before it is asked for. An ``experiment`` is a name, or ``name@view`` where
+    pages are seen with test-time augmentation.
     """
 
-    maps_folder: Folder
-    models_folder: Folder
-    reports_folder: Folder
-    command: str
+    def __init__(
+        self, open_catalog: Callable[[ExperimentId], DataCatalog], command: str = "kedro run"
+    ) -> None:
+        """Hold on to the way to any experiment's catalog.
+
+        Args:
+            open_catalog: Gives the project's catalog with an experiment selected; ``*`` stands for
+                any.
+            command: Runs pipelines in this environment; for messages.
+        """
+        self.command = command
+        self._open_catalog = open_catalog
+        self._catalogs: dict[ExperimentId, DataCatalog] = {}
 
     def names(self) -> list[str]:
         """Experiments that have been scored, in the order of their names."""
-        return sorted(file.parent.name for file in self.reports_folder.glob(f"*/{SCORES}"))
+        entry = self._catalog("*").config_resolver.resolve_pattern("page_scores")
+        before, _, after = entry["filepath"].rpartition("*")
+        options = storage_options(entry.get("credentials"), entry.get("fs_args"))
+        found = open_folder(before, options).glob(f"*{after}")
+        return sorted(str(file).removesuffix(after).rpartition("/")[2] for file in found)
 
     def maps(self, experiment: str, fold: int, kind: str) -> StoredMaps:
         """Maps of a fold's pages.
@@ -56,67 +63,69 @@ class StoredExperiments(NamedTuple):
             fold: From 0.
             kind: ``out_of_fold``, ``holdout`` or ``test``.
         """
-        name, _, tta = experiment.partition("@")
-        pipeline = "predict_fold" if tta else "train_fold"
-        params = f"fold={fold},experiment={name}" + (f",tta={tta}" if tta else "")
-        return StoredMaps(
-            self.maps_folder / f"{experiment}/fold_{fold}/{kind}_maps",
-            f"{self.command} --pipeline={pipeline} --params {params}",
-        )
+        maps: StoredMaps = self._load(experiment, f"{fold_name(fold)}_{kind}_maps")
+        return maps
 
     def history(self, experiment: str, fold: int) -> pd.DataFrame | None:
         """The epochs of a fold's training; None where there is no such file."""
-        file = f"{experiment.partition('@')[0]}/fold_{fold}_history.csv"
-        return _read(self.models_folder, file, pd.read_csv)
+        return self._find_table(experiment, f"{fold_name(fold)}_history")
 
     def training(self, experiment: str, fold: int) -> TrainingRecord | None:
         """The record of a fold's training; None where there is none."""
-        file = f"{experiment.partition('@')[0]}/fold_{fold}_training.json"
-        return _read(self.models_folder, file, _parser(TrainingRecord))
+        record: TrainingRecord | None
+        record = self._find(experiment, f"{fold_name(fold)}_training_record")
+        return record
 
     def page_scores(self, experiment: str) -> pd.DataFrame | None:
         """A row a member, subset and page; None where it has not been scored."""
-        return _read(self.reports_folder, f"{experiment}/{SCORES}", pd.read_parquet)
+        return self._find_table(experiment, "page_scores")
 
     def chosen_postprocess(self, experiment: str) -> ChosenPostprocess | None:
-        """What its scores are of: post-processing and members; None where there is none."""
-        file = f"{experiment}/ensemble/postprocess.json"
-        return _read(self.maps_folder, file, _parser(ChosenPostprocess))
+        """The post-processing and members that its scores are of; None where there is none."""
+        chosen: ChosenPostprocess | None = self._find(experiment, "chosen_postprocess")
+        return chosen
+
+    def tuned_postprocess(self, experiment: str) -> TunedPostprocess | None:
+        """What tuning found out of fold; None where it has not run."""
+        tuned: TunedPostprocess | None = self._find(experiment, "tuned_postprocess")
+        return tuned
 
     def run_record(self, experiment: str, entry: str) -> RunRecord | None:
-        """Which run wrote an entry of the catalog for an experiment; None where that is unknown."""
-        folder = _records_folder(name_owner(entry, experiment))
-        return _read(self.reports_folder, f"{folder}/{entry}.json", _parser(RunRecord))
+        """Which run wrote an entry of the catalog; None where that is unknown."""
+        owner = EntryNotes.read(self._catalog(experiment), entry).owner
+        return None if owner is None else self._run_records(experiment, owner).get(entry)
 
     def run_records(self, experiment: str) -> dict[str, RunRecord]:
-        """Entry of the catalog -> its record.
+        """Entry of the catalog -> the run that wrote it.
 
-        Of an experiment, of its detectors' trainings, and of what all experiments have in common.
+        Covers the experiment, its detectors, and what all experiments share.
         """
-        owners = dict.fromkeys([experiment, experiment.partition("@")[0], ""])
         return {
             entry: record
-            for owner in owners
-            for entry, record in self._records_of(owner).items()
-            if name_owner(entry, experiment) == owner
+            for owner in reversed(RUN_RECORDS)
+            for entry, record in self._run_records(experiment, owner).items()
         }
 
-    def _records_of(self, owner: str) -> dict[str, Any]:
-        return RecordsDataset.of(self.reports_folder / _records_folder(owner), RunRecord).load()
+    def training_run(self, experiment: str, fold: int) -> str | None:
+        """Id of the MLflow run that trained a fold; None where that is unknown."""
+        record = self.run_record(experiment, f"{fold_name(fold)}_checkpoint")
+        return None if record is None else record.run_id
 
     def experiment(
         self,
         name: str,
         submissions: Sequence[SubmissionRecord],
         leaderboard: Sequence[LeaderboardScore],
-    ) -> Experiment | None:
-        """Everything that lays an experiment beside others; None where it was not scored.
+    ) -> "Experiment | None":
+        """Everything that is compared between experiments; None where it was not scored.
 
         Args:
             name: Of the experiment.
             submissions: Records of all submissions; its own are taken.
             leaderboard: Records of all scores.
         """
+        from receipt_ocr.analysis.experiment import Experiment
+
         page_scores, chosen = self.page_scores(name), self.chosen_postprocess(name)
         if page_scores is None or chosen is None or chosen.members is None:
             return None
@@ -132,97 +141,41 @@ class StoredExperiments(NamedTuple):
             chosen=chosen,
         )
 
-    def training_run(self, experiment: str, fold: int) -> str | None:
-        """Id of the MLflow run that trained a fold; None where that is unknown."""
-        record = self.run_record(experiment, f"fold_{fold}_checkpoint")
-        return None if record is None else record.run_id
+    def _catalog(self, experiment: str) -> DataCatalog:
+        own = ExperimentId.parse(experiment)
+        if own not in self._catalogs:
+            self._catalogs[own] = self._open_catalog(own)
+        return self._catalogs[own]
 
+    def _run_records(self, experiment: str, owner: str) -> dict[str, RunRecord]:
+        """Notes that lie with an owner, of its own entries: earlier versions noted others there."""
+        catalog = self._catalog(experiment)
+        return {
+            entry: record
+            for entry, record in self._load(experiment, RUN_RECORDS[owner]).items()
+            if EntryNotes.read(catalog, entry).owner == owner
+        }
 
-class ExperimentsDataset(AbstractDataset[None, StoredExperiments]):
-    """The folders that hold a folder for each experiment; can only be loaded.
-
-    Example of a catalog entry::
-
-        experiments_results:
-          type: receipt_ocr.datasets.experiments.ExperimentsDataset
-          maps: {filepath: data/07_model_output}
-          models: {filepath: data/06_models}
-          reports: {filepath: data/08_reporting}
-          command: kedro run
-    """
-
-    may_be_missing = True  # an ensemble of the selected experiment's folds needs none
-
-    def __init__(  # noqa: PLR0913  # one argument a key of the catalog entry
-        self,
-        *,
-        maps: Address,
-        models: Address,
-        reports: Address,
-        command: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Point at three folders.
-
-        Args:
-            maps: ``filepath`` of the folder with ``<experiment>/fold_<k>/<kind>_maps``.
-            models: ``filepath`` of the folder with ``<experiment>/fold_<k>_history.csv``.
-            reports: ``filepath`` of the folder with ``<experiment>/page_scores.parquet``.
-            command: That runs pipelines in this environment, for error messages.
-            credentials: For the file system of a remote address.
-            fs_args: Further arguments of that file system's constructor.
-            metadata: Ignored by Kedro, read by plugins.
-        """
-        options = storage_options(credentials, fs_args)
-        self._maps, self._models, self._reports = (
-            open_folder(entry["filepath"], options) for entry in (maps, models, reports)
-        )
-        self._command = command
-        self.metadata = metadata
-
-    def load(self) -> StoredExperiments:
-        """The folders; nothing is read yet."""
-        return StoredExperiments(self._maps, self._models, self._reports, self._command)
-
-    def save(self, data: None) -> None:
-        """Refuse: each experiment writes its own results.
+    def _find_table(self, experiment: str, entry: str) -> pd.DataFrame | None:
+        """A table; None where nothing was written.
 
         Raises:
-            DatasetError: Always.
+            DatasetError: If the file is damaged.
         """
-        raise DatasetError("the results of experiments are written by their own stages")
+        try:
+            table: pd.DataFrame | None = self._find(experiment, entry)
+        except DatasetError as error:
+            place = self._catalog(experiment).config_resolver.resolve_pattern(entry)["filepath"]
+            reason = error.__cause__ or error
+            message = f"{place} is damaged ({reason}); delete it, or make it again"
+            raise DatasetError(message) from error
+        return table
 
-    def _exists(self) -> bool:
-        return True
+    def _find(self, experiment: str, entry: str) -> Any:
+        """An entry's content; None where nothing was written."""
+        dataset = self._catalog(experiment)[entry]
+        dataset.release()  # a remote listing may be older than the file
+        return dataset.load() if dataset.exists() else None
 
-    def _describe(self) -> dict[str, Any]:
-        folders = {"maps": self._maps, "models": self._models, "reports": self._reports}
-        return {name: str(folder) for name, folder in folders.items()}
-
-
-def _parser(kind: type[R]) -> Callable[[Any], R]:
-    return lambda content: kind.model_validate_json(content.read(), strict=True)
-
-
-def _records_folder(owner: str) -> str:
-    return f"{owner}/runs" if owner else "runs"
-
-
-def _read(folder: Folder, file: str, parse: Callable[[Any], T]) -> T | None:
-    """A file's content; None where there is no such file.
-
-    Raises:
-        DatasetError: If it is damaged; the file is named.
-    """
-    try:
-        content = folder.read(file)
-    except FileNotFoundError:
-        return None
-    try:
-        return parse(BytesIO(content))
-    except (ValueError, OSError) as error:
-        raise DatasetError(
-            f"{folder}/{file} is damaged ({error}); delete it, or make it again"
-        ) from error
+    def _load(self, experiment: str, entry: str) -> Any:
+        return self._catalog(experiment)[entry].load()

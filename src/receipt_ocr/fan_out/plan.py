@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from kedro.config import AbstractConfigLoader, MissingConfigException
 
+from receipt_ocr.datasets.project import open_config
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.fan_out.job import Job
-from receipt_ocr.hooks import open_config
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.storage.files import Folder, open_folder, storage_options
 

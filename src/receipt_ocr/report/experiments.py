@@ -201,7 +201,7 @@ def _write_table(results: Results) -> str:
                 "means over the folds."
             ),
             name_sources(
-                "other_experiments", "training_record", "page_scores", "leaderboard_records"
+                "experiment_store", "training_record", "page_scores", "leaderboard_records"
             ),
         ]
     )

@@ -36,7 +36,7 @@ def write_gains(results: Results) -> str:
                 "can be seen."
             ),
             *_write_caveats(results),
-            name_sources("page_scores", "untuned_page_scores", "other_experiments"),
+            name_sources("page_scores", "untuned_page_scores", "experiment_store"),
         ]
     )
 

@@ -1,1 +1,1 @@
-"""What MLflow and the project's own records say about runs: layout, tags, figures, sources."""
+"""MLflow and provenance: layout of runs, their tags and figures, the run behind each entry."""

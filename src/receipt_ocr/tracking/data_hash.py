@@ -1,4 +1,4 @@
-"""One short name for the content of a table, so that runs say which data they saw."""
+"""A short hash of a table's content, so that runs say which data they saw."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ __all__ = ["hash_table"]
 
 
 def hash_table(table: pd.DataFrame) -> str:
-    """Twelve hexadecimal digits of a table's content, whatever file it came from.
+    """Hash a table's content to twelve hexadecimal digits, whatever file it came from.
 
     Args:
         table: With plain columns, or columns of number lists such as polygons.

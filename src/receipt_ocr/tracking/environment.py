@@ -1,4 +1,4 @@
-"""With which code and libraries, and on which machine, a run was made."""
+"""Code, libraries and machine that a run was made with."""
 
 import platform
 import subprocess
@@ -8,16 +8,17 @@ from pathlib import Path
 __all__ = ["describe_environment", "read_commit"]
 
 PACKAGES = ("receipt_ocr", "torch", "lightning", "timm", "albumentations", "opencv-python-headless")
-"""Whose versions decide what a training comes to; none of them is imported for it."""
+"""Packages whose versions decide the outcome of a training; none is imported for it."""
 
 
 def describe_environment(project: Path) -> dict[str, str]:
-    """Tags of a run: the commit, whether the tree differs from it, versions and machine.
+    """Collect tags of a run: the commit, whether the tree differs from it, versions and machine.
 
     Args:
         project: Folder of the Kedro project.
     """
-    tags = {"environment.python": platform.python_version(), "environment.machine": _machine()}
+    machine = f"{platform.system()} {platform.machine()}"
+    tags = {"environment.python": platform.python_version(), "environment.machine": machine}
     for package in PACKAGES:
         try:
             tags[f"environment.{package}"] = version(package)
@@ -31,7 +32,7 @@ def describe_environment(project: Path) -> dict[str, str]:
 
 
 def read_commit(project: Path) -> str | None:
-    """The git commit that is checked out; None outside a repository."""
+    """Read the git commit that is checked out; None outside a repository."""
     return _git(project, "rev-parse", "HEAD")
 
 
@@ -46,7 +47,3 @@ def _git(project: Path, *words: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return shown.stdout.strip()
-
-
-def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}"

@@ -1,151 +1,146 @@
-"""What is noted around every run: its place in MLflow, and which run wrote which entry."""
+"""Records kept around every run: what MLflow is told of it, and which run wrote which entry."""
 
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.io.core import DatasetError
 
-from receipt_ocr.datasets.entries import OF_TRAINING, SHARED
+from receipt_ocr.datasets.entries import RUN_RECORDS, EntryNotes
+from receipt_ocr.identity import PLAIN_VIEW, ExperimentId, fold_name
+from receipt_ocr.records import RunRecord
 from receipt_ocr.tracking.environment import describe_environment, read_commit
 from receipt_ocr.tracking.layout import warn_if_away
 from receipt_ocr.tracking.runs import FOLD_RUNS, place_run
 
-__all__ = ["Artifacts", "RunPlace", "SavedBy"]
+__all__ = ["MlflowRun", "Provenance"]
 
-RECORDS = ("run_records", "training_run_records", "shared_run_records")
-"""Entries of the catalog that hold a record for each entry that was written: of an experiment's
-results, of its detectors, and of what all experiments have in common."""
-
-OF_ONE_FOLD = ("train_fold", "predict_fold")
+OF_ONE_FOLD = frozenset({"train_fold", "predict_fold"})
 """Pipelines that work on the fold that the parameter ``fold`` chooses."""
-
-FOLD_ENTRIES = (
-    *("checkpoint", "history", "training_record"),
-    *("out_of_fold_maps", "holdout_maps", "test_maps"),
-)
-"""Entries of these pipelines that are the chosen fold's."""
-
-ARTIFACTS = (
-    *("history", "scores", "tuned_postprocess", "submission_csv", "submission_json"),
-    *("_plot", "gallery", "report", "report_page", "augmentation_sheet", "step_profile"),
-)
-"""Entries, or ends of their names, that are copied into the run."""
-
-DATA = ("pages", "words")
-"""Entries that say what the data is."""
 
 log = logging.getLogger(__name__)
 
 
-class RunPlace:
-    """Gives each MLflow run its parent, name and tags."""
+class MlflowRun:
+    """Gives the MLflow run its parent, name and tags, and what the catalog says that it gets."""
+
+    def __init__(self) -> None:
+        self._run: _Run | None = None
 
     @hook_impl(trylast=True)  # once MLflow has opened the run
     def before_pipeline_run(self, run_params: dict[str, Any], catalog: DataCatalog) -> None:
         """Place the run below that of its experiment; see :func:`place_run`."""
         import mlflow
 
+        self._run = _Run.read(run_params, catalog)
         FOLD_RUNS.clear()  # those of an earlier session in this process
         if mlflow.active_run() is None:
             return
         _leave_blocks_to_us()
         tags = describe_environment(run_params["project_path"])
-        place_run(_variant(catalog), _pipeline(run_params), _fold(run_params), tags)
+        place_run(_experiment(catalog), self._run.pipeline, self._run.fold, tags)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Forget the run."""
+        self._run = None
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Tag the run with the hash of the data that it sees."""
-        if dataset_name not in DATA:
-            return
         import mlflow
 
+        if self._run is None or self._run.notes(dataset_name).mlflow != "hash":
+            return
         if mlflow.active_run() is not None:
             from receipt_ocr.tracking.data_hash import hash_table
 
             with warn_if_away(f"the hash of {dataset_name}"):
                 mlflow.set_tag(f"data.{dataset_name}", hash_table(data))
 
-
-class Artifacts:
-    """Puts what people look at into MLflow, and notes where checkpoints lie."""
-
-    def __init__(self) -> None:
-        self._catalog: DataCatalog | None = None
-        self._fold: int | None = None
-
-    @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any], catalog: DataCatalog) -> None:
-        """Remember where files lie."""
-        self._catalog, self._fold = catalog, _fold(run_params)
-
-    @hook_impl
-    def after_pipeline_run(self) -> None:
-        """Forget the run."""
-        self._catalog = None
-
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
-        """Copy a file that was saved into the run; a server that is away costs no result."""
-        is_checkpoint = dataset_name.endswith("checkpoint")
-        if self._catalog is None or not (is_checkpoint or dataset_name.endswith(ARTIFACTS)):
+        """Copy a file into the run, or note its path; a server that is away costs no result."""
+        if self._run is None or self._run.notes(dataset_name).mlflow not in {"file", "path"}:
             return
-        run_id = _run_id(_entry(dataset_name, self._fold))
+        run_id = _run_id(self._run.entry(dataset_name))
         if run_id is None:
             return
         from mlflow.tracking import MlflowClient
 
-        file = getattr(self._catalog.get(dataset_name), "_filepath", None)
+        file = getattr(self._run.catalog.get(dataset_name), "_filepath", None)
         with warn_if_away(str(file)):
-            if is_checkpoint:
+            if self._run.notes(dataset_name).mlflow == "path":
                 MlflowClient().set_tag(run_id, "checkpoint", str(file))
             elif file is not None and Path(str(file)).is_file():  # not at a remote address
                 MlflowClient().log_artifact(run_id, str(file))
 
 
-class SavedBy:
+class Provenance:
     """Notes for every entry of the catalog which run wrote it, so that figures can be traced."""
 
     def __init__(self) -> None:
-        self._catalog: DataCatalog | None = None
-        self._common: dict[str, Any] = {}
-        self._fold: int | None = None
+        self._run: _Run | None = None
+        self._commit: str | None = None
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], catalog: DataCatalog) -> None:
-        """Remember what all records of the run have in common."""
-        self._catalog, self._fold = catalog, _fold(run_params)
-        self._common = {
-            "pipeline": _pipeline(run_params),
-            "commit": read_commit(run_params["project_path"]),
-        }
+        """Remember what the records of the run have in common."""
+        self._run = _Run.read(run_params, catalog)
+        self._commit = read_commit(run_params["project_path"])
 
     @hook_impl
     def after_pipeline_run(self) -> None:
         """Forget the run."""
-        self._catalog = None
+        self._run = None
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
         """Write the record of an entry, if it was saved for later runs."""
-        catalog, entry = self._catalog, _entry(dataset_name, self._fold)
-        records = _records(entry)
-        if catalog is None or dataset_name in RECORDS or records not in catalog:
+        run = self._run
+        owner = run and run.notes(dataset_name).owner
+        if not (run and owner) or isinstance(run.catalog.get(dataset_name), MemoryDataset):
             return
-        if isinstance(catalog.get(dataset_name), MemoryDataset):
-            return
-        record = {
-            "run_id": _run_id(entry),
-            **self._common,
-            "saved": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
+        entry = run.entry(dataset_name)
+        record = RunRecord(
+            run_id=_run_id(entry),
+            pipeline=run.pipeline,
+            commit=self._commit,
+            saved=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
         try:
-            catalog.save(records, {entry: record})
+            run.catalog.save(RUN_RECORDS[owner], {entry: record})
         except (DatasetError, OSError) as error:  # a missing note is not worth a lost training
             log.warning("It is not recorded which run wrote %s: %s", entry, error)
+
+
+class _Run(NamedTuple):
+    """A run of pipelines: what the hooks need to know when an entry is loaded or saved."""
+
+    catalog: DataCatalog
+    pipeline: str
+    fold: int | None
+    """The chosen fold, where one of the pipelines is of one fold."""
+
+    @classmethod
+    def read(cls, run_params: dict[str, Any], catalog: DataCatalog) -> Self:
+        names = run_params.get("pipeline_names") or ["__default__"]
+        fold = (run_params.get("runtime_params") or {}).get("fold", 0)
+        is_of_fold = isinstance(fold, int) and not OF_ONE_FOLD.isdisjoint(names)
+        return cls(catalog, "+".join(names), fold if is_of_fold else None)
+
+    def notes(self, dataset_name: str) -> EntryNotes:
+        return EntryNotes.read(self.catalog, dataset_name)
+
+    def entry(self, dataset_name: str) -> str:
+        """Name of a dataset in the graph of all folds: ``history`` of fold 3 is fold_3_history."""
+        if self.fold is None:
+            return dataset_name
+        of_fold = f"{fold_name(self.fold)}_{dataset_name}"
+        return of_fold if of_fold in self.catalog else dataset_name
 
 
 def _leave_blocks_to_us() -> None:
@@ -166,21 +161,6 @@ def _leave_blocks_to_us() -> None:
     mlflow_hook._log_param = log_plain
 
 
-def _entry(dataset_name: str, fold: int | None) -> str:
-    """The name of an entry in the graph of all folds."""
-    if fold is None or dataset_name not in FOLD_ENTRIES:
-        return dataset_name
-    return f"fold_{fold}_{dataset_name}"
-
-
-def _records(entry: str) -> str:
-    """The entry of the catalog that takes another one's record."""
-    own, of_training, shared = RECORDS
-    if entry in SHARED:
-        return shared
-    return of_training if entry.endswith(OF_TRAINING) else own
-
-
 def _run_id(entry: str) -> str | None:
     """The run of the fold that an entry belongs to, else the active one; None without MLflow."""
     import mlflow
@@ -192,23 +172,10 @@ def _run_id(entry: str) -> str | None:
     return None if run is None else str(run.info.run_id)
 
 
-def _pipeline(run_params: dict[str, Any]) -> str:
-    return "+".join(run_params.get("pipeline_names") or ["__default__"])
-
-
-def _fold(run_params: dict[str, Any]) -> int | None:
-    """The fold that is chosen, where one of the pipelines is of one fold."""
-    if not set(OF_ONE_FOLD).intersection(run_params.get("pipeline_names") or ()):
-        return None
-    fold = (run_params.get("runtime_params") or {}).get("fold", 0)
-    return fold if isinstance(fold, int) else None
-
-
-def _variant(catalog: DataCatalog) -> str:
-    """The experiment, with its test-time augmentation where there is one."""
+def _experiment(catalog: DataCatalog) -> str:
+    """The selected experiment and TTA view, by the name that its runs bear."""
     experiment = _selected(catalog, "experiments", "unnamed")
-    tta = _selected(catalog, "test_time", "none")
-    return experiment if tta == "none" else f"{experiment}@{tta}"
+    return str(ExperimentId(experiment, _selected(catalog, "test_time", PLAIN_VIEW)))
 
 
 def _selected(catalog: DataCatalog, name: str, default: str) -> str:

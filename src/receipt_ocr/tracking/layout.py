@@ -1,8 +1,8 @@
 """How runs lie in MLflow: one parent run an experiment, below it folds, tunings, ensembles.
 
 The MLflow experiment is the data set (``mlflow.yml`` names it), so that the runs in one table have
-seen the same pages. Within it, a run tagged ``role: experiment`` stands for each experiment of
-``parameters.yml``; every other run names that one as its parent.
+seen the same pages. Within it, a run tagged ``role: experiment`` stands for each of
+``experiments.variants``; every other run names that one as its parent.
 """
 
 import logging
@@ -44,18 +44,21 @@ ROLES = {
     "train": "folds",
     "__default__": "whole way",
 }
-"""Pipeline -> what its run is called in the tag ``role``."""
+"""Pipeline -> the tag ``role`` of its runs."""
 
 log = logging.getLogger(__name__)
 
 
 def find_parent(client: "MlflowClient", mlflow_experiment: str, experiment: str) -> str:
-    """Id of the run that stands for an experiment, made where there is none yet.
+    """Find the run that stands for an experiment, or make it.
 
     Args:
         client: Of the tracking server.
         mlflow_experiment: Id of the MLflow experiment, which is the data set.
-        experiment: Name under ``experiments.variants``.
+        experiment: Name, or ``name@view``.
+
+    Returns:
+        Its id.
     """
     wanted = f"tags.{ROLE} = 'experiment' and tags.{EXPERIMENT} = '{experiment}'"
     order = ["attributes.start_time ASC"]  # of two that were made at once all take the first
@@ -65,15 +68,14 @@ def find_parent(client: "MlflowClient", mlflow_experiment: str, experiment: str)
         run = client.create_run(mlflow_experiment, tags=own, run_name=experiment)
         client.set_terminated(run.info.run_id, FINISHED)  # it holds no work of its own
         again = client.search_runs([mlflow_experiment], wanted, order_by=order, max_results=1)
-        return str(again[0].info.run_id if again else run.info.run_id)
-    run_id: str = found[0].info.run_id
-    return run_id
+        return str((again or [run])[0].info.run_id)
+    return str(found[0].info.run_id)
 
 
 def open_child(
     client: "MlflowClient", mlflow_experiment: str, experiment: str, fold: int, name: str
 ) -> str:
-    """Id of a new run for a fold's training, below its experiment's run."""
+    """Open a new run for a fold's training, below its experiment's run; its id."""
     tags = {
         PARENT: find_parent(client, mlflow_experiment, experiment),
         ROLE: "fold",
@@ -81,8 +83,7 @@ def open_child(
         FOLD: str(fold),
     }
     run = client.create_run(mlflow_experiment, tags=_with_user(tags), run_name=name)
-    run_id: str = run.info.run_id
-    return run_id
+    return str(run.info.run_id)
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def warn_if_away(what: str) -> Iterator[None]:
     """Warn where the tracking server does not answer: a missing note costs no result.
 
     Args:
-        what: That it was to take.
+        what: Names what it was sent.
     """
     from mlflow.exceptions import MlflowException
 
@@ -108,20 +109,19 @@ def is_tracked() -> bool:
 
 
 def name_run(experiment: str, role: str, fold: int | None) -> str:
-    """A run as people read it: ``lite0 fold 3``, ``lite0 tuning``."""
+    """Name a run for people: ``lite0 fold 3``, ``lite0 tuning``."""
     return f"{experiment} {role}" + ("" if fold is None else f" {fold}")
 
 
 def _with_user(tags: Mapping[str, Any]) -> dict[str, str]:
-    """The tags that every run has: user and source."""
+    """Add the tags that every run has: user and source."""
     from mlflow.tracking.context.registry import resolve_tags
 
     with suppress(OSError):
-        resolved: dict[str, str] = resolve_tags(dict(tags))
-        return resolved
+        return dict(resolve_tags(dict(tags)))
     return dict(tags)
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says, without the advice below it."""
+    """A library's message without the advice below it."""
     return str(error).partition("\n")[0]

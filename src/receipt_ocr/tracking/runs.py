@@ -1,4 +1,4 @@
-"""What a run of the project does in MLflow: it takes its place, opens folds' runs, logs figures."""
+"""What a run does in MLflow: it takes its place, opens runs of folds, and logs figures."""
 
 import logging
 import time
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from receipt_ocr.identity import fold_name
+from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.tracking.layout import (
     EXPERIMENT,
     FAILED,
@@ -23,6 +25,7 @@ from receipt_ocr.tracking.layout import (
 )
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 __all__ = [
@@ -37,7 +40,9 @@ __all__ = [
 ]
 
 OF_SCORES = ("leaderboard", "test truth")
-"""Roles of runs that are of nothing but a score of a submission."""
+"""Roles of runs that only record a score of a submission."""
+
+FOLDS = {fold_name(number): number for number in range(FOLD_COUNT)}
 
 FOLD_RUNS: dict[str, str] = {}
 """Name of a fold's work folder -> id of the run that trained it in this session."""
@@ -46,10 +51,10 @@ INHERITED = ("data.", "environment.", "git.", "mlflow.source.git")
 """Beginnings of the tags that a fold's run takes over from the whole run."""
 
 MOST_PARAMS = 100
-"""That MLflow takes at once."""
+"""Parameters that MLflow takes at once."""
 
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-"""What a tracking server answers where it has no such run, or where no run can have such an id."""
+"""Answers of a tracking server that has no such run, or where no run can have such an id."""
 
 log = logging.getLogger(__name__)
 
@@ -58,32 +63,26 @@ def place_run(experiment: str, pipeline: str, fold: int | None, tags: Mapping[st
     """Put the active run in its place: tags, name, parent.
 
     Args:
-        experiment: Name, or ``name@augmentation``.
-        pipeline: That is being run.
-        fold: Of a pipeline of one fold.
+        experiment: Name, or ``name@view``.
+        pipeline: Name of the pipeline that is run.
+        fold: Its fold, if it is a pipeline of one fold.
         tags: Further ones.
     """
     import mlflow
-    from mlflow.tracking import MlflowClient
 
-    run = mlflow.active_run()
+    run, role = mlflow.active_run(), ROLES.get(pipeline, pipeline)
     if run is None:
         return
-    own = {EXPERIMENT: experiment, ROLE: ROLES.get(pipeline, pipeline)}
-    if fold is not None:
-        own[FOLD] = str(fold)
-    if run.info.run_name == pipeline:  # nobody has named it
-        own["mlflow.runName"] = name_run(experiment, own[ROLE], fold)
+    of_fold = {} if fold is None else {FOLD: str(fold)}
     with warn_if_away("the place of the run"):
-        parent = find_parent(MlflowClient(), run.info.experiment_id, experiment)
-        mlflow.set_tags({**tags, **own, PARENT: parent})
+        own = {**tags, ROLE: role, **of_fold}
+        _move(run, experiment, own, {pipeline: name_run(experiment, role, fold)})
 
 
 def place_score(experiment: str) -> None:
     """Put the active run below the experiment whose submission it scores.
 
-    That need not be the one that the settings select. A run that does more than record a score
-    stays where it is.
+    The settings may select another one. A run that does more than record a score stays where it is.
     """
     import mlflow
     from mlflow.tracking import MlflowClient
@@ -92,25 +91,39 @@ def place_score(experiment: str) -> None:
     if active is None:
         return
     with warn_if_away("the place of the run"):
-        client = MlflowClient()
-        run = client.get_run(active.info.run_id)
+        run = MlflowClient().get_run(active.info.run_id)
         role, earlier = run.data.tags.get(ROLE, ""), run.data.tags.get(EXPERIMENT, "")
-        if role not in OF_SCORES or earlier == experiment:
-            return
-        parent = find_parent(client, run.info.experiment_id, experiment)
-        own = {EXPERIMENT: experiment, PARENT: parent}
-        if run.info.run_name == name_run(earlier, role, None):  # nobody has named it
-            own["mlflow.runName"] = name_run(experiment, role, None)
-        mlflow.set_tags(own)
+        if role in OF_SCORES and earlier != experiment:
+            names = {name_run(earlier, role, None): name_run(experiment, role, None)}
+            _move(run, experiment, {}, names)
+
+
+def _move(run: "Run", experiment: str, tags: Mapping[str, str], names: Mapping[str, str]) -> None:
+    """Put the active run below an experiment's.
+
+    Args:
+        run: The active run, as far as it is known.
+        experiment: Name of the experiment.
+        tags: Further tags.
+        names: Name that nobody has given -> name to replace it.
+    """
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    own = {**tags, EXPERIMENT: experiment}
+    own[PARENT] = find_parent(MlflowClient(), run.info.experiment_id, experiment)
+    if run.info.run_name in names:
+        own["mlflow.runName"] = names[run.info.run_name]
+    mlflow.set_tags(own)
 
 
 @contextmanager
 def fold_run(fold: str, experiment: str) -> Iterator[str | None]:
-    """The MLflow run that a fold's figures go to, noted in :data:`FOLD_RUNS`.
+    """Open the MLflow run for a fold's figures, and note it in :data:`FOLD_RUNS`.
 
-    That is the active run where the whole run is of this fold, and a new one beside it where one
-    Kedro run trains several folds, with what the whole run knows of parameters, data and code.
-    Where a new one cannot be opened, the active one serves.
+    Where the whole run is of this fold, that is the active run. Where one Kedro run trains several
+    folds, it is a new one beside the active one, with the same parameters and tags of data and
+    code. Where a new one cannot be opened, the active one serves.
 
     Args:
         fold: Name of its work folder, ``fold_3`` or ``final``.
@@ -127,27 +140,29 @@ def fold_run(fold: str, experiment: str) -> Iterator[str | None]:
         FOLD_RUNS.pop(fold, None)
         yield None
         return
-    active_id, own = str(active.info.run_id), None
+    client, own = MlflowClient(), None
     with warn_if_away(f"a run of {fold}"):
-        own = _open_fold(MlflowClient(), active_id, fold, experiment)
-    FOLD_RUNS[fold] = own or active_id
+        own = _open_fold(client, active.info.run_id, fold, experiment)
+    FOLD_RUNS[fold] = own or str(active.info.run_id)
+    status = FAILED
     try:
-        yield own or active_id
-    except BaseException:
-        _end_fold(own, FAILED)
-        raise
-    _end_fold(own, FINISHED)
+        yield FOLD_RUNS[fold]
+        status = FINISHED
+    finally:
+        if own is not None:
+            with warn_if_away(f"the end of run {own}"):
+                client.set_terminated(own, status)
 
 
 def _open_fold(client: "MlflowClient", active_id: str, fold: str, experiment: str) -> str | None:
-    """A run for a fold beside the active one, which it is like; None where that one is its own."""
+    """Open a sibling run with the active run's parameters and tags; None if that is the fold's."""
     from mlflow.entities import Param, RunTag
 
-    number, active = fold.removeprefix("fold_"), client.get_run(active_id)
-    if not number.isdigit() or active.data.tags.get(ROLE, "fold") == "fold":
+    number, active = FOLDS.get(fold), client.get_run(active_id)
+    if number is None or active.data.tags.get(ROLE, "fold") == "fold":
         return None
-    name = name_run(experiment, "fold", int(number))
-    own = open_child(client, active.info.experiment_id, experiment, int(number), name)
+    name = name_run(experiment, "fold", number)
+    own = open_child(client, active.info.experiment_id, experiment, number, name)
     with warn_if_away(f"parameters and tags of {fold}"):
         known = active.data.tags.items()
         tags = [RunTag(key, value) for key, value in known if key.startswith(INHERITED)]
@@ -158,22 +173,14 @@ def _open_fold(client: "MlflowClient", active_id: str, fold: str, experiment: st
     return own
 
 
-def _end_fold(own: str | None, status: str) -> None:
-    from mlflow.tracking import MlflowClient
-
-    if own is not None:
-        with warn_if_away(f"the end of run {own}"):
-            MlflowClient().set_terminated(own, status)
-
-
 def log_figures(
-    run_id: str, figures: Mapping[str, float], tags: Mapping[str, str] | None = None
+    run_id: str, figures: Mapping[str, float | None], tags: Mapping[str, str] | None = None
 ) -> bool:
     """Write figures into a run that may have ended long ago.
 
     Args:
         run_id: Of the run.
-        figures: Name -> value.
+        figures: Name -> value; None is left out.
         tags: Further tags.
 
     Returns:
@@ -183,6 +190,7 @@ def log_figures(
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
+    known = {name: float(value) for name, value in figures.items() if value is not None}
     try:
         client = MlflowClient()
         if client.get_run(run_id).info.lifecycle_stage == "deleted":
@@ -190,18 +198,38 @@ def log_figures(
         now = int(time.time() * 1000)
         client.log_batch(
             run_id,
-            metrics=[Metric(name, float(value), now, 0) for name, value in figures.items()],
+            metrics=[Metric(name, value, now, 0) for name, value in known.items()],
             tags=[RunTag(name, text) for name, text in (tags or {}).items()],
         )
     except (MlflowException, OSError) as error:
-        names, why = ", ".join(figures), first_line(error)
+        names, why = ", ".join(known), first_line(error)
         log.warning("MLflow run %s did not get %s: %s", run_id, names, why)
         return False
     return True
 
 
+def log_active(figures: Mapping[str, float | None]) -> None:
+    """Write figures into the active run, if there is one; None is left out."""
+    import mlflow
+
+    run = mlflow.active_run()
+    if run is not None:
+        log_figures(run.info.run_id, figures)
+
+
+def log_experiment(experiment: str, figures: Mapping[str, float | None]) -> None:
+    """Write figures into the run that stands for an experiment, if MLflow is in use."""
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    run = mlflow.active_run()
+    if run is not None:
+        with warn_if_away(f"the figures of {experiment}"):
+            log_figures(find_parent(MlflowClient(), run.info.experiment_id, experiment), figures)
+
+
 def find_lost(run_ids: Iterable[str]) -> set[str]:
-    """Which of these runs the tracking server no longer has.
+    """Find the runs that the tracking server no longer has.
 
     Only what the server itself says counts: none where it does not answer, which is warned of, and
     none where MLflow is not in use.
@@ -225,28 +253,3 @@ def _is_lost(client: "MlflowClient", run_id: str) -> bool:
         if error.error_code in UNKNOWN:
             return True
         raise
-
-
-def log_active(figures: Mapping[str, float | None]) -> None:
-    """Write figures into the active run, if there is one; None is left out."""
-    import mlflow
-
-    run = mlflow.active_run()
-    if run is not None:
-        log_figures(run.info.run_id, _known(figures))
-
-
-def log_experiment(experiment: str, figures: Mapping[str, float | None]) -> None:
-    """Write figures into the run that stands for an experiment, if MLflow is in use."""
-    import mlflow
-    from mlflow.tracking import MlflowClient
-
-    run = mlflow.active_run()
-    if run is not None:
-        with warn_if_away(f"the figures of {experiment}"):
-            parent = find_parent(MlflowClient(), run.info.experiment_id, experiment)
-            log_figures(parent, _known(figures))
-
-
-def _known(figures: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: value for name, value in figures.items() if value is not None}

@@ -13,10 +13,10 @@ from receipt_ocr.identity import Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 if TYPE_CHECKING:
-    from receipt_ocr.datasets.experiments import StoredExperiments
+    from receipt_ocr.datasets.experiments import ExperimentStore
     from receipt_ocr.decoding.maps import LazyMaps, LoadMap, MemberMaps
 else:  # Kedro reads the signatures to check parameters: names must exist, OpenCV need not
-    LazyMaps = LoadMap = MemberMaps = StoredExperiments = Any
+    LazyMaps = LoadMap = MemberMaps = ExperimentStore = Any
 
 __all__ = [
     "choose_postprocess",
@@ -50,7 +50,7 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
         tta: TtaVariants,
         folds: pd.DataFrame,
         pages: pd.DataFrame,
-        others: StoredExperiments,
+        others: ExperimentStore,
         *fold_maps: LazyMaps,
     ) -> MemberMaps:
         from receipt_ocr.decoding import members
@@ -214,7 +214,7 @@ def publish_scores(
     tta: TtaVariants,
     chosen: dict[str, Any],
     scores: pd.DataFrame,
-    others: StoredExperiments,
+    others: ExperimentStore,
 ) -> None:
     """Write the scores into the MLflow runs of ensemble, experiment and its folds, as columns.
 

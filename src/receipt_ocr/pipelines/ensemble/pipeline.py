@@ -29,7 +29,7 @@ RESULTS = ("page_scores", "words", "worst")
 def inputs_of_members(*kinds: str) -> list[str]:
     """What :func:`gather_members` takes for these kinds of maps."""
     maps = [f"fold_{fold}_{kind}_maps" for kind in kinds for fold in range(FOLD_COUNT)]
-    return [SETTINGS, "params:test_time", "folds", "pages", "other_experiments", *maps]
+    return [SETTINGS, "params:test_time", "folds", "pages", "experiment_store", *maps]
 
 
 def create_pipeline(**_: Any) -> Pipeline:
@@ -84,7 +84,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 publish_scores,
-                [RECIPE, "params:test_time", CHOSEN, "scores", "other_experiments"],
+                [RECIPE, "params:test_time", CHOSEN, "scores", "experiment_store"],
                 None,
                 name="publish_scores",
             ),

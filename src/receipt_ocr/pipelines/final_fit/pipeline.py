@@ -61,7 +61,7 @@ def create_pipeline(**_: Any) -> Pipeline:
                     recipe,
                     "params:test_time",
                     "final_postprocess",
-                    "other_experiments",
+                    "experiment_store",
                 ],
                 ["submissions", "submission_records"],
                 name="register_final_submission",

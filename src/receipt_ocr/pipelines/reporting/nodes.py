@@ -14,9 +14,9 @@ from receipt_ocr.report.settings import ReportSettings
 
 if TYPE_CHECKING:
     from receipt_ocr.analysis.experiment import Experiment
-    from receipt_ocr.datasets.experiments import StoredExperiments
+    from receipt_ocr.datasets.experiments import ExperimentStore
 else:  # Kedro reads the signatures to check parameters
-    Experiment = StoredExperiments = Any
+    Experiment = ExperimentStore = Any
 
 __all__ = [
     "PICTURES",
@@ -39,7 +39,7 @@ Records = dict[str, dict[str, Any]]
 def gather_histories(
     experiments: Experiments,
     ensemble: EnsembleSettings,
-    others: StoredExperiments,
+    others: ExperimentStore,
     *histories: pd.DataFrame | None,
 ) -> dict[str, pd.DataFrame | None]:
     """Member -> history of its training, of all who vote; None where its file is gone."""
@@ -56,7 +56,7 @@ def gather_experiments(  # noqa: PLR0913, PLR0917  # one argument a catalog entr
     experiments: Experiments,
     tta: TtaVariants,
     page_scores: pd.DataFrame,
-    others: StoredExperiments,
+    others: ExperimentStore,
     submission_records: Records,
     leaderboard_records: Records,
 ) -> tuple[list[Experiment], dict[str, str], list[str]]:
@@ -114,7 +114,7 @@ def _part(
 def gather_records(
     experiments: Experiments,
     tta: TtaVariants,
-    others: StoredExperiments,
+    others: ExperimentStore,
     compared: list[Experiment],
 ) -> tuple[Records, dict[str, list[str]]]:
     """Entry of the catalog -> the run that wrote it; and runs that are gone -> their entries.
@@ -148,7 +148,7 @@ def write_report(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     compared: list[Experiment],
     left_out: dict[str, str],
     faults: list[str],
-    others: StoredExperiments,
+    others: ExperimentStore,
     run_records: Records,
     lost_runs: dict[str, list[str]],
     pages: pd.DataFrame,
@@ -225,7 +225,7 @@ def _find_recipes(
     return recipes
 
 
-def _find_retrained(voting: dict[str, Any], own: str, others: StoredExperiments) -> list[str]:
+def _find_retrained(voting: dict[str, Any], own: str, others: ExperimentStore) -> list[str]:
     """Members whose stored maps are of another detector than those that were scored."""
     changed = []
     for name, source in voting.get("sources", {}).items():

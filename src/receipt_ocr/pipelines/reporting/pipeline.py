@@ -43,19 +43,19 @@ def _gather() -> list[Node]:
     return [
         Node(
             gather_histories,
-            ["params:experiments", "params:ensemble", "other_experiments", *HISTORIES],
+            ["params:experiments", "params:ensemble", "experiment_store", *HISTORIES],
             "member_histories",
             name="gather_histories",
         ),
         Node(
             gather_experiments,
-            [SETTINGS, *VARIANT, "page_scores", "other_experiments", *RECORDS],
+            [SETTINGS, *VARIANT, "page_scores", "experiment_store", *RECORDS],
             ["compared_experiments", "left_out_experiments", "record_faults"],
             name="gather_experiments",
         ),
         Node(
             gather_records,
-            [*VARIANT, "other_experiments", "compared_experiments"],
+            [*VARIANT, "experiment_store", "compared_experiments"],
             ["entry_runs", "lost_runs"],
             name="gather_records",
         ),
@@ -95,7 +95,7 @@ def _draw() -> list[Node]:
 
 def _write() -> list[Node]:
     compared = ["compared_experiments", "left_out_experiments", "record_faults"]
-    compared += ["other_experiments", "entry_runs", "lost_runs"]
+    compared += ["experiment_store", "entry_runs", "lost_runs"]
     return [
         Node(
             write_report,

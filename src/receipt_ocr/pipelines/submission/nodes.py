@@ -12,9 +12,9 @@ from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.identity import Member
 
 if TYPE_CHECKING:
-    from receipt_ocr.datasets.experiments import StoredExperiments
+    from receipt_ocr.datasets.experiments import ExperimentStore
 else:  # Kedro reads the signatures to check parameters
-    StoredExperiments = Any
+    ExperimentStore = Any
 
 __all__ = ["format_submission", "register_final", "register_submission"]
 
@@ -59,7 +59,7 @@ def register_submission(  # noqa: PLR0913, PLR0917  # one argument a catalog ent
     tta: TtaVariants,
     chosen: dict[str, Any],
     scores: pd.DataFrame,
-    others: StoredExperiments,
+    others: ExperimentStore,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Any]]]:
     """A copy named after its content, and the record of who made it."""
     own = tta.name_variant(experiments.selected)
@@ -85,7 +85,7 @@ def register_final(
     experiments: Experiments,
     tta: TtaVariants,
     chosen: dict[str, Any],
-    others: StoredExperiments,
+    others: ExperimentStore,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Any]]]:
     """The same of the detector of all labelled pages, of which nothing is known beforehand."""
     own = tta.name_variant(experiments.selected)

@@ -22,7 +22,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 register_submission,
-                ["submission_csv", *settings, *made_of, "other_experiments"],
+                ["submission_csv", *settings, *made_of, "experiment_store"],
                 ["submissions", "submission_records"],
                 name="register_submission",
             ),

@@ -1,0 +1,250 @@
+"""Results of other experiments, found by name through the project's own catalog."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.framework.project import configure_project
+from kedro.io import DataCatalog
+from kedro.io.core import DatasetError
+
+from receipt_ocr.datasets.experiments import ExperimentStore
+from receipt_ocr.datasets.project import open_catalog, open_config
+from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
+from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.identity import ExperimentId
+from receipt_ocr.records import (
+    ChosenPostprocess,
+    LeaderboardScore,
+    SubmissionMember,
+    SubmissionRecord,
+    TrainingRecord,
+    Voting,
+)
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Workspace:
+    """A workspace of the environment sroie, with its store."""
+
+    def __init__(self, address: str) -> None:
+        loader = open_config(PROJECT, "sroie", {"experiment": "selected"})
+        self.open = partial(open_catalog, loader, PROJECT, None)
+        self.address = f"{address}/sroie"
+        self.store = ExperimentStore(self.open, "kedro run --env=sroie")
+
+    def catalog(self, experiment: str) -> DataCatalog:
+        return self.open(ExperimentId.parse(experiment))
+
+    def save(self, experiment: str, **entries: Any) -> None:
+        for entry, content in entries.items():
+            dataset = self.catalog(experiment).get(entry)
+            assert dataset is not None
+            dataset.save(content)
+
+    def write(self, path: str, content: str) -> None:
+        with fsspec.open(f"{self.address}/{path}", "w", auto_mkdir=True) as file:
+            file.write(content)
+
+    def note(self, name: str, *entries: str) -> None:
+        """Note that a run wrote entries, in the folder of an experiment, or of what all share."""
+        for entry in entries:
+            record = {"run_id": f"{name}: {entry}", "pipeline": "", "commit": None, "saved": ""}
+            folder = "/".join(["08_reporting", *([name] if name else []), "runs"])
+            self.write(f"{folder}/{entry}.json", json.dumps(record))
+
+
+@pytest.fixture(params=["local", "remote"])
+def workspace(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
+    configure_project("receipt_ocr")
+    address = str(tmp_path) if request.param == "local" else "memory:///experiments"
+    monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", address)
+    yield Workspace(address)
+    with suppress(FileNotFoundError):  # nothing was written
+        fsspec.filesystem("memory").rm("/experiments", recursive=True)
+
+
+def test_maps_and_histories_are_found_by_experiment_and_fold(workspace: Workspace) -> None:
+    page = ProbabilityMap(np.full((2, 3), 7, dtype=np.uint8), np.eye(3), 3, 2)
+    for name in ("wide", "wide@flips"):
+        workspace.save(name, fold_2_test_maps=LazyMaps({"a.jpg": lambda: page}, source=name))
+    history = pd.DataFrame({"epoch": [0, 1], "hmean": [0.5, 0.75]})
+    workspace.save("wide", fold_2_history=history)
+    store = workspace.store
+    for name in ("wide", "wide@flips"):
+        maps = store.maps(name, 2, "test")
+        assert maps.source == name
+        np.testing.assert_array_equal(maps["a.jpg"]().probability, page.probability)
+        found = store.history(name, 2)  # a view of pages has no training of its own
+        assert found is not None
+        pd.testing.assert_frame_equal(found, history)
+    assert store.history("wide", 3) is None
+    workspace.save("wide", fold_3_history=history)  # written by the same run
+    assert store.history("wide", 3) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("wide", "--pipeline=train_fold --params fold=3,experiment=wide$"),
+        ("wide@flips", "--pipeline=predict_fold --params fold=3,experiment=wide,tta=flips$"),
+    ],
+)
+def test_missing_maps_are_an_error_that_names_the_command(
+    workspace: Workspace, name: str, command: str
+) -> None:
+    message = f"no probability maps in .*{name}/fold_3/holdout_maps; .*env=sroie {command}"
+    with pytest.raises(FileNotFoundError, match=message):
+        len(workspace.store.maps(name, 3, "holdout"))
+
+
+PAGE_SCORES = pd.DataFrame(
+    [
+        ("fold_0", "out_of_fold", "p0", 0.9),
+        ("fold_1", "out_of_fold", "p1", 0.7),
+        ("other/fold_0", "out_of_fold", "p1", 0.1),
+        ("ensemble", "holdout", "h0", 0.95),
+    ],
+    columns=["member", "subset", "page", "hmean"],
+)
+NAMES, WEIGHTS = ("fold_0", "fold_1", "other/fold_0"), (0.5, 0.25, 0.25)
+SOURCES = dict.fromkeys(NAMES, "a detector")
+POSTPROCESS = PostprocessSettings(thresh=0.3)
+CHOSEN = ChosenPostprocess(
+    source="tuned",
+    postprocess=POSTPROCESS,
+    members=Voting(names=NAMES, weights=WEIGHTS, sources=SOURCES, mean="probability"),
+)
+TRAINING = TrainingRecord(
+    best_epoch=1,
+    precision=None,
+    recall=None,
+    hmean=None,
+    epochs=2,
+    seconds=1.5,
+    stopped_by="2 epochs",
+    parameters={"encoder": 7},
+    checkpoint_bytes=28,
+)
+
+
+def save_scores(workspace: Workspace, name: str) -> None:
+    workspace.save(name, page_scores=PAGE_SCORES, chosen_postprocess=CHOSEN)
+
+
+def test_experiments_that_were_scored_are_listed_by_name(workspace: Workspace) -> None:
+    assert workspace.store.names() == []
+    for name in ("wide@flips", "lite0", "wide"):
+        save_scores(workspace, name)
+    workspace.note("unscored", "fold_0_checkpoint")
+    assert workspace.store.names() == ["lite0", "wide", "wide@flips"]
+
+
+def test_what_was_not_written_is_none(workspace: Workspace) -> None:
+    store = workspace.store
+    assert store.page_scores("wide") is None
+    assert store.chosen_postprocess("wide") is None
+    assert store.training("wide", 0) is None
+    assert store.run_record("wide", "fold_0_checkpoint") is None
+    assert store.training_run("wide", 0) is None
+    assert store.run_records("wide@flips") == {}
+    assert store.experiment("wide", [], []) is None
+    save_scores(workspace, "wide")
+    fold_less = store.experiment("wide", [], [])
+    assert fold_less is not None
+    assert fold_less.histories == fold_less.trainings == {"fold_0": None, "fold_1": None}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "fault"),
+    [
+        ("06_models/wide/fold_0_training.json", "{", "is no JSON"),
+        ("06_models/wide/fold_0_training.json", '{"best_epoch": 1}', "lacks precision"),
+        ("08_reporting/wide/page_scores.parquet", "{", r"is damaged \(.*; delete it"),
+    ],
+)
+def test_a_file_that_is_damaged_is_an_error_and_not_none(
+    workspace: Workspace, file: str, content: str, fault: str
+) -> None:
+    workspace.write(file, content)
+    with pytest.raises(DatasetError, match=rf"(?s){re.escape(file)} {fault}"):
+        (workspace.store.training("wide", 0), workspace.store.page_scores("wide"))
+
+
+def submission(experiment: str, name: str = "s1") -> SubmissionRecord:
+    known: dict[str, Any] = {"run_id": None, "validation_hmean": None, "holdout_hmean": None}
+    return SubmissionRecord(
+        made="2026-01-01T00:00:00Z",
+        submission=name,
+        experiment=experiment,
+        members=tuple(
+            SubmissionMember(name=member, experiment=experiment, fold=0, weight=weight, **known)
+            for member, weight in zip(NAMES, WEIGHTS, strict=True)
+        ),
+        sources=SOURCES,
+        mean="probability",
+        postprocess=POSTPROCESS,
+        validation_hmean=None,
+        holdout_hmean=None,
+    )
+
+
+def score(experiment: str) -> LeaderboardScore:
+    return LeaderboardScore(submission="s1", experiment=experiment, source="leaderboard", hmean=0.9)
+
+
+@pytest.mark.parametrize("name", ["wide", "wide@flips"])
+def test_an_experiment_is_gathered_with_its_own_folds(workspace: Workspace, name: str) -> None:
+    save_scores(workspace, name)
+    history = pd.DataFrame({"epoch": [0, 1], "hmean": [0.5, 0.75]})
+    workspace.save("wide", fold_0_training_record=TRAINING, fold_1_history=history)
+    names = ("wide@rotations", name, "lite0")
+    one = workspace.store.experiment(name, [*map(submission, names)], [*map(score, names)])
+    assert one is not None
+    assert (one.name, one.chosen) == (name, CHOSEN)
+    pd.testing.assert_frame_equal(one.page_scores, PAGE_SCORES)
+    assert list(one.histories) == list(one.trainings) == ["fold_0", "fold_1"]
+    assert one.histories["fold_0"] is None
+    found = one.histories["fold_1"]
+    assert found is not None and found["hmean"].tolist() == [0.5, 0.75]
+    assert one.trainings == {"fold_0": TRAINING, "fold_1": None}
+    assert [*one.submissions] == [submission(name)]
+    assert [*one.leaderboard] == [score(name)]
+
+
+def test_looking_at_pages_in_another_way_shares_the_trainings_alone(workspace: Workspace) -> None:
+    trained = ["fold_0_checkpoint", "fold_0_history", "fold_0_training_record", "final_checkpoint"]
+    results = ["page_scores", "fold_0_test_maps", "history_plot"]
+    shared = ["pages", "submission_records"]
+    workspace.note("wide", *trained, *results)
+    workspace.note("wide@flips", "page_scores", "submission_csv")
+    workspace.note("wider", "fold_1_checkpoint")
+    workspace.note("", *shared)
+    workspace.note("wide", *shared)  # by an earlier version: it may be stale
+    store = workspace.store
+
+    def runs(name: str) -> dict[str, str | None]:
+        return {entry: record.run_id for entry, record in store.run_records(name).items()}
+
+    def signed(**entries: list[str]) -> dict[str, str]:
+        return {entry: f"{name}: {entry}" for name, own in entries.items() for entry in own}
+
+    common = signed(wide=trained) | {entry: f": {entry}" for entry in shared}
+    own = signed(**{"wide@flips": ["page_scores", "submission_csv"]})
+    assert runs("wide@flips") == common | own
+    assert runs("wide") == common | signed(wide=results)
+    for entry in ("pages", "page_scores"):
+        record = store.run_record("wide@flips", entry)
+        assert record is not None and record.run_id == runs("wide@flips")[entry]
+    assert store.training_run("wide@flips", 0) == "wide: fold_0_checkpoint"
