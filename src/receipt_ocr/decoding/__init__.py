@@ -1,1 +1,1 @@
-"""From a probability map to polygons."""
+"""Probability map -> polygons: soft voting of members, then post-processing."""

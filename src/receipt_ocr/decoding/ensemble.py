@@ -14,8 +14,8 @@ from receipt_ocr.decoding.settings import MeanKind
 __all__ = ["MeanOfMaps", "average_maps", "vote", "vote_where_known"]
 
 _CLOSEST = 1.0 / 510.0
-"""How near a probability may come to 0 and 1 where its logit is taken: half a step of 8 bits, the
-least that a stored map can tell apart. The most certain member has a logit of 6.2."""
+"""Probabilities are kept this far from 0 and 1 before their logit is taken: half a step of 8 bits,
+the least that a stored map can tell apart. The most certain member has a logit of 6.2."""
 
 Members = Mapping[str, Mapping[str, LoadMap]]
 """Name of a member -> page -> function that loads its map."""

@@ -116,7 +116,7 @@ class LazyMaps(Mapping[str, LoadMap]):
 
 
 class MapSource(NamedTuple):
-    """What predicted a set of maps: a detector, under a TTA view."""
+    """A detector, and the TTA view under which it predicted a set of maps."""
 
     detector: str
     """Fingerprint of its weights."""

@@ -12,11 +12,11 @@ from receipt_ocr.receipts.settings import FOLD_COUNT
 __all__ = ["EnsembleSettings", "MeanKind", "PostprocessSettings"]
 
 MeanKind = Literal["probability", "logit"]
-"""What is averaged: probabilities, or their logits ``log(p / (1 - p))``."""
+"""Average probabilities, or their logits ``log(p / (1 - p))``."""
 
 
 class PostprocessSettings(Config):
-    """How a probability map becomes polygons."""
+    """Steps from a probability map to polygons."""
 
     thresh: Probability = 0.29
     """Binarises the map: text is where the probability is greater."""
@@ -31,14 +31,14 @@ class PostprocessSettings(Config):
     shape: Literal["polygon", "box"] = "polygon"
     """Outlines as found, or the smallest rotated rectangles."""
     candidate_order: Literal["score", "contour"] = "score"
-    """Who survives ``max_candidates``: the best scores, or the first contours (the contest's)."""
+    """``max_candidates`` keeps the best scores, or the first contours (the contest's)."""
 
 
 class EnsembleSettings(Config):
-    """Who votes in an ensemble, how maps are averaged, and which thresholds the mean is read at."""
+    """Members of an ensemble, the mean of their maps, and the thresholds it is read at."""
 
     members: str | int | tuple[str | int, ...] = "all"
-    """Who votes: ``all`` folds of the selected experiment, single ones (``0``), those of another
+    """Voters: ``all`` folds of the selected experiment, single ones (``0``), those of another
     experiment (``convnext_tiny/0``, ``convnext_tiny/all``), a name in ``sets``, or a list of such;
     ``"0+2"`` is taken as a list too."""
     sets: dict[str, tuple[str | int, ...]] = Field(default_factory=dict)
@@ -46,7 +46,7 @@ class EnsembleSettings(Config):
     weights: Literal["equal", "out_of_fold"] | tuple[NonNegative, ...] = "equal"
     """``equal``, by the members' H-mean ``out_of_fold``, or one number a member in their order."""
     mean: MeanKind = "probability"
-    """What is averaged at each pixel."""
+    """Average probabilities at each pixel, or their logits."""
     thresholds: Literal["auto", "tuned", "holdout", "recipe"] = "auto"
     """Post-processing found by tuning on out-of-fold maps, by tuning the ensemble on the holdout,
     or the recipe's; ``auto``: tuned where there is one."""

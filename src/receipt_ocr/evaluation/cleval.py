@@ -1,6 +1,6 @@
 """CLEval, the character-level detection score of the contest.
 
-Every word is cut into characters, and a page is judged by how many of them lie in a matching
+Every word is cut into characters, and a page is scored by how many of them lie in a matching
 detection, less one for each needless cut or join (Baek et al., "CLEval: Character-Level
 Evaluation for Text Detection and Recognition Tasks", 2020). Step by step:
 

@@ -8,7 +8,7 @@ __all__ = ["CLEvalSettings"]
 
 
 class CLEvalSettings(Config):
-    """Which variant of the CLEval detection score is computed."""
+    """Variant of the CLEval detection score."""
 
     word_model: Literal["polygon", "quad"] = "polygon"
     """``polygon`` is the contest's, ``quad`` the reference implementation's on 4 points."""

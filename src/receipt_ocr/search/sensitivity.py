@@ -1,4 +1,4 @@
-"""How far each post-processing setting may move from the best point before the score falls."""
+"""Sensitivity: the range in which each setting alone may lie before the score falls."""
 
 from itertools import product, takewhile
 
@@ -44,8 +44,7 @@ def measure_sensitivity(
         drop: How much lower a score has not fallen yet.
 
     Returns:
-        Setting -> how far it may move, for ``thresh, box_thresh, unclip_ratio, max_candidates,
-        min_size``.
+        Setting -> its range, for ``thresh, box_thresh, unclip_ratio, max_candidates, min_size``.
 
     Raises:
         RuntimeError: If a process has died.

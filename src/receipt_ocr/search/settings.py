@@ -33,7 +33,7 @@ class GridSettings(Config):
     box_thresh: Annotated[tuple[Probability, ...], Field(min_length=1)] = (0.25, 0.4, 0.5, 0.6)
     """These and the next three as in the recipe's post-processing."""
     unclip_ratio: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1.4, 1.6, 1.8, 2.0, 2.2)
-    """How far words grow back."""
+    """Growth of kernels into words."""
     max_candidates: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (600,)
     """Candidates a page."""
     min_size: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = None
