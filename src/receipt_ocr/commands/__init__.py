@@ -1,1 +1,1 @@
-"""What the command line `kedro` learns from this project."""
+"""The commands that this project adds to ``kedro``, one file each."""

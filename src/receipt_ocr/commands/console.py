@@ -1,4 +1,4 @@
-"""What all commands share: one message for an error, no chatter, and the option --params."""
+"""Shared by all commands: one message for an error, no chatter, and the option --params."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What earlier runs have written, opened by catalog entries without a session.
+"""Results of earlier runs, opened by catalog entries without a session.
 
 The hooks of a session would open the MLflow database.
 """

@@ -182,7 +182,7 @@ def tabulate_folds(folds: Sequence[Fold], project: Path) -> list[str]:
     """Make a line for each fold, and below failed ones the message of their last failure.
 
     Args:
-        folds: With what has become of them.
+        folds: All folds, with their outcomes.
         project: Folder that paths of logs are shown from, if they lie in it.
     """
     rows = [HEADINGS, *(_row(fold, project) for fold in folds)]

@@ -40,7 +40,7 @@ class Job:
     """All that a machine must know to train a fold once; plain values, so that it can be sent."""
 
     name: str
-    """Of the fold."""
+    """Name of the fold."""
     project: str
     """Folder of the Kedro project."""
     env: str | None
@@ -52,19 +52,19 @@ class Job:
     folder: str
     """Working directory, which relative paths start from."""
     attempt: str = ""
-    """Which try it is: ``try 1 of 3``."""
+    """Number of the try, for people: ``try 1 of 3``."""
     resume: bool = False
     """Whether to go on from what an earlier try has left, whatever the parameters say."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended."""
+    """The end of a job."""
 
     message: str
-    """Why it failed; empty if it succeeded."""
+    """Reason of a failure; empty if the job succeeded."""
     seconds: float
-    """That it took."""
+    """Duration."""
     host: str
     """Name of the machine that it ran on."""
 
@@ -73,7 +73,7 @@ def run_job(job: Job, variables: Mapping[str, str], stop: Event | None = None) -
     """Run a job as a process of its own, which ends when this process ends, however that happens.
 
     Args:
-        job: To run.
+        job: Job to run.
         variables: Environment variables to set.
         stop: Kills the process when it is set; a training can be resumed after that.
     """

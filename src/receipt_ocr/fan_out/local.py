@@ -17,7 +17,7 @@ class LocalExecutor:
     """Runs as many jobs at a time as there are shares of devices."""
 
     errors = (OSError,)
-    """What a future raises where a job could not be run."""
+    """Exceptions of a future whose job could not be run."""
 
     def __init__(self, shares: Sequence[str] = (), cpus: int | None = None) -> None:
         """Start nothing yet.

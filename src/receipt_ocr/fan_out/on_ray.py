@@ -47,8 +47,8 @@ class RayExecutor:
 
         Args:
             address: ``local``, ``auto`` for this machine's cluster, or ``HOST:6379``.
-            cpus: Of each job; None takes 4, or all that the largest machine has.
-            gpus: Of each job; None takes 1 where the cluster has GPUs, else 0.
+            cpus: CPUs of each job; None takes 4, or all that the largest machine has.
+            gpus: GPUs of each job; None takes 1 where the cluster has GPUs, else 0.
 
         Raises:
             ValueError: If Ray is not installed, nobody answers, or no machine has room for a job.

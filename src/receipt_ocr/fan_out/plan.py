@@ -1,4 +1,4 @@
-"""Which folds of which experiments are to be trained, and where each leaves its files."""
+"""Folds that are to be trained, and where each leaves its files."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,20 +30,20 @@ class Fold:
     experiment: str
     """Name under ``experiments.variants``."""
     number: int
-    """From 0."""
+    """Number of the fold, from 0."""
     job: Job
-    """What all its tries have in common."""
+    """Job that each try is a copy of."""
     folder: Folder
     """Folder that the training works in and leaves its result in."""
     status: Status = "waiting"
     """``finished before`` if it was trained already when the command began."""
     tries: int = 0
     seconds: float = 0.0
-    """That all its tries took."""
+    """Duration of all its tries."""
     hmean: float | None = None
     """Best page-mean H-mean on the validation pages; None if unknown."""
     epoch: int | None = None
-    """That reached it, from 0."""
+    """Epoch that reached it, from 0."""
     message: str = ""
     """Error of the last try that failed."""
 

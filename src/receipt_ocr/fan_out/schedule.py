@@ -39,16 +39,16 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
-        """Of the signal."""
+        """Number of the signal."""
 
 
 class Traces(NamedTuple):
     """Versions of two files of a training, which change with every writing; None if missing."""
 
     claim: str | None
-    """Of the settings that a training writes when it begins in the folder."""
+    """Settings, written when a training begins in the folder."""
     end: str | None
-    """Of the record that it writes when it has finished."""
+    """Record of the result, written when it has finished."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class FoldRuns:
         """Send nothing yet.
 
         Args:
-            client: Of the tracking server; None if trainings are not tracked.
+            client: Client of the tracking server; None if trainings are not tracked.
             mlflow_experiment: Id of the MLflow experiment, which is the data set.
         """
         self._client: Any = client
