@@ -1,4 +1,4 @@
-"""Every fault that a data set can have becomes a finding of its own, and a sound one none."""
+"""Every fault of a data set becomes a finding of its own; a sound data set has none."""
 
 from typing import Any
 
@@ -106,20 +106,14 @@ def test_rejects_are_judged_by_their_reason_and_share(reason: str, advice: str) 
     assert rejects.level == "problem"
     assert f"{reason}: 0 pages, 1 words; first: train page_0.jpg 7: as seen" in rejects.message
     assert advice in rejects.advice
-    many = make_pages(20)
-    assert (
-        inspect(many, rejected=make_rejected(("a", "7", reason)))["rejected records"].level
-        == "warning"
-    )
+    few = inspect(make_pages(20), rejected=make_rejected(("a", "7", reason)))
+    assert few["rejected records"].level == "warning"
 
 
-def test_polygons_of_the_unrotated_frame_are_a_problem() -> None:
-    findings = inspect(rejected=make_rejected(("page_9.jpg", "", "unrotated_frame")))
-    assert findings["EXIF"].level == "problem"
-    assert "unrotated_polygons to 'rotate'" in findings["EXIF"].advice
-
-
-def test_turned_pages_whose_polygons_fit_are_fine() -> None:
+def test_turned_pages_are_fine_if_their_polygons_fit() -> None:
+    unrotated = inspect(rejected=make_rejected(("page_9.jpg", "", "unrotated_frame")))["EXIF"]
+    assert unrotated.level == "problem"
+    assert "unrotated_polygons to 'rotate'" in unrotated.advice
     fine = inspect(make_pages(orientation=[6, 1, 1]))["EXIF"]
     assert (fine.level, fine.advice) == ("ok", "")
     assert "1 of 3 pages" in fine.message
@@ -140,22 +134,27 @@ def test_pages_without_words_are_counted() -> None:
     assert "nothing to learn" in none.advice
 
 
-def test_relative_coordinates_are_a_problem() -> None:
-    words = make_words(make_pages(), [(0.1, 0.1, 0.4, 0.2), (0.1, 0.8, 0.4, 0.9)])
-    findings = inspect(words=words)
-    assert findings["coordinates"].level == "problem"
-    assert "multiply x" in findings["coordinates"].advice
-    assert findings["text height"].level == "problem"
-    assert "pixels of these images" in findings["text height"].advice
-    assert findings["kernels"].level == "problem"
+RELATIVE: list[Box] = [(0.1, 0.1, 0.4, 0.2), (0.1, 0.8, 0.4, 0.9)]
+IN_A_CORNER: list[Box] = [(20, 20, 120, 50), (20, 150, 120, 180)]  # the upper left 30 %
+UPRIGHT: list[Box] = [(20, 20, 50, 120), (20, 480, 50, 580)]
 
 
-def test_polygons_of_a_smaller_copy_are_suspected() -> None:
-    # All words in the upper left 30 % of the page.
-    words = make_words(make_pages(), [(20, 20, 120, 50), (20, 150, 120, 180)])
-    coordinates = inspect(words=words)["coordinates"]
-    assert coordinates.level == "warning"
-    assert "smaller copies" in coordinates.advice
+@pytest.mark.parametrize(
+    ("boxes", "subject", "level", "advice"),
+    [
+        (RELATIVE, "coordinates", "problem", "multiply x"),
+        (RELATIVE, "text height", "problem", "pixels of these images"),
+        (RELATIVE, "kernels", "problem", "raise recipe.frame.sizes"),
+        (IN_A_CORNER, "coordinates", "warning", "smaller copies"),
+        (UPRIGHT, "axes", "warning", "pages stand upright"),
+    ],
+)
+def test_words_in_another_frame_are_suspected(
+    boxes: list[Box], subject: str, level: str, advice: str
+) -> None:
+    finding = inspect(words=make_words(make_pages(), boxes))[subject]
+    assert finding.level == level
+    assert advice in finding.advice
 
 
 def test_swapped_axes_are_suspected_from_what_lies_outside() -> None:
@@ -169,13 +168,6 @@ def test_swapped_axes_are_suspected_from_what_lies_outside() -> None:
     assert inspect(rejected=rejected)["axes"].level == "ok"
 
 
-def test_words_taller_than_wide_are_suspected() -> None:
-    words = make_words(make_pages(), [(20, 20, 50, 120), (20, 480, 50, 580)])
-    axes = inspect(words=words)["axes"]
-    assert axes.level == "warning"
-    assert "100% of the words are taller than wide" in axes.message
-
-
 def test_small_text_names_the_size_that_would_do() -> None:
     # 30 px at 640 are 4.5 px at 96, and 6 px at 128: 8 px need 96 * 8 / 4.5 = 171 -> 192.
     small = inspect(frame=FrameSettings(sizes={0: 64, 2: 96}))["text height"]
@@ -185,14 +177,10 @@ def test_small_text_names_the_size_that_would_do() -> None:
     assert "a frame size of 192" in small.advice
     assert inspect(frame=FrameSettings(sizes={0: 128}))["text height"].level == "ok"
     assert inspect(frame=FrameSettings(sizes={0: 64}))["text height"].level == "problem"
-
-
-def test_words_that_leave_no_kernel_are_counted() -> None:
     # At 32 px the words are 5 x 1.5 px.
     kernels = inspect(frame=FrameSettings(sizes={0: 32}))["kernels"]
     assert kernels.level == "problem"
     assert "100.0% of the words are under targets.min_height" in kernels.message
-    assert "raise recipe.frame.sizes" in kernels.advice
 
 
 def test_overlapping_and_repeated_words_are_counted() -> None:

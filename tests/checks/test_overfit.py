@@ -1,4 +1,4 @@
-"""A small network learns one page by heart, and what keeps it from that is told."""
+"""A small network overfits one page; if it cannot, the finding says why."""
 
 from collections.abc import Callable
 from dataclasses import replace

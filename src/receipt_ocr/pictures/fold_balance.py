@@ -1,4 +1,4 @@
-"""A picture that shows whether the folds are alike."""
+"""A plot that shows whether the folds are alike."""
 
 import pandas as pd
 from matplotlib.figure import Figure

@@ -50,7 +50,7 @@ def draw_page(
     *,
     height: int = 900,
 ) -> Picture:
-    """A page with its words: truth green, detections blue, and the errors on top.
+    """Draw a page with its words: truth green, detections blue, errors on top.
 
     Missed truths are filled red, false detections are crossed orange boxes; a split truth and a
     merged detection have a purple outline and the letter S or M.
@@ -59,7 +59,7 @@ def draw_page(
         image: (H, W, 3) RGB, the upright page.
         truth: (P, 2) polygons in page pixels.
         detections: (P, 2) polygons in page pixels.
-        score: Of these two sequences, names the errors; None draws outlines only.
+        score: Score of the detections, which names the errors; None draws outlines only.
         height: Of the picture in pixels, legend included.
 
     Returns:
@@ -88,7 +88,7 @@ def draw_page(
 
 
 def contact_sheet(tiles: Sequence[Picture], captions: Sequence[str], columns: int) -> Picture:
-    """Pictures in rows, each with its caption below; a long caption is cut with an ellipsis.
+    """Lay out pictures in rows, each with its caption below; long captions are cut.
 
     Args:
         tiles: (h, w, 3) RGB each; sizes may differ.

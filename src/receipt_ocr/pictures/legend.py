@@ -34,7 +34,7 @@ GAP = 8
 
 
 class LegendEntry(NamedTuple):
-    """One item; ``shape`` ("line", "fill", "cross" or "none") is how its words are drawn."""
+    """One item; ``shape`` ("line", "fill", "cross" or "none") is how its polygons are drawn."""
 
     label: str
     colour: Colour
@@ -44,12 +44,15 @@ class LegendEntry(NamedTuple):
 def fit_legend(
     image: Picture, entries: Sequence[LegendEntry], height: int
 ) -> tuple[int, int, list[list[LegendEntry]]]:
-    """Width and height of the page in a picture, and the legend's rows below it.
+    """Fit a page and the legend below it into a picture of a given height.
 
     Args:
         image: (H, W, 3), the page.
-        entries: To be shown.
-        height: Of page and legend together, pixels.
+        entries: The items of the legend.
+        height: Height of page and legend together, pixels.
+
+    Returns:
+        Width and height of the page, and the legend's rows.
 
     Raises:
         ValueError: If ``height`` leaves the page no room.
@@ -100,7 +103,7 @@ def _swatch_length(entry: LegendEntry, text: int) -> int:
 
 
 def draw_legend(rows: Sequence[Sequence[LegendEntry]], width: int, height: int) -> Picture:
-    """The strip below a page, (height, width, 3); ``rows`` are from :func:`fit_legend`."""
+    """Draw the strip below a page, (height, width, 3); ``rows`` are from :func:`fit_legend`."""
     strip = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(strip)
     row_height = height // len(rows)

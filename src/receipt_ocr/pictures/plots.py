@@ -1,4 +1,4 @@
-"""Pictures of a report: how the folds learnt, and how their pages scored.
+"""Plots for the report: learning curves of the folds, and scores of their pages.
 
 Colours are those of Okabe and Ito, which colour-blind readers tell apart; folds also differ in
 their markers.
@@ -32,11 +32,11 @@ _HEADROOM = 1.02  # scores are drawn by the logarithm of their distance from thi
 def plot_histories(
     histories: Mapping[str, pd.DataFrame], stopped_early: Collection[str] = ()
 ) -> Figure:
-    """H-mean, precision, recall and loss by epoch, one colour a fold.
+    """Plot H-mean, precision, recall and loss by epoch, one colour a fold.
 
-    Stars mark each fold's best epoch, crosses the end of those whose patience was spent, dashed
-    lines the epochs at which pages change their size.
-    The axes of the scores are stretched towards 1, where folds part.
+    Stars mark each fold's best epoch, crosses where early stopping ended a fold, dashed lines the
+    epochs at which pages change their size. Score axes are stretched towards 1, where folds
+    differ.
 
     Args:
         histories: Fold -> a row an epoch with ``epoch, size, hmean, precision, recall, loss``.
@@ -87,9 +87,9 @@ def encode_png(figure: Figure) -> bytes:
 
 
 def plot_scores(page_scores: pd.DataFrame) -> Figure:
-    """Every page's H-mean as a dot, a row a member, with quartiles and the mean as a number.
+    """Plot every page's H-mean as a dot, a row a member, with quartiles and the mean.
 
-    Drawn of the test pages; without their truth of the holdout, else of the out-of-fold pages.
+    Test pages are drawn; without their truth the holdout, else the out-of-fold pages.
 
     Args:
         page_scores: Rows of ``tabulate_pages``.
@@ -136,7 +136,7 @@ def _styles() -> "cycle[dict[str, str | float]]":
 
 
 def _stretch_towards_one(axes: Axes, along: str = "y") -> None:
-    """A score axis from 0 (or a little under the lowest score) to 1."""
+    """Make a score axis run from 0 (or a little under the lowest score) to 1."""
     data = axes.dataLim
     lowest = float(data.y0 if along == "y" else data.x0)
     bottom = max([tick for tick in _SCORE_TICKS[:-1] if tick < lowest], default=0.0)
@@ -168,7 +168,7 @@ def _from_closeness(closeness: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _mark_sizes(axes: Axes, histories: Mapping[str, pd.DataFrame]) -> None:
-    """Vertical lines between the epochs at which any fold's pages change their size."""
+    """Draw vertical lines where any fold's pages change their size between two epochs."""
     switches = set()
     for history in histories.values():
         is_switch = history["size"].diff().fillna(0.0) != 0.0

@@ -75,6 +75,7 @@ class Folder:
             paths = [path.rstrip("/") for path in fs.ls(root, detail=False)]
         except FileNotFoundError:
             return []
+        fs.invalidate_cache(root)  # or others' later files would seem not to exist
         # A file, and the marker of an empty folder on an object store, list themselves.
         return [self / path.rpartition("/")[2] for path in sorted(paths) if path != root]
 
@@ -121,7 +122,7 @@ class Folder:
         fs.invalidate_cache(root)
         with self._named_in_errors():
             found = fs.find(root, detail=True)
-        fs.invalidate_cache(root)  # or others' later files would seem not to exist
+        fs.invalidate_cache(root)
         stamps = {
             path[len(root) :].lstrip("/"): _stamp(info)
             for path, info in found.items()
