@@ -21,8 +21,9 @@ from kedro.framework.startup import bootstrap_project
 from torch.utils.data import default_collate
 
 from receipt_ocr.detector.settings import Experiments, Recipe
-from receipt_ocr.receipts.augmentation import cut_words, draw_view, recolour, render_view
+from receipt_ocr.receipts.augmentation import cut_words, draw_view, render_view
 from receipt_ocr.receipts.batches import plan_batches
+from receipt_ocr.receipts.colours import recolour
 from receipt_ocr.receipts.page_cache import PageCache
 from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples, load_pages
 from receipt_ocr.receipts.targets import render_targets

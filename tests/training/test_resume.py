@@ -8,6 +8,7 @@ import torch
 
 from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.receipts.settings import FrameSettings
+from receipt_ocr.storage.files import open_folder
 from receipt_ocr.training.loop import train_detector
 from receipt_ocr.training.resume import hold_folder
 from receipt_ocr.training.work_folder import WorkFolder
@@ -153,7 +154,7 @@ def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
 ) -> None:
     folder, maps = train.parent / "fold_0", train.parent / "maps"
     maps.mkdir()
-    work = WorkFolder(folder, results=[maps])
+    work = WorkFolder(folder, results=[(open_folder(maps), "")])
     short = change(train.recipe, epochs=1)
     over = change(short, learning_rate=0.01, resume=False)
     pages = (train.training, train.validation)
