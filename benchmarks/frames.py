@@ -10,7 +10,8 @@ from benchmarks.timing import best_time
 from benchmarks.training_step import build_module, prepare_step
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.batches import plan_batches
-from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
+from receipt_ocr.receipts.labelled_pages import LabelledPage
+from receipt_ocr.receipts.samples import TrainingSamples
 
 __all__ = ["FrameTimes", "measure_frames"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from kedro.config import OmegaConfigLoader
 
 from receipt_ocr.detector.settings import Experiments, Recipe
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
 
 __all__ = ["has_receipts", "read_pages", "read_recipe"]

@@ -24,8 +24,9 @@ from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.receipts.augmentation import cut_words, draw_view, render_view
 from receipt_ocr.receipts.batches import plan_batches
 from receipt_ocr.receipts.colours import recolour
+from receipt_ocr.receipts.labelled_pages import LabelledPage, load_pages
 from receipt_ocr.receipts.page_cache import PageCache
-from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples, load_pages
+from receipt_ocr.receipts.samples import TrainingSamples
 from receipt_ocr.receipts.targets import render_targets
 from receipt_ocr.report.markdown import format_table
 from receipt_ocr.training.loading import FramedPages

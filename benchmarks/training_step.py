@@ -19,8 +19,9 @@ from receipt_ocr.decoding.postprocess import extract_polygons
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.evaluation.cleval import TruthWords, prepare_truth, score_prepared
 from receipt_ocr.geometry.polygons import transform_polygon
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import fit_frame
-from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
+from receipt_ocr.receipts.samples import TrainingSamples
 from receipt_ocr.receipts.targets import render_targets
 from receipt_ocr.training.module import DetectorModule
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from PIL import Image
 
 from receipt_ocr.detector.settings import NetworkSettings, Recipe, TrainingSettings
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.settings import FrameSettings
 
 # albumentations asks the network for updates at import unless told not to.

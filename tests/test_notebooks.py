@@ -25,8 +25,8 @@ from PIL import Image
 
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
 from receipt_ocr.geometry.polygons import transform_polygon
+from receipt_ocr.receipts.labelled_pages import LabelledPage, load_pages
 from receipt_ocr.receipts.letterbox import fit_frame
-from receipt_ocr.receipts.samples import LabelledPage, load_pages
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.receipts.targets import render_targets
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.step_profile import SAMPLE_PARTS, profile_training
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 
 
 def test_a_profile_shows_every_part_of_samples_steps_and_validation(

@@ -10,7 +10,7 @@ from receipt_ocr.checks import overfit
 from receipt_ocr.checks.overfit import overfit_page
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.settings import LossSettings, Recipe
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 
 PageMaker = Callable[[str], LabelledPage]
 

@@ -14,7 +14,7 @@ from receipt_ocr.checks.round_trip import (
 )
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import score_page
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.settings import FrameSettings, TargetSettings
 
 FRAME = FrameSettings(sizes={0: 512})

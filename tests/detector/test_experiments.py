@@ -10,7 +10,7 @@ from receipt_ocr.detector.checkpoint import Checkpoint, write_checkpoint
 from receipt_ocr.detector.inference import Detector
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.images import read_upright
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.training.loading import PagesData
 from receipt_ocr.training.module import DetectorModule
 from tests.detector.configured import read_block, read_experiments

@@ -15,8 +15,8 @@ from receipt_ocr.detector.network import DBNet, build_network
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings
 from receipt_ocr.geometry.polygons import bounding_box
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import fit_frame
-from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.receipts.settings import FrameSettings
 
 

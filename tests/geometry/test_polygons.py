@@ -232,8 +232,6 @@ class TestOffset:
         assert bounding_box(larger) == (-3, -3, 13, 13)
         # Rounded joins: four quarter circles of radius 3 in the corners.
         assert polygon_area(larger) == pytest.approx(100 + 4 * 30 + np.pi * 9, abs=5)
-
-    def test_a_polygon_shrunk_away_is_gone(self) -> None:
         assert offset(SQUARE, -5) == []
 
     def test_a_dumbbell_shrinks_to_two_pieces(self) -> None:

@@ -7,14 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from receipt_ocr.geometry.polygons import PolygonError, polygon_area, transform_polygon
-from receipt_ocr.receipts.annotation_checks import is_safe_name, place_on_page
+from receipt_ocr.geometry.polygons import as_polygon, polygon_area
 from receipt_ocr.receipts.annotations import IngestionSettings, Receipts, read_receipts
-from receipt_ocr.receipts.images import ImageInfo, upright_matrix
 
 BOX = [[10, 10], [50, 10], [50, 30], [10, 30]]
 STORED = [[120, 10], [180, 10], [180, 30], [120, 30]]
@@ -55,8 +51,7 @@ def read_words(folder: Path, **words: object) -> Receipts:
 
 
 def reasons(receipts: Receipts) -> list[tuple[str, str, str, str]]:
-    columns = ["subset", "page", "word", "reason"]
-    return list(receipts.rejected[columns].itertuples(index=False, name=None))
+    return list(receipts.rejected.drop(columns="detail").itertuples(index=False, name=None))
 
 
 def test_pages_and_words_are_read(folder: Path) -> None:
@@ -70,7 +65,7 @@ def test_pages_and_words_are_read(folder: Path) -> None:
         {**test, **size, "word_count": 0, "has_truth": False},
     ]
     first, second = receipts.words.to_dict("records")
-    assert first["polygon"] == [10.0, 10.0, 50.0, 10.0, 50.0, 30.0, 10.0, 30.0]
+    assert first["polygon"] == np.ravel(BOX).tolist()
     assert (first["word"], first["transcription"], first["ignored"]) == ("w1", "합계", True)
     assert second["polygon"] == [0.0, 0.0, 5.0, 0.0, 5.0, 5.0, 3.0, 6.0, 0.0, 5.0]
     assert pd.isna(second["transcription"])
@@ -80,14 +75,12 @@ def test_pages_and_words_are_read(folder: Path) -> None:
 
 def test_tables_survive_parquet(folder: Path, tmp_path: Path) -> None:
     receipts = read_receipts(folder)
-    for name in ("pages", "words", "rejected"):
-        table = getattr(receipts, name)
-        table.to_parquet(tmp_path / f"{name}.parquet")
-        back = pd.read_parquet(tmp_path / f"{name}.parquet")
-        assert list(back.columns) == list(table.columns)
-        assert len(back) == len(table)
-    words = pd.read_parquet(tmp_path / "words.parquet")
-    assert words["polygon"][0].tolist() == [10.0, 10.0, 50.0, 10.0, 50.0, 30.0, 10.0, 30.0]
+    for name, table in vars(receipts).items():
+        table.to_parquet(tmp_path / name)
+        back = pd.read_parquet(tmp_path / name)
+        assert (list(back.columns), len(back)) == (list(table.columns), len(table))
+    polygons = pd.read_parquet(tmp_path / "words")["polygon"]
+    assert polygons[0].tolist() == np.ravel(BOX).tolist()
 
 
 def test_a_page_without_words_stays_a_page(folder: Path) -> None:
@@ -116,9 +109,9 @@ class TestSubsets:
     def test_a_test_json_with_words_is_truth_also_of_its_blank_pages(self, folder: Path) -> None:
         write_image(folder / "images/test/blank.jpg")
         write_json(folder, "test", annotate(t={"1": {"points": BOX}}, blank={}))
-        pages = read_receipts(folder).pages.set_index("page")
-        assert pages.loc[["blank.jpg", "t.jpg"], "has_truth"].tolist() == [True, True]
-        assert pages.loc[["blank.jpg", "t.jpg"], "word_count"].tolist() == [0, 1]
+        pages = read_receipts(folder).pages.set_index("page").loc[["blank.jpg", "t.jpg"]]
+        assert pages["has_truth"].tolist() == [True, True]
+        assert pages["word_count"].tolist() == [0, 1]
 
     @pytest.mark.parametrize("words", [{"1": {"points": BOX}}, {}], ids=["truth", "withheld"])
     def test_a_test_image_that_the_json_does_not_name_is_a_page_without_truth(
@@ -175,11 +168,6 @@ class TestBadImages:
         write_json(folder, "train", {"images": {"a.jpg": entry, name: entry}})
         assert reasons(read_receipts(folder)) == [("train", name, "", "unsafe_name")]
 
-    @given(st.text())
-    def test_a_safe_name_stays_in_its_folder(self, name: str) -> None:
-        if is_safe_name(name):
-            assert (Path("/pages") / name).parts == ("/", "pages", name)
-
 
 class TestBadWords:
     @pytest.mark.parametrize(
@@ -188,15 +176,12 @@ class TestBadWords:
             ({"points": BOX[:3]}, "too_few_points"),
             ({"points": []}, "too_few_points"),
             ({"points": [[10, 10], [50, 10], [50, float("nan")], [10, 30]]}, "not_finite"),
-            ({"points": [[10, 10], [50, 10], [50, float("inf")], [10, 30]]}, "not_finite"),
             ({"points": [[10, 10], [50, 10], [50, "x"], [10, 30]]}, "not_numbers"),
             ({"points": [[10, 10], [50, 10], [50], [10, 30]]}, "not_numbers"),
             ({"points": [[10, 10], [50, 10], [50, 10**400], [10, 30]]}, "not_numbers"),
-            ({"points": "abc"}, "not_numbers"),
             ({"points": {"x": 1}}, "not_numbers"),
             ({"points": None}, "not_numbers"),
             ({}, "no_points"),
-            ("word", "no_points"),
             (None, "no_points"),
             ({"points": [[10, 10], [50, 10], [90, 10], [20, 10]]}, "zero_area"),
             ({"points": [[10, 10]] * 4}, "zero_area"),
@@ -212,25 +197,19 @@ class TestBadWords:
         assert receipts.words["word"].tolist() == ["good"]
         assert receipts.pages["word_count"].tolist() == [1, 0]
 
-    def test_points_slightly_outside_are_clipped_and_counted(self, folder: Path) -> None:
+    def test_points_within_the_margin_are_clipped_and_counted(self, folder: Path) -> None:
         points = [[-3, 10], [50, 10], [50, 30], [-16, 30]]
         [word] = read_words(folder, w={"points": points}).words.to_dict("records")
         assert word["polygon"] == [0.0, 10.0, 50.0, 10.0, 50.0, 30.0, 0.0, 30.0]
         assert word["clipped_points"] == 2
-
-    def test_the_margin_is_a_setting(self, folder: Path) -> None:
-        write_json(folder, "train", annotate(a={"w": {"points": [[-3, 10], *BOX[1:]]}}))
-        receipts = read_receipts(folder, IngestionSettings(clip_margin=2))
+        receipts = read_receipts(folder, IngestionSettings(clip_margin=15))
         assert reasons(receipts) == [("train", "a.jpg", "w", "outside_page")]
 
     def test_the_corners_of_a_bow_tie_are_put_in_order(self, folder: Path) -> None:
         crossed = [BOX[0], BOX[1], BOX[3], BOX[2]]
-        sideways = [BOX[0], BOX[2], BOX[1], BOX[3]]
-        words = {"plain": {"points": BOX}, "x": {"points": crossed}, "y": {"points": sideways}}
-        table = read_words(folder, **words).words.set_index("word")
-        assert table["reordered"].to_dict() == {"plain": False, "x": True, "y": True}
-        for flat in table["polygon"]:
-            assert polygon_area(np.reshape(flat, (-1, 2))) == 40 * 20
+        words = read_words(folder, plain={"points": BOX}, x={"points": crossed}).words
+        assert words["reordered"].tolist() == [False, True]
+        assert [polygon_area(as_polygon(flat)) for flat in words["polygon"]] == [40 * 20] * 2
 
     def test_nothing_is_dropped_silently(self, folder: Path, caplog) -> None:
         words = {"good": {"points": BOX}, "bad": {"points": []}, "ugly": {"points": "?"}}
@@ -241,8 +220,8 @@ class TestBadWords:
         assert lines[0].startswith("train: 1 pages (0 without words), 1 words")
         assert "test: 1 pages (1 without words), 0 words" in lines[1]
         assert "truth withheld" in lines[1]
-        assert any("not_numbers, 0 pages, 1 words" in line for line in lines)
-        assert any("too_few_points, 0 pages, 1 words" in line for line in lines)
+        for reason in ("not_numbers", "too_few_points"):
+            assert any(f"{reason}, 0 pages, 1 words" in line for line in lines)
 
 
 class TestFrames:
@@ -253,12 +232,6 @@ class TestFrames:
     def _write(self, folder: Path, orientation: int, **words: object) -> None:
         write_image(folder / "images/train/b.jpg", orientation, size=(200, 100))
         write_json(folder, "train", annotate(a={}, b=words))
-
-    def test_upright_polygons_of_a_turned_page_are_kept(self, folder: Path) -> None:
-        self._write(folder, 6, w={"points": self.TALL})
-        receipts = read_receipts(folder)
-        assert receipts.rejected.empty
-        assert receipts.words["polygon"][0] == np.ravel(self.TALL).tolist()
 
     # A single wild word does not hide the stored frame.
     @pytest.mark.parametrize("other", [BOX, [[900, 10], [950, 10], [950, 30], [900, 30]]])
@@ -271,9 +244,11 @@ class TestFrames:
         assert "orientation 6" in receipts.rejected["detail"][0]
         assert receipts.pages["page"].tolist() == ["a.jpg", "t.jpg"]
 
-    def test_one_wild_word_does_not_turn_an_upright_page(self, folder: Path) -> None:
+    def test_upright_polygons_are_kept_and_one_wild_word_turns_no_page(self, folder: Path) -> None:
         self._write(folder, 6, w={"points": self.TALL}, x={"points": STORED})
-        assert reasons(read_receipts(folder)) == [("train", "b.jpg", "x", "outside_page")]
+        receipts = read_receipts(folder)
+        assert reasons(receipts) == [("train", "b.jpg", "x", "outside_page")]
+        assert receipts.words["polygon"].tolist() == [np.ravel(self.TALL).tolist()]
 
     def test_a_test_page_keeps_its_row_but_not_its_truth(self, folder: Path) -> None:
         write_image(folder / "images/test/t.jpg", 8, size=(200, 100))
@@ -300,83 +275,18 @@ class TestFrames:
         assert receipts.rejected.empty
         assert receipts.words["polygon"][0] == np.ravel(expected).tolist()
 
-    @given(st.integers(1, 8), st.lists(st.floats(0, 90), min_size=8, max_size=8))
-    def test_turning_keeps_areas_and_stays_on_the_page(self, orientation, flat) -> None:
-        info = ImageInfo(100, 90, orientation)
-        stored = np.minimum(np.reshape(flat, (4, 2)), info.stored_size)
-        upright = transform_polygon(stored, upright_matrix(info))
-        assert polygon_area(upright) == pytest.approx(polygon_area(stored), abs=1e-6)
-        assert (upright >= 0).all()
-        assert (upright <= (info.width, info.height)).all()
 
-
-@given(st.lists(st.floats(-40, 140), min_size=8, max_size=16).filter(lambda v: len(v) % 2 == 0))
-def test_a_placed_polygon_lies_on_the_page_and_has_an_area(flat: list[float]) -> None:
-    try:
-        placed = place_on_page(np.reshape(flat, (-1, 2)), ImageInfo(100, 100, 1), margin=16)
-    except PolygonError as error:
-        assert error.reason in {"zero_area", "outside_page"}
-        return
-    assert placed.polygon.min() >= 0
-    assert placed.polygon.max() <= 100
-    assert polygon_area(placed.polygon) > 0
-    assert placed.clipped_points <= len(placed.polygon)
-
-
-class TestBadFolders:
-    @pytest.mark.parametrize("gap", ["images/train", "images/test", "jsons/train.json"])
-    def test_a_missing_part_is_named_with_the_layout(self, folder: Path, gap: str) -> None:
-        (folder / gap).rename(folder / "elsewhere")
-        with pytest.raises(FileNotFoundError, match=rf"no \w+ .*{gap}(?s:.*)images/train/\*\.jpg"):
-            read_receipts(folder)
-
-    def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match="nowhere"):
-            read_receipts(tmp_path / "nowhere")
-
-    def test_holdout_images_without_their_json_are_an_error(self, folder: Path) -> None:
-        write_image(folder / "images/val/v.jpg")
-        with pytest.raises(FileNotFoundError, match=r"jsons/val\.json"):
-            read_receipts(folder)
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            ([], r"top level must be an object, got \[\]"),
-            ({}, "'images' must be an object, got None"),
-            ({"images": []}, r"'images' must be an object, got \[\]"),
-            ({"images": {}}, "'images' is empty"),
-            ({"images": {"a.jpg": []}}, "'a.jpg' must be an object with an object 'words'"),
-            ({"images": {"a.jpg": {}}}, "'a.jpg' must be an object with an object 'words'"),
-            ({"images": {"a.jpg": {"words": [1]}}}, "'a.jpg' must be .* 'words'"),
-        ],
-    )
-    def test_a_json_of_another_shape_is_named(self, folder: Path, content, message: str) -> None:
-        write_json(folder, "train", content)
-        with pytest.raises(ValueError, match=rf"train\.json: .*{message}"):
-            read_receipts(folder)
-
-    @pytest.mark.parametrize("text", ["", "{", "\x00"])
-    def test_text_that_is_no_json_is_named(self, folder: Path, text: str) -> None:
-        (folder / "jsons/train.json").write_text(text)
-        with pytest.raises(ValueError, match=r"train\.json is no valid JSON"):
-            read_receipts(folder)
-
-    def test_a_page_named_twice_in_one_json_is_an_error(self, folder: Path) -> None:
-        page = '"a.jpg": {"words": {}}'
-        (folder / "jsons/train.json").write_text(f'{{"images": {{{page}, {page}}}}}')
-        with pytest.raises(ValueError, match=r"train\.json .*key 'a\.jpg' occurs more than once"):
-            read_receipts(folder)
-
-    def test_a_subset_without_any_usable_page_is_an_error(self, folder: Path) -> None:
-        (folder / "images/train/a.jpg").write_bytes(b"")
-        with pytest.raises(ValueError, match=r"no usable train page: .*image_unreadable 1.*empty"):
-            read_receipts(folder)
-
-    def test_an_empty_test_folder_is_an_error(self, folder: Path) -> None:
-        (folder / "images/test/t.jpg").unlink()
-        with pytest.raises(ValueError, match="no usable test page: no image was found"):
-            read_receipts(folder)
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("images/train/a.jpg", r"train page: .*image_missing 1\); first: no image file"),
+        ("images/test/t.jpg", "test page: no image was found"),
+    ],
+)
+def test_a_subset_without_a_usable_page_is_an_error(folder: Path, gone: str, message: str) -> None:
+    (folder / gone).unlink()
+    with pytest.raises(ValueError, match=f"no usable {message}"):
+        read_receipts(folder)
 
 
 def test_the_real_receipts_are_read_whole(shared: Path) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from receipt_ocr.geometry.polygons import transform_polygon
+from receipt_ocr.geometry.polygons import distance_outside, polygon_area, transform_polygon
 from receipt_ocr.receipts.images import (
     ImageInfo,
     list_images,
@@ -35,12 +37,6 @@ def _stored_pixels() -> np.ndarray:
     return np.arange(45, dtype=np.uint8).reshape(3, 5, 3) * 5
 
 
-def test_a_page_without_exif_is_read_as_stored(tmp_path: Path) -> None:
-    path = _save(tmp_path / "page.png", _stored_pixels())
-    np.testing.assert_array_equal(read_upright(path), _stored_pixels())
-    assert verify_image(path) == ImageInfo(width=5, height=3, orientation=1)
-
-
 def test_orientation_six_turns_the_page_clockwise(tmp_path: Path) -> None:
     path = _save(tmp_path / "page.png", _stored_pixels(), orientation=6)
     np.testing.assert_array_equal(read_upright(path), np.rot90(_stored_pixels(), k=-1))
@@ -49,8 +45,8 @@ def test_orientation_six_turns_the_page_clockwise(tmp_path: Path) -> None:
     assert info.stored_size == (5, 3)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_is_applied_once_as_opencv_does(tmp_path: Path, orientation: int) -> None:
+@pytest.mark.parametrize("orientation", [None, *range(1, 9)])
+def test_exif_is_applied_once_as_opencv_does(tmp_path: Path, orientation: int | None) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 64, 3), dtype=np.uint8)
     path = _save(tmp_path / "page.jpg", pixels, orientation)
     upright = read_upright(path)
@@ -158,3 +154,12 @@ def test_a_folder_without_images_is_an_error_that_names_it(tmp_path: Path) -> No
         list_images(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"no folder {tmp_path / 'nowhere'}"):
         list_images(tmp_path / "nowhere")
+
+
+@given(st.integers(1, 8), st.lists(st.floats(0, 90), min_size=8, max_size=8))
+def test_turning_keeps_areas_and_stays_on_the_page(orientation: int, flat: list[float]) -> None:
+    info = ImageInfo(100, 90, orientation)
+    stored = np.minimum(np.reshape(flat, (4, 2)), info.stored_size)
+    upright = transform_polygon(stored, upright_matrix(info))
+    assert polygon_area(upright) == pytest.approx(polygon_area(stored), abs=1e-6)
+    assert distance_outside(upright, info.width, info.height) == 0

@@ -22,16 +22,9 @@ from receipt_ocr.synthesis.settings import SynthesisSettings
 from tests.masks import fill_polygons
 
 DENSE = SynthesisSettings(
-    width_low=600,
-    width_high=660,
-    height_low=1200,
-    height_high=1240,
-    words_low=150,
-    words_high=160,
-    perspective=1.0,
-    curl=1.0,
-    shadow=1.0,
-)
+    width_low=600, width_high=660, height_low=1200, height_high=1240, words_low=150,
+    words_high=160, perspective=1.0, curl=1.0, shadow=1.0,
+)  # fmt: skip
 CLEAR = SynthesisSettings(shadow=0.0, blur=0.0, noise=0.0, curl=0.8, perspective=0.8)
 DEMO = SynthesisSettings(train=3, holdout=2, test=2)
 
@@ -51,11 +44,7 @@ def _find_ink(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def test_one_seed_gives_the_same_bytes_and_another_other_ones(pages: list[SyntheticPage]) -> None:
     assert list(draw_receipts(DEMO)) == pages
     reseeded = list(draw_receipts(DEMO.model_copy(update={"seed": 8})))
-    assert {page.jpeg for page in pages}.isdisjoint(page.jpeg for page in reseeded)
-
-
-def test_pages_and_subsets_all_differ(pages: list[SyntheticPage]) -> None:
-    assert len({page.jpeg for page in pages}) == len(pages) == 7
+    assert len({page.jpeg for page in (*pages, *reseeded)}) == 2 * 7
 
 
 def test_a_longer_set_begins_with_the_shorter_one(pages: list[SyntheticPage]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from tests.training.small_training import SmallTraining
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.training.loop import TrainingResult, train_detector
 from receipt_ocr.training.module import DetectorModule
 

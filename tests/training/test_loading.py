@@ -9,8 +9,8 @@ import torch
 
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.batches import order_pages, plan_batches
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import letterbox
-from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.training.loading import FramedPage, FramedPages, PagesData
 from tests.training.small_training import change
 

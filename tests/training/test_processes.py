@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import MLFlowLogger
 from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.detector.inference import Detector
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.training.loading import FramedPages
 from receipt_ocr.training.loop import train_detector
 from receipt_ocr.training.module import DetectorModule

@@ -5,8 +5,8 @@ import pytest
 
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.geometry.polygons import transform_polygon
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import Frame, fit_frame
-from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.receipts.targets import render_targets
 from receipt_ocr.training.validation import ValidationScorer
 

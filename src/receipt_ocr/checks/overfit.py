@@ -19,7 +19,8 @@ from receipt_ocr.detector.network import DBNet, build_network
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.evaluation.cleval import PageScore, score_page
 from receipt_ocr.receipts.images import read_upright
-from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
+from receipt_ocr.receipts.labelled_pages import LabelledPage
+from receipt_ocr.receipts.samples import TrainingSamples
 from receipt_ocr.receipts.settings import AugmentationSettings, SizeStage
 from receipt_ocr.training.loss import DBLoss
 

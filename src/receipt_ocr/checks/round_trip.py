@@ -19,8 +19,8 @@ from receipt_ocr.evaluation.settings import CLEvalSettings
 from receipt_ocr.geometry.polygons import Polygon, transform_polygon
 from receipt_ocr.pictures.gallery import contact_sheet, draw_page
 from receipt_ocr.pictures.targets import draw_targets
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, letterbox
-from receipt_ocr.receipts.samples import LabelledPage
 from receipt_ocr.receipts.settings import FrameSettings, TargetSettings
 from receipt_ocr.receipts.targets import Targets, render_targets
 

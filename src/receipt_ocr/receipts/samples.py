@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from receipt_ocr.receipts.augmentation import canvas_size, cut_words, draw_view, render_view
 from receipt_ocr.receipts.colours import recolour
-from receipt_ocr.receipts.labelled_pages import LabelledPage, load_pages
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.page_cache import PageCache
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 from receipt_ocr.receipts.targets import render_targets
 
-__all__ = ["LabelledPage", "Sample", "SampleRequest", "TrainingSamples", "load_pages"]
+__all__ = ["Sample", "SampleRequest", "TrainingSamples"]
 
 Sample = dict[str, NDArray[np.generic] | str]
 

@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.batches import count_batches, plan_batches
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, place_page
 from receipt_ocr.receipts.page_cache import PageCache
-from receipt_ocr.receipts.samples import LabelledPage, TrainingSamples
+from receipt_ocr.receipts.samples import TrainingSamples
 
 __all__ = ["FramedPage", "FramedPages", "PagesData"]
 

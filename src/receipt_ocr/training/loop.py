@@ -18,7 +18,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from receipt_ocr.detector.settings import Recipe, TrainingSettings
 from receipt_ocr.detector.trained import EpochRow
 from receipt_ocr.receipts.colours import check_pixels
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.training import resume
 from receipt_ocr.training.checkpoints import LAST_FILE, EpochCheckpoints, name_checkpoint
 from receipt_ocr.training.history import best_epochs

@@ -17,7 +17,7 @@ from torch import Tensor
 from receipt_ocr.detector.network import build_network
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.detector.trained import EpochRow
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.training.history import is_patience_spent
 from receipt_ocr.training.loading import FramedPage
 from receipt_ocr.training.loss import DBLoss

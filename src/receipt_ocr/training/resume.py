@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.samples import LabelledPage
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.training.checkpoints import LAST_FILE
 from receipt_ocr.training.result import DECODED_PAGES, write_json
 from receipt_ocr.training.work_folder import IDENTITY_FILE, RESULT_FILE, WorkFolder

@@ -18,8 +18,8 @@ from receipt_ocr.evaluation.cleval import (
     score_prepared,
 )
 from receipt_ocr.geometry.polygons import Polygon
+from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import Frame
-from receipt_ocr.receipts.samples import LabelledPage
 
 __all__ = ["ValidationScorer"]
 

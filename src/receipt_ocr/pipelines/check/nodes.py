@@ -10,7 +10,7 @@ from receipt_ocr.checks.findings import Finding
 from receipt_ocr.detector.settings import Experiments
 
 if TYPE_CHECKING:
-    from receipt_ocr.receipts.samples import LabelledPage
+    from receipt_ocr.receipts.labelled_pages import LabelledPage
 else:  # Kedro reads the signatures to check parameters: names must exist
     LabelledPage = Any
 
@@ -80,7 +80,7 @@ def _choose_pages(
     pages: pd.DataFrame, words: pd.DataFrame, folder: Path, count: int
 ) -> list[LabelledPage]:
     from receipt_ocr.checks.dataset import choose_pages
-    from receipt_ocr.receipts.samples import load_pages
+    from receipt_ocr.receipts.labelled_pages import load_pages
 
     names = choose_pages(pages, words, count)
     return load_pages(pages[pages["subset"] == "train"], words, folder, names)

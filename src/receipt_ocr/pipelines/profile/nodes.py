@@ -16,7 +16,7 @@ def profile_step(
     experiments: Experiments, pages: pd.DataFrame, words: pd.DataFrame, raw_receipts: Path
 ) -> pd.DataFrame:
     """Where a training step's time goes, as a table that is also shown."""
-    from receipt_ocr.receipts.samples import load_pages
+    from receipt_ocr.receipts.labelled_pages import load_pages
     from receipt_ocr.report.markdown import format_table
     from receipt_ocr.training.profiling import profile_training
 

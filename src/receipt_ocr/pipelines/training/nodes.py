@@ -58,7 +58,7 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     """Train one fold; its best checkpoint, the history of its epochs, and a record of both."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
     from receipt_ocr.pipelines.training.tracking import log_training, mlflow_logger, record_training
-    from receipt_ocr.receipts.samples import load_pages
+    from receipt_ocr.receipts.labelled_pages import load_pages
     from receipt_ocr.tracking.runs import fold_run
     from receipt_ocr.training.loop import train_detector as train
 
