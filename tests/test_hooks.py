@@ -1,4 +1,4 @@
-"""What happens around a run of which several processes were started."""
+"""A run that several processes share: only the first one writes."""
 
 from pathlib import Path
 

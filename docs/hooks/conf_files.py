@@ -22,7 +22,7 @@ ORDER = (
 """Parameter files of conf/base, as the page lists them: the order in which data flows."""
 
 ABSENT = object()
-"""What `look_up` gives for a key that is not there."""
+"""Returned by `look_up` for a key that is not there."""
 
 SHORT = re.compile(r"\$\{runtime_params:(\w+),(.*)\}")
 """A value that a run may replace by a short name on the command line."""

@@ -1,4 +1,4 @@
-"""Around a run: its inputs are looked for, its parameters logged, other experiments opened."""
+"""Hooks around a run: check inputs, open other experiments, log parameters, one writer a run."""
 
 import logging
 import shlex
@@ -125,7 +125,7 @@ class OtherExperiments:
 
 
 class ParameterLog:
-    """Logs each value of a settings block as an MLflow parameter of its own."""
+    """Logs each value of a settings block as its own MLflow parameter."""
 
     @hook_impl
     def before_node_run(self, node: Node, inputs: dict[str, Any]) -> None:
@@ -153,7 +153,7 @@ def _maker_of(name: str) -> str | None:
 
 
 def _address(dataset: Any) -> str:
-    """Where a dataset's file lies; Kedro's own keep the protocol of a remote one apart."""
+    """Address of a dataset's file; Kedro's own datasets keep a remote protocol apart."""
     path = str(getattr(dataset, "_filepath", dataset))
     protocol = getattr(dataset, "_protocol", "file")
     return path if protocol == "file" else f"{protocol}://{path}"
@@ -172,7 +172,7 @@ def _command(pipeline: str, run_params: Mapping[str, Any]) -> str:
 
 
 def flatten_settings(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted key -> value."""
+    """Flatten nested settings to dotted key -> value."""
     flat: dict[str, Any] = {}
     for key, value in block.items():
         name = f"{prefix}.{key}" if prefix else key

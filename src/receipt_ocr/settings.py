@@ -1,4 +1,4 @@
-"""Project settings: which hooks run and how configuration is read."""
+"""Project settings: the hooks that run, and how configuration is read."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not any(remark in message for remark in REMARKS)
 
 
-# By way of the log, because MLflow overrules what `warnings` is told to ignore.
+# Filtered in the log, because MLflow overrules what `warnings` is told to ignore.
 logging.captureWarnings(True)
 logging.getLogger("py.warnings").addFilter(_is_news)
 
@@ -35,7 +35,7 @@ DISABLE_HOOKS_FOR_PLUGINS = () if read_launch().is_first else ("kedro-mlflow",)
 
 
 def _environment_variable(name: str, default: str) -> str:
-    """Value of an environment variable, for paths that differ between machines."""
+    """Read an environment variable, for paths that differ between machines."""
     return os.environ.get(name) or default
 
 
@@ -50,7 +50,7 @@ def _variant_params(experiment: str, tta: str) -> str:
 
 
 def _maps_pipeline(tta: str) -> str:
-    """The pipeline that makes a fold's maps: with augmentation its detector is there already."""
+    """The pipeline that makes a fold's maps; with augmentation its detector is trained before."""
     return "train_fold" if tta == PLAIN_VIEW else "predict_fold"
 
 

@@ -24,7 +24,6 @@ from receipt_ocr.identity import ExperimentId
 from receipt_ocr.records import (
     ChosenPostprocess,
     LeaderboardScore,
-    SubmissionMember,
     SubmissionRecord,
     TrainingRecord,
     Voting,
@@ -119,12 +118,10 @@ PAGE_SCORES = pd.DataFrame(
     columns=["member", "subset", "page", "hmean"],
 )
 NAMES, WEIGHTS = ("fold_0", "fold_1", "other/fold_0"), (0.5, 0.25, 0.25)
-SOURCES = dict.fromkeys(NAMES, "a detector")
-POSTPROCESS = PostprocessSettings(thresh=0.3)
 CHOSEN = ChosenPostprocess(
     source="tuned",
-    postprocess=POSTPROCESS,
-    members=Voting(names=NAMES, weights=WEIGHTS, sources=SOURCES, mean="probability"),
+    postprocess=PostprocessSettings(thresh=0.3),
+    members=Voting(names=NAMES, weights=WEIGHTS, sources={}, mean="probability"),
 )
 TRAINING = TrainingRecord(
     best_epoch=1,
@@ -182,35 +179,15 @@ def test_a_file_that_is_damaged_is_an_error_and_not_none(
         (workspace.store.training("wide", 0), workspace.store.page_scores("wide"))
 
 
-def submission(experiment: str, name: str = "s1") -> SubmissionRecord:
-    known: dict[str, Any] = {"run_id": None, "validation_hmean": None, "holdout_hmean": None}
-    return SubmissionRecord(
-        made="2026-01-01T00:00:00Z",
-        submission=name,
-        experiment=experiment,
-        members=tuple(
-            SubmissionMember(name=member, experiment=experiment, fold=0, weight=weight, **known)
-            for member, weight in zip(NAMES, WEIGHTS, strict=True)
-        ),
-        sources=SOURCES,
-        mean="probability",
-        postprocess=POSTPROCESS,
-        validation_hmean=None,
-        holdout_hmean=None,
-    )
-
-
-def score(experiment: str) -> LeaderboardScore:
-    return LeaderboardScore(submission="s1", experiment=experiment, source="leaderboard", hmean=0.9)
-
-
 @pytest.mark.parametrize("name", ["wide", "wide@flips"])
 def test_an_experiment_is_gathered_with_its_own_folds(workspace: Workspace, name: str) -> None:
     save_scores(workspace, name)
     history = pd.DataFrame({"epoch": [0, 1], "hmean": [0.5, 0.75]})
     workspace.save("wide", fold_0_training_record=TRAINING, fold_1_history=history)
     names = ("wide@rotations", name, "lite0")
-    one = workspace.store.experiment(name, [*map(submission, names)], [*map(score, names)])
+    submissions = [SubmissionRecord.model_construct(experiment=one) for one in names]
+    scores = [LeaderboardScore.model_construct(experiment=one) for one in names]
+    one = workspace.store.experiment(name, submissions, scores)
     assert one is not None
     assert (one.name, one.chosen) == (name, CHOSEN)
     pd.testing.assert_frame_equal(one.page_scores, PAGE_SCORES)
@@ -219,32 +196,26 @@ def test_an_experiment_is_gathered_with_its_own_folds(workspace: Workspace, name
     found = one.histories["fold_1"]
     assert found is not None and found["hmean"].tolist() == [0.5, 0.75]
     assert one.trainings == {"fold_0": TRAINING, "fold_1": None}
-    assert [*one.submissions] == [submission(name)]
-    assert [*one.leaderboard] == [score(name)]
+    assert (one.submissions, one.leaderboard) == ([submissions[1]], [scores[1]])
 
 
-def test_looking_at_pages_in_another_way_shares_the_trainings_alone(workspace: Workspace) -> None:
-    trained = ["fold_0_checkpoint", "fold_0_history", "fold_0_training_record", "final_checkpoint"]
-    results = ["page_scores", "fold_0_test_maps", "history_plot"]
-    shared = ["pages", "submission_records"]
-    workspace.note("wide", *trained, *results)
-    workspace.note("wide@flips", "page_scores", "submission_csv")
+def test_a_note_counts_where_the_owner_of_its_entry_has_it(workspace: Workspace) -> None:
+    trained, results = (
+        ("fold_0_checkpoint", "final_checkpoint"),
+        ("page_scores", "fold_0_test_maps"),
+    )
+    workspace.note("", "pages")
+    workspace.note("wide", *trained, *results, "pages")  # that by an earlier version is stale
+    workspace.note("wide@flips", "page_scores")
     workspace.note("wider", "fold_1_checkpoint")
-    workspace.note("", *shared)
-    workspace.note("wide", *shared)  # by an earlier version: it may be stale
     store = workspace.store
-
-    def runs(name: str) -> dict[str, str | None]:
-        return {entry: record.run_id for entry, record in store.run_records(name).items()}
-
-    def signed(**entries: list[str]) -> dict[str, str]:
-        return {entry: f"{name}: {entry}" for name, own in entries.items() for entry in own}
-
-    common = signed(wide=trained) | {entry: f": {entry}" for entry in shared}
-    own = signed(**{"wide@flips": ["page_scores", "submission_csv"]})
-    assert runs("wide@flips") == common | own
-    assert runs("wide") == common | signed(wide=results)
-    for entry in ("pages", "page_scores"):
-        record = store.run_record("wide@flips", entry)
-        assert record is not None and record.run_id == runs("wide@flips")[entry]
-    assert store.training_run("wide@flips", 0) == "wide: fold_0_checkpoint"
+    common = {"pages": ": pages", **{entry: f"wide: {entry}" for entry in trained}}
+    expected = {
+        "wide": common | {entry: f"wide: {entry}" for entry in results},
+        "wide@flips": common | {"page_scores": "wide@flips: page_scores"},
+    }
+    for name, runs in expected.items():
+        assert {entry: one.run_id for entry, one in store.run_records(name).items()} == runs
+        record = store.run_record(name, "page_scores")
+        assert record is not None and record.run_id == runs["page_scores"]
+        assert store.training_run(name, 0) == "wide: fold_0_checkpoint"

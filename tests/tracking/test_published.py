@@ -1,4 +1,4 @@
-"""Whose MLflow runs the scores of an ensemble and of a leaderboard reach."""
+"""MLflow runs that the scores of an ensemble and of a leaderboard reach."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Datasets of `kedro_datasets` whose previews Kedro-Viz can show, whatever they hold.
+"""Datasets of `kedro_datasets` with previews that Kedro-Viz can show, whatever they hold.
 
 They load and save as the originals do. The originals have no preview (pictures, text), fail on
 lists in a table's cells (words), or send megabytes of coordinates to the browser (submissions).
@@ -43,7 +43,7 @@ SIDE = 800
 """Pixels of a picture's longer side in a preview; the panel is 400 wide, twice that enlarged."""
 
 CELL = 60
-"""Characters that are shown of a table's cell."""
+"""Most characters shown of a table's cell."""
 
 
 class CSVDataset(kedro_datasets.pandas.CSVDataset):  # type: ignore[misc]
@@ -67,7 +67,7 @@ class JSONDataset(kedro_datasets.json.JSONDataset):  # type: ignore[misc]
     """A JSON file; the preview shows the first entries of each object and list."""
 
     def preview(self, entries: int = 10) -> JSONPreview:
-        """The content as far as it is shown, or None."""
+        """The beginning of the content, or None."""
         return preview_json(self.load(), entries) if self.exists() else None
 
 
@@ -88,7 +88,7 @@ class TextDataset(kedro_datasets.text.TextDataset):  # type: ignore[misc]
 
 
 def preview_table(table: "pd.DataFrame") -> TablePreview:
-    """A table as Kedro-Viz takes it, every cell a number or a text of at most :data:`CELL`.
+    """Convert a table for Kedro-Viz, each cell to a number or a text of at most :data:`CELL`.
 
     Returns:
         ``index``, ``columns`` and ``data``, one list a row.
@@ -97,7 +97,7 @@ def preview_table(table: "pd.DataFrame") -> TablePreview:
 
 
 def preview_json(content: Any, entries: int) -> JSONPreview:
-    """What of a JSON file is worth sending to a browser.
+    """Cut the content of a JSON file down to what is worth sending to a browser.
 
     Args:
         content: As the file was read.
@@ -107,7 +107,7 @@ def preview_json(content: Any, entries: int) -> JSONPreview:
 
 
 def encode_picture(picture: "Image", side: int = SIDE) -> ImagePreview:
-    """A picture as Kedro-Viz takes it, in base64, with its longer side at most ``side`` pixels."""
+    """Encode a picture for Kedro-Viz, in base64, its longer side at most ``side`` pixels."""
     from PIL.Image import Resampling
 
     small = picture.convert("L" if picture.mode == "L" else "RGB")
