@@ -25,9 +25,11 @@ from PIL import Image
 
 from receipt_ocr.datasets.probability_maps import ProbabilityMapsDataset
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.checkpoint import Checkpoint
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.hooks import MissingInputs
+from receipt_ocr.records import FinalEpochs, Record, TunedPostprocess
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
 from receipt_ocr.training.work_folder import WorkFolder
 
@@ -94,6 +96,16 @@ def workspace(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"{BUCKET}/ws/demo"
 
 
+TUNED = TunedPostprocess(
+    postprocess=PostprocessSettings(thresh=0.35),
+    members=("fold_0",),
+    sources={"fold_0": "fingerprint"},
+    pages=3,
+    chosen_hmean=0.9,
+    recipe_hmean=0.8,
+)
+
+
 def some_data() -> dict[str, Any]:
     """Something for an entry of every type in the catalog."""
     table = pd.DataFrame({"page": ["영수증.jpg", "b.jpg"], "fold": [0, 1]})
@@ -102,8 +114,8 @@ def some_data() -> dict[str, Any]:
         "folds": table,  # parquet
         "fold_balance": table,  # CSV
         "fold_3_history": table,  # CSV that may be missing
-        "final_epochs": {"epochs": 7},  # JSON
-        "tuned_postprocess": {"thresh": 0.3},  # JSON that may be missing
+        "final_epochs": FinalEpochs(epochs=7, peaks={"fold_0": 6}),  # a record
+        "tuned_postprocess": TUNED,  # a record that may be missing
         "report": "# 보고서\n",
         "gallery": Image.new("RGB", (8, 6), "red"),
         "fold_2_checkpoint": Checkpoint(Path("memory"), Recipe(), state, 4, [{"epoch": 4.0}]),
@@ -130,7 +142,7 @@ def test_every_type_of_entry_is_kept_in_the_bucket() -> None:
     for name, value in some_data().items():
         if isinstance(value, pd.DataFrame):
             pd.testing.assert_frame_equal(catalog.load(name), value)
-        elif isinstance(value, dict | str):
+        elif isinstance(value, Record | str):
             assert catalog.load(name) == value
     assert catalog.load("gallery").size == (8, 6)
     read = catalog.load("fold_2_checkpoint")
