@@ -20,7 +20,9 @@ from PIL import Image
 
 from receipt_ocr.datasets.previews import CELL, SIDE, encode_picture, preview_json, preview_table
 from receipt_ocr.decoding.maps import ProbabilityMap
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.records import ChosenPostprocess
 
 PROJECT = Path(__file__).resolve().parents[1]
 LAYERS = [
@@ -144,11 +146,12 @@ def test_tables_are_shown_with_lists_and_long_cells_as_text(catalog: DataCatalog
 
 
 def test_settings_are_shown_whole_and_detections_in_part(catalog: DataCatalog) -> None:
-    catalog.save("tuned_postprocess", {"thresh": 0.3})
+    chosen = ChosenPostprocess(source="recipe", postprocess=PostprocessSettings())
+    catalog.save("chosen_postprocess", chosen)
     catalog.save("test_detections", LONG)
-    shown = read_node("tuned_postprocess")
+    shown = read_node("chosen_postprocess")
     assert shown["preview_type"] == "JSONPreview"
-    assert json.loads(shown["preview"]) == {"thresh": 0.3}
+    assert json.loads(shown["preview"]) == chosen.model_dump(mode="json")
     detections = json.loads(read_node("test_detections")["preview"])
     assert list(detections) == [*list(LONG)[:10], "…"]
     assert detections["…"] == "20 more"

@@ -9,7 +9,6 @@ from receipt_ocr.pipelines import (
     final_fit,
     ingestion,
     leaderboard,
-    profile,
     reporting,
     samples,
     splitting,
@@ -43,7 +42,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "submission": submission.create_pipeline(),
         "leaderboard": leaderboard.create_pipeline(),
         "score_submission": leaderboard.create_scoring_pipeline(),
-        "profile": profile.create_pipeline(),
         "samples": samples.create_pipeline(),
         "detection": detection.create_pipeline(),
     }

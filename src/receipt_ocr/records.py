@@ -6,7 +6,7 @@ with the key's name. See :mod:`receipt_ocr.datasets.records` for the files.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -14,6 +14,7 @@ from receipt_ocr.config import Config
 from receipt_ocr.decoding.settings import MeanKind, PostprocessSettings
 
 __all__ = [
+    "FINAL",
     "ChosenPostprocess",
     "FinalEpochs",
     "LeaderboardScore",
@@ -28,6 +29,10 @@ __all__ = [
     "TunedPostprocess",
     "Voting",
 ]
+
+
+FINAL = "final"
+"""Name of the final fit's detector as a member."""
 
 
 class Record(Config):
@@ -88,6 +93,12 @@ class TunedPostprocess(Record):
     )
     """Setting -> how far it alone may move."""
 
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """What the search comes to, as columns in MLflow."""
+        names = ("recipe_hmean", "chosen_hmean", "cross_fitted_hmean")
+        return {name: getattr(self, name) for name in names}
+
 
 class Voting(Record):
     """Who votes in an ensemble, and how."""
@@ -99,6 +110,11 @@ class Voting(Record):
     sources: dict[str, str]
     """Member -> fingerprint of its detector and TTA view."""
     mean: MeanKind
+
+    @classmethod
+    def of_one(cls, name: str, source: str) -> Self:
+        """A member that stands alone."""
+        return cls(names=(name,), weights=(1.0,), sources={name: source}, mean="probability")
 
 
 class ChosenPostprocess(Record):
@@ -119,6 +135,17 @@ class ChosenPostprocess(Record):
         """Whether the settings were searched for."""
         return self.source != "recipe"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the members that vote; none for the final fit."""
+        return () if self.members is None else self.members.names
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Member -> its weight."""
+        weights = () if self.members is None else self.members.weights
+        return dict(zip(self.names, weights, strict=True))
+
 
 class SubmissionMember(Record):
     """A detector that took part in a submission."""
@@ -135,6 +162,12 @@ class SubmissionMember(Record):
     validation_hmean: float | None
     """Out of fold."""
     holdout_hmean: float | None
+
+    @classmethod
+    def final(cls, experiment: str, run_id: str | None) -> Self:
+        """The final fit's detector, of which no page is left to know anything beforehand."""
+        unknown = {"run_id": run_id, "validation_hmean": None, "holdout_hmean": None}
+        return cls(name=FINAL, experiment=experiment, weight=1.0, **unknown)
 
 
 class SubmissionRecord(Record):
@@ -189,6 +222,11 @@ class LeaderboardScore(Record):
     holdout_gap: float | None = None
     """Score minus the submission's holdout H-mean."""
     members: tuple[MemberGap, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the record, which tells a leaderboard's score from the test truth's."""
+        return self.submission + ("" if self.source == "leaderboard" else "_truth")
 
 
 class TrainingRecord(Record):

@@ -20,7 +20,9 @@ from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.pipelines import ensemble, submission, tuning
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.records import NoRecord, SubmissionMember, TunedPostprocess
 from receipt_ocr.search.settings import GridSettings
+from receipt_ocr.storage.files import open_folder
 
 WIDTH, HEIGHT = 240, 160
 MAP_TO_PAGE = np.diag([2.0, 2.0, 1.0])
@@ -81,17 +83,15 @@ class Others:
         return None
 
 
-def tuned_on(folds: Sequence[int], source: str = "first", **changes: Any) -> dict[str, Any]:
-    postprocess = RECIPE.postprocess.model_dump(mode="json") | {"thresh": 0.6} | changes
-    return {
-        "postprocess": postprocess,
-        "members": [f"fold_{fold}" for fold in folds],
-        "sources": {f"fold_{fold}": source for fold in folds},
-        "pages": len(folds),
-        "chosen_hmean": 1.0,
-        "honest_hmean": None,
-        "recipe_hmean": 0.9,
-    }
+def tuned_on(folds: Sequence[int], source: str = "first", **changes: Any) -> TunedPostprocess:
+    return TunedPostprocess(
+        postprocess=RECIPE.postprocess.model_copy(update={"thresh": 0.6} | changes),
+        members=tuple(f"fold_{fold}" for fold in folds),
+        sources={f"fold_{fold}": source for fold in folds},
+        pages=len(folds),
+        chosen_hmean=1.0,
+        recipe_hmean=0.9,
+    )
 
 
 def words_of(page: str, subset: str) -> list[tuple[Any, ...]]:
@@ -134,8 +134,8 @@ def make_catalog(
     *,
     maps: Mapping[str, Any] | None = None,
     tables: Mapping[str, pd.DataFrame] | None = None,
-    tuned: dict[str, Any] | None = None,
-    holdout: dict[str, Any] | None = None,
+    tuned: TunedPostprocess | None = None,
+    holdout: TunedPostprocess | None = None,
     others: Others | None = None,
     **settings: Any,
 ) -> DataCatalog:
@@ -171,16 +171,6 @@ def run(catalog: DataCatalog, with_tuning: bool = False) -> None:
     SequentialRunner().run(pipeline, catalog)
 
 
-@pytest.mark.parametrize("with_tuning", [False, True])
-def test_maps_of_an_image_that_has_changed_are_refused(with_tuning: bool) -> None:
-    tables = make_tables()
-    tables["pages"].loc[tables["pages"]["page"] == "train_2.jpg", "width"] = WIDTH + 2
-    catalog = make_catalog(tables=tables)
-    message = "'train_2.jpg': the map of fold_2 is of an image of 240x160 pixels, .*242x160 today"
-    with pytest.raises(ValueError, match=message):
-        run(catalog, with_tuning=with_tuning)
-
-
 def test_all_members_go_from_maps_to_a_submission() -> None:
     catalog = make_catalog()
     run(catalog, with_tuning=True)
@@ -196,9 +186,11 @@ def test_all_members_go_from_maps_to_a_submission() -> None:
     )
     assert len(catalog.load("page_scores")) == 5 + 6 * 1 + 6 * 2
     table = catalog.load("submission_csv").set_index("filename")["polygons"]
-    assert len(table["test_0.jpg"].split("|")) == 2
-    images = catalog.load("submission_json")["images"]
-    assert sorted(images) == ["test_0.jpg", "test_1.jpg", "test_broken.jpg", "test_gone.jpg"]
+    polygons = {page: len([one for one in text.split("|") if one]) for page, text in table.items()}
+    # Pages that could not be read keep their row.
+    expected = {"test_0.jpg": 2, "test_1.jpg": 2, "test_broken.jpg": 0, "test_gone.jpg": 0}
+    assert polygons == expected
+    assert catalog.load("submission_json")["images"].keys() == expected.keys()
     words = catalog.load("word_outcomes")
     assert set(words["outcome"]) == {"found"}
     by_member = words.groupby(["subset", "member"]).size()
@@ -252,48 +244,16 @@ def test_a_submission_is_kept_under_its_id_with_who_made_it() -> None:
     )
     assert submission == identify_submission(catalog.load("submission_csv"))
     common = {"validation_hmean": 1.0, "holdout_hmean": 1.0}
-    assert record["members"] == [
-        {"name": "fold_0", "experiment": "tiny", "fold": 0, "weight": 0.75,
-         "run_id": "run of tiny 0", **common},
-        {"name": "wide/fold_1", "experiment": "wide", "fold": 1, "weight": 0.25,
-         "run_id": "run of wide 1", **common},
-    ]  # fmt: skip
+    assert record.members == (
+        SubmissionMember(name="fold_0", experiment="tiny", fold=0, weight=0.75,
+                         run_id="run of tiny 0", **common),
+        SubmissionMember(name="wide/fold_1", experiment="wide", fold=1, weight=0.25,
+                         run_id="run of wide 1", **common),
+    )  # fmt: skip
     chosen = catalog.load("chosen_postprocess")
-    expected = {
-        "submission": submission,
-        "experiment": "tiny",
-        "thresholds": "recipe",
-        "postprocess": chosen["postprocess"],
-        **common,
-        "test_hmean": 1.0,
-    }
-    assert {name: record[name] for name in expected} == expected
-
-
-def test_the_same_words_make_the_same_submission_and_others_another() -> None:
-    names = []
-    for levels in ((230, 200), (230, 200), (230, 0)):
-        maps = {f"fold_{k}_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], levels) for k in ALL}
-        catalog = make_catalog(maps=maps)
-        run(catalog)
-        names += list(catalog.load("submission_records"))
-    assert names[0] == names[1] != names[2]
-
-
-def test_a_test_page_that_cannot_be_read_keeps_its_row() -> None:
-    catalog = make_catalog()
-    run(catalog)
-    table = catalog.load("submission_csv").set_index("filename")["polygons"]
-    assert table["test_broken.jpg"] == ""
-    assert table["test_gone.jpg"] == ""
-    assert len(table) == 4
-
-
-def test_equal_maps_make_an_equal_ensemble() -> None:
-    catalog = make_catalog()
-    run(catalog)
-    voted = catalog.load("ensemble_test_maps")["test_1.jpg"]()
-    np.testing.assert_array_equal(voted.probability, draw_map((230, 200)).probability)
+    assert (record.submission, record.experiment) == (submission, "tiny")
+    assert (record.thresholds, record.postprocess) == ("recipe", chosen.postprocess)
+    assert (record.validation_hmean, record.holdout_hmean, record.test_hmean) == (1.0, 1.0, 1.0)
 
 
 def test_the_ensemble_averages_its_members_only() -> None:
@@ -310,43 +270,68 @@ def test_the_ensemble_averages_its_members_only() -> None:
 
 def test_one_member_needs_nothing_of_the_others() -> None:
     missing = {
-        f"fold_{fold}_{kind}_maps": StoredMaps(Path("nowhere"), "train it")
+        f"fold_{fold}_{kind}_maps": StoredMaps(open_folder("nowhere"), "train it")
         for fold in ALL[1:]
         for kind in ("out_of_fold", "holdout", "test")
     }
     catalog = make_catalog(0, maps=missing)
     run(catalog, with_tuning=True)
     assert set(catalog.load("page_scores")["member"]) == {"fold_0", "ensemble"}
-    assert catalog.load("tuned_postprocess")["members"] == ["fold_0"]
+    assert catalog.load("tuned_postprocess").members == ("fold_0",)
+
+
+WRONG_MAPS = {
+    "of fewer pages": (
+        {"fold_0_test_maps": maps_of(["test_0.jpg"])},
+        r"fold_0 has no map of page 'test_1.jpg' .*\(1 such",
+    ),
+    "of an earlier split": (
+        {"fold_1_out_of_fold_maps": maps_of(["train_1.jpg", "train_2.jpg"])},
+        "fold_1 has a map of page 'train_2.jpg'",
+    ),
+    "of two detectors": (
+        {"fold_1_holdout_maps": maps_of(["val_0.jpg"], source="second")},
+        "maps of fold_1 are of different detectors",
+    ),
+    "under two TTA views": (
+        {
+            f"fold_2_{kind}_maps": maps_of(names, source="first+vertical,x1")
+            for kind, names in (
+                ("out_of_fold", ["train_2.jpg"]),
+                ("holdout", ["val_0.jpg"]),
+                ("test", ["test_0.jpg", "test_1.jpg"]),
+            )
+        },
+        r"\(plain\) than fold_2 \(vertical,x1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_MAPS)
+def test_maps_that_do_not_fit_are_refused(wrong: str) -> None:
+    maps, message = WRONG_MAPS[wrong]
+    catalog = make_catalog(maps=maps)
+    with pytest.raises(ValueError, match=message):
+        run(catalog)
+    assert not catalog.exists("chosen_postprocess")
+    if "fold_0_test_maps" not in maps:  # tuning reads no test maps
+        with pytest.raises(ValueError, match=message):
+            SequentialRunner().run(tuning.create_pipeline(), make_catalog(maps=maps))
+
+
+def test_maps_of_an_image_that_has_changed_are_refused() -> None:
+    tables = make_tables()
+    tables["pages"].loc[tables["pages"]["page"] == "train_2.jpg", "width"] = WIDTH + 2
+    message = "'train_2.jpg': the map of fold_2 is of an image of 240x160 pixels, .*242x160 today"
+    with pytest.raises(ValueError, match=message):
+        run(make_catalog(tables=tables))
 
 
 def test_a_member_without_maps_is_an_error_that_names_the_command(tmp_path: Path) -> None:
     command = "kedro run --pipeline=train_fold --params fold=3,experiment=tiny"
-    missing = {"fold_3_test_maps": StoredMaps(tmp_path / "fold_3", command)}
+    missing = {"fold_3_test_maps": StoredMaps(open_folder(tmp_path / "fold_3"), command)}
     with pytest.raises(FileNotFoundError, match=f"no probability maps in .*{command}"):
         run(make_catalog(maps=missing))
-
-
-def test_a_member_whose_maps_are_of_other_data_is_refused() -> None:
-    old = {f"fold_{fold}_test_maps": maps_of(["test_0.jpg"]) for fold in ALL}
-    with pytest.raises(ValueError, match=r"fold_0 has no map of page 'test_1.jpg' .*\(1 such"):
-        run(make_catalog(maps=old))
-
-
-def test_maps_of_an_earlier_split_are_refused() -> None:
-    old = {"fold_1_out_of_fold_maps": maps_of(["train_1.jpg", "train_2.jpg"])}
-    with pytest.raises(ValueError, match=r"fold_1 has a map of page 'train_2.jpg'"):
-        run(make_catalog(maps=old))
-    with pytest.raises(ValueError, match=r"fold_1 has a map of page 'train_2.jpg'"):
-        SequentialRunner().run(tuning.create_pipeline(), make_catalog(maps=old))
-
-
-def test_maps_of_two_detectors_are_not_one_member() -> None:
-    old = {"fold_1_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], source="second")}
-    catalog = make_catalog(maps=old)
-    with pytest.raises(ValueError, match="maps of fold_1 are of different detectors"):
-        run(catalog)
-    assert not catalog.exists("chosen_postprocess")
 
 
 def test_a_withheld_truth_leaves_the_test_pages_unscored_but_detected() -> None:
@@ -364,8 +349,9 @@ def test_data_without_a_holdout_has_no_holdout_scores() -> None:
     tables = {name: table[table["subset"] != "holdout"] for name, table in tables.items()}
     none = {f"fold_{fold}_holdout_maps": maps_of([]) for fold in ALL}
     catalog = make_catalog(maps=none, tables=tables)
-    run(catalog)
+    run(catalog, with_tuning=True)
     assert set(catalog.load("scores")["subset"]) == {"out_of_fold", "test"}
+    assert catalog.load("holdout_postprocess") == NoRecord()
 
 
 def other_folds(levels: tuple[int, int], source: str = "other") -> dict[str, LazyMaps]:
@@ -383,44 +369,34 @@ class TestOtherExperiments:
         catalog = make_catalog(("0", "wide/0"), others=others, weights=(3.0, 1.0))
         run(catalog, with_tuning=True)
         names = ["fold_0", "wide/fold_0"]
-        chosen = catalog.load("chosen_postprocess")["members"]
-        assert (chosen["names"], chosen["weights"]) == (names, [0.75, 0.25])
-        assert chosen["sources"] == {"fold_0": "first", "wide/fold_0": "other"}
+        chosen = catalog.load("chosen_postprocess").members
+        assert (chosen.names, chosen.weights) == (tuple(names), (0.75, 0.25))
+        assert chosen.sources == {"fold_0": "first", "wide/fold_0": "other"}
         left, top = BARS[1][:2]
         voted = catalog.load("ensemble_test_maps")["test_0.jpg"]()
         assert voted.probability[top, left] == 150  # (3 * 200 + 1 * 0) / 4
         assert set(catalog.load("page_scores")["member"]) == {*names, "ensemble"}
         # Both know this page out of fold: their mean was searched, on one page.
         tuned = catalog.load("tuned_postprocess")
-        assert (tuned["members"], tuned["pages"]) == (names, 1)
+        assert (tuned.members, tuned.pages) == (tuple(names), 1)
 
     def test_a_named_set_is_a_list(self) -> None:
         others = Others(wide=other_folds((230, 200)))
         catalog = make_catalog("both", others=others, sets={"both": ["all", "wide/all"]})
         run(catalog)
-        assert len(catalog.load("chosen_postprocess")["members"]["names"]) == 2 * FOLD_COUNT
+        assert len(catalog.load("chosen_postprocess").names) == 2 * FOLD_COUNT
 
     def test_its_maps_are_checked_too(self) -> None:
         others = Others(wide=other_folds((90, 0)) | {"1/test": maps_of(["test_0.jpg"])})
         with pytest.raises(ValueError, match=r"wide/fold_1 has no map of page 'test_1.jpg'"):
             run(make_catalog("wide/1", others=others))
 
-    def test_a_detector_votes_once_and_looks_in_one_way(self) -> None:
+    def test_a_detector_votes_once(self) -> None:
         twice = Others(tiny=other_folds((90, 0), source="first"))
         with pytest.raises(ValueError, match="fold_1 and tiny/fold_1 are the same detector"):
             run(make_catalog(("all", "tiny/1"), others=twice))
-        mixed = {
-            f"fold_2_{kind}_maps": maps_of(names, source="first+vertical,x1")
-            for kind, names in (
-                ("out_of_fold", ["train_2.jpg"]),
-                ("holdout", ["val_0.jpg"]),
-                ("test", ["test_0.jpg", "test_1.jpg"]),
-            )
-        }
-        with pytest.raises(ValueError, match=r"\(plain\) than fold_2 \(vertical,x1\)"):
-            run(make_catalog(maps=mixed))
 
-    def test_maps_of_another_look_than_todays_are_refused(self) -> None:
+    def test_maps_under_another_tta_view_than_todays_are_refused(self) -> None:
         catalog = make_catalog()
         flips = TtaSettings(flips=("horizontal",))
         catalog["params:test_time"] = MemoryDataset(
@@ -433,10 +409,10 @@ class TestOtherExperiments:
         others = Others(wide=other_folds((0, 0)))
         catalog = make_catalog(("0", "wide/0"), others=others, weights=(1.0, 0.0))
         run(catalog, with_tuning=True)
-        assert catalog.load("tuned_postprocess")["chosen_hmean"] == 1.0
+        assert catalog.load("tuned_postprocess").chosen_hmean == 1.0
         catalog = make_catalog((0, 1), weights=(1.0, 0.0))  # nor its pages
         run(catalog, with_tuning=True)
-        assert catalog.load("tuned_postprocess")["pages"] == 1
+        assert catalog.load("tuned_postprocess").pages == 1
 
     def test_weights_may_follow_from_the_out_of_fold_score(self) -> None:
         blind = {"fold_3_out_of_fold_maps": maps_of(["train_3.jpg"], (0, 0))}
@@ -471,18 +447,18 @@ class TestThresholds:
         catalog = make_catalog(maps=smeared, thresholds="tuned")
         run(catalog, with_tuning=True)
         tuned = catalog.load("tuned_postprocess")
-        assert tuned["postprocess"]["thresh"] == 0.6
-        assert (tuned["chosen_hmean"], tuned["honest_hmean"]) == (1.0, 1.0)
-        assert tuned["recipe_hmean"] < 1.0
-        assert tuned["pages"] == FOLD_COUNT
+        assert tuned.postprocess.thresh == 0.6
+        assert (tuned.chosen_hmean, tuned.cross_fitted_hmean) == (1.0, 1.0)
+        assert tuned.recipe_hmean < 1.0
+        assert tuned.pages == FOLD_COUNT
         assert len(catalog.load("tuning_table")) == 2
         chosen = catalog.load("chosen_postprocess")
-        assert (chosen["source"], chosen["postprocess"]) == ("tuned", tuned["postprocess"])
-        assert chosen["members"]["names"] == [f"fold_{fold}" for fold in ALL]
+        assert (chosen.source, chosen.postprocess) == ("tuned", tuned.postprocess)
+        assert chosen.names == tuple(f"fold_{fold}" for fold in ALL)
         # The same holds of the holdout, where both searches agree.
         found = catalog.load("holdout_postprocess")
-        assert found["pages"] == 1
-        assert found["chosen_hmean"] == found["transferred_hmean"] == 1.0
+        assert found.pages == 1
+        assert found.chosen_hmean == found.transferred_hmean == 1.0
         untuned = catalog.load("untuned_page_scores")
         assert set(untuned["subset"]) == {"out_of_fold", "holdout", "test"}
         assert untuned[untuned["subset"] == "out_of_fold"]["hmean"].max() < 1.0
@@ -496,15 +472,15 @@ class TestThresholds:
         }
         catalog = make_catalog(maps=smeared, thresholds="holdout")
         run(catalog, with_tuning=True)
-        assert catalog.load("tuned_postprocess")["postprocess"]["thresh"] == 0.2
+        assert catalog.load("tuned_postprocess").postprocess.thresh == 0.2
         found = catalog.load("holdout_postprocess")
-        assert found["postprocess"]["thresh"] == 0.6
-        assert found["transferred_hmean"] < found["chosen_hmean"] == 1.0
+        assert found.postprocess.thresh == 0.6
+        assert found.transferred_hmean < found.chosen_hmean == 1.0
         chosen = catalog.load("chosen_postprocess")
-        assert (chosen["source"], chosen["postprocess"]["thresh"]) == ("holdout", 0.6)
-        for nothing, reason in ((None, "nothing is tuned yet"), ({}, "the data has no holdout")):
-            with pytest.raises(ValueError, match=f"tuned on a holdout, but {reason}"):
-                run(make_catalog(thresholds="holdout", holdout=nothing))
+        assert (chosen.source, chosen.postprocess.thresh) == ("holdout", 0.6)
+        nothing = "tuned on a holdout, but nothing is tuned yet, or the data has no holdout"
+        with pytest.raises(ValueError, match=nothing):
+            run(make_catalog(thresholds="holdout"))
         # What was found on one mean does not hold for another.
         for other in ({"members": (0, 1)}, {"mean": "logit"}):
             catalog = make_catalog(thresholds="holdout", holdout=found, **other)
@@ -520,8 +496,8 @@ class TestThresholds:
         catalog = make_catalog(tuned=tuned_on(ALL), thresholds=thresholds)
         run(catalog)
         chosen = catalog.load("chosen_postprocess")
-        assert chosen["source"] == source
-        assert chosen["postprocess"]["thresh"] == (0.3 if source == "recipe" else 0.6)
+        assert chosen.source == source
+        assert chosen.postprocess.thresh == (0.3 if source == "recipe" else 0.6)
 
     def test_thresholds_tuned_on_other_folds_are_used_with_a_warning(
         self, caplog: pytest.LogCaptureFixture
@@ -538,11 +514,11 @@ class TestThresholds:
         ],
     )
     def test_stale_thresholds_are_not_used(
-        self, tuned: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+        self, tuned: TunedPostprocess, reason: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         catalog = make_catalog(0, tuned=tuned)
         run(catalog)
-        assert catalog.load("chosen_postprocess")["source"] == "recipe"
+        assert catalog.load("chosen_postprocess").source == "recipe"
         assert re.search(reason, caplog.text)
         with pytest.raises(ValueError, match=reason):
             run(make_catalog(0, tuned=tuned, thresholds="tuned"))

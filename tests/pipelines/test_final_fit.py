@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.pipelines.final_fit import create_pipeline
-from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess
+from receipt_ocr.pipelines.final_fit.nodes import pick_epochs, pick_postprocess
 from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
 from receipt_ocr.receipts.settings import IngestionSettings
+from receipt_ocr.records import TunedPostprocess
 from receipt_ocr.training.settings import FinalFitSettings
 
 EXPERIMENTS = Experiments(selected="small", recipe=Recipe(), variants={"small": {}})
@@ -26,34 +28,32 @@ def history(*hmeans: float) -> pd.DataFrame:
 
 def test_the_folds_that_were_trained_say_how_long() -> None:
     folds = [history(0.1, 0.9, 0.5), None, history(0.1, 0.2, 0.3, 0.8), None, history(0.5, 0.4)]
-    chosen = choose_epochs(FinalFitSettings(), EXPERIMENTS, *folds)
-    assert chosen == {"epochs": 2, "peaks": {"fold_0": 1, "fold_2": 3, "fold_4": 0}}
-    given = choose_epochs(FinalFitSettings(epochs=7), EXPERIMENTS, *([None] * 5))
-    assert given == {"epochs": 7, "peaks": {}}
+    chosen = pick_epochs(FinalFitSettings(), EXPERIMENTS, *folds)
+    assert chosen.model_dump() == {"epochs": 2, "peaks": {"fold_0": 1, "fold_2": 3, "fold_4": 0}}
+    given = pick_epochs(FinalFitSettings(epochs=7), EXPERIMENTS, *([None] * 5))
+    assert given.model_dump() == {"epochs": 7, "peaks": {}}
     with pytest.raises(ValueError, match=r"no fold of small has been trained.*final_fit\.epochs"):
-        choose_epochs(FinalFitSettings(), EXPERIMENTS, *([None] * 5))
+        pick_epochs(FinalFitSettings(), EXPERIMENTS, *([None] * 5))
 
 
 def test_words_are_found_with_what_was_tuned_on_the_folds() -> None:
-    recipe = EXPERIMENTS.recipe.postprocess
-    tuned = {
-        "postprocess": recipe.model_dump(mode="json") | {"thresh": 0.4},
-        "members": ["fold_1"],
-        "sources": {"fold_1": "of whichever detector"},
-        "pages": 9,
-        "chosen_hmean": 0.9,
-        "honest_hmean": None,
-        "recipe_hmean": 0.8,
-    }
+    tuned = TunedPostprocess(
+        postprocess=PostprocessSettings(thresh=0.4),
+        members=("fold_1",),
+        sources={"fold_1": "of whichever detector"},
+        pages=9,
+        chosen_hmean=0.9,
+        recipe_hmean=0.8,
+    )
     settings = FinalFitSettings()
-    chosen = choose_postprocess(settings, EXPERIMENTS, tuned)
-    assert (chosen["source"], chosen["postprocess"]["thresh"]) == ("tuned", 0.4)
-    assert choose_postprocess(settings, EXPERIMENTS, None)["source"] == "recipe"
+    chosen = pick_postprocess(settings, EXPERIMENTS, tuned)
+    assert (chosen.source, chosen.postprocess.thresh, chosen.names) == ("tuned", 0.4, ())
+    assert pick_postprocess(settings, EXPERIMENTS, None).source == "recipe"
     insisted = settings.model_copy(update={"thresholds": "recipe"})
-    assert choose_postprocess(insisted, EXPERIMENTS, tuned)["source"] == "recipe"
+    assert pick_postprocess(insisted, EXPERIMENTS, tuned).source == "recipe"
     insisted = settings.model_copy(update={"thresholds": "tuned"})
     with pytest.raises(ValueError, match="nothing is tuned yet"):
-        choose_postprocess(insisted, EXPERIMENTS, None)
+        pick_postprocess(insisted, EXPERIMENTS, None)
 
 
 def test_its_files_are_kept_apart_from_the_folds() -> None:

@@ -105,11 +105,3 @@ def test_a_broken_json_writes_nothing(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r"train\.json"):
         run(ingestion.create_pipeline(), folder)
     assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_stages_connect_by_name() -> None:
-    assert synthesis.create_pipeline().all_outputs() == {"raw_receipts"}
-    made = ingestion.create_pipeline()
-    assert made.inputs() == {"raw_receipts", "params:ingestion"}
-    needed = splitting.create_pipeline().inputs()
-    assert needed - {"params:splitting", "raw_receipts"} <= made.all_outputs()

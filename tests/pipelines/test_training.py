@@ -1,6 +1,6 @@
 """The training stage's graph and its selection of folds."""
 
-import typing
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -9,7 +9,6 @@ import torch
 
 from receipt_ocr.detector.checkpoint import Checkpoint
 from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.pipeline_registry import register_pipelines
 from receipt_ocr.pipelines.training import (
     create_fold_pipeline,
     create_pipeline,
@@ -18,6 +17,7 @@ from receipt_ocr.pipelines.training import (
 from receipt_ocr.pipelines.training.nodes import fold_selector, select_fold
 from receipt_ocr.pipelines.training.tracking import log_training, record_training
 from receipt_ocr.receipts.settings import FOLD_COUNT
+from receipt_ocr.training.result import TrainingResult
 
 TRAINED = {"checkpoint", "history", "training_record"}
 RESULTS = TRAINED | {"out_of_fold_maps", "holdout_maps", "test_maps"}
@@ -67,26 +67,6 @@ def test_maps_are_predicted_again_without_training() -> None:
     assert pipeline.all_outputs() == RESULTS - TRAINED | {"split"}
 
 
-def test_every_node_of_the_stage_has_hints_that_kedro_can_read() -> None:
-    # Kedro checks parameters by these hints: one it cannot resolve switches the check off.
-    for node in register_pipelines()["train"].nodes:
-        hints = typing.get_type_hints(node.func)
-        assert "return" in hints, node.name
-        arguments = node.func.__code__.co_varnames[: node.func.__code__.co_argcount]
-        assert set(arguments) <= hints.keys(), node.name
-
-
-def test_data_flows_forward_from_the_folds_to_the_maps() -> None:
-    stages = register_pipelines()
-    before = stages["ingestion"].all_outputs() | stages["splitting"].all_outputs()
-    raw = {"raw_receipts"} | {f"fold_{fold}.work_folder" for fold in range(5)}
-    needed = {name for name in stages["train"].inputs() if not name.startswith("params:")}
-    assert needed <= before | raw
-    later = stages["tuning"].inputs() | stages["ensemble"].inputs()
-    assert not later & stages["ingestion"].inputs() - raw
-    assert {f"fold_{fold}_out_of_fold_maps" for fold in range(5)} <= later
-
-
 def make_checkpoint(*seconds: float) -> Checkpoint:
     """Of 3 * 4 + 5 trained numbers, and statistics; some of its epochs were timed."""
     state = {
@@ -104,29 +84,27 @@ def make_checkpoint(*seconds: float) -> Checkpoint:
     return Checkpoint(source="best.ckpt", recipe=Recipe(), state=state, epoch=1, history=history)
 
 
+def end(stopped_by: str) -> TrainingResult:
+    return TrainingResult(Path("best.ckpt"), 1, 0.9, [], stopped_by, 0.02, 512.0)
+
+
 def test_the_record_of_a_training_says_what_a_report_needs() -> None:
-    assert record_training(make_checkpoint(10.0, 20.0, 30.5), "patience of 1 epochs") == {
-        "best_epoch": 1,
-        "precision": 0.8,
-        "recall": 0.7,
-        "hmean": 0.9,
-        "epochs": 3,
-        "seconds": 60.5,
-        "stopped_by": "patience of 1 epochs",
-        "parameters": {"encoder": 12, "head": 5},
-        "checkpoint_bytes": 4 * (12 + 4 + 5),
-        "inference_seconds_per_page": None,
-        "peak_memory_mib": None,
-    }
+    record = record_training(make_checkpoint(10.0, 20.0, 30.5), end("patience of 1 epochs"))
+    assert (record.best_epoch, record.epochs, record.seconds) == (1, 3, 60.5)
+    assert (record.precision, record.recall, record.hmean) == (0.8, 0.7, 0.9)
+    assert record.stopped_by == "patience of 1 epochs"
+    assert record.parameters == {"encoder": 12, "head": 5}
+    assert (record.inference_seconds_per_page, record.peak_memory_mib) == (0.02, 512.0)
+    assert record.checkpoint_bytes == 4 * (12 + 4 + 5)
     # An earlier version began the training and did not time it.
-    assert record_training(make_checkpoint(10.0), "3 epochs")["seconds"] is None
+    assert record_training(make_checkpoint(10.0), end("3 epochs")).seconds is None
 
 
 def test_a_run_shows_its_training_as_columns(tracking_uri: str) -> None:
     mlflow.set_tracking_uri(tracking_uri)
     client = mlflow.MlflowClient(tracking_uri)
     run = client.create_run(client.create_experiment("receipts")).info.run_id
-    log_training(run, record_training(make_checkpoint(10.0), "3 epochs"))
+    log_training(run, record_training(make_checkpoint(10.0), end("3 epochs")))
     data = client.get_run(run).data
     assert data.metrics == {
         "val_hmean": 0.9,

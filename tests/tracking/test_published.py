@@ -9,10 +9,19 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from receipt_ocr.contest.settings import LeaderboardSettings
+from receipt_ocr.datasets.records import Records
+from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.pipelines.ensemble.nodes import publish_scores
 from receipt_ocr.pipelines.leaderboard.nodes import record_leaderboard
+from receipt_ocr.records import (
+    ChosenPostprocess,
+    LeaderboardScore,
+    SubmissionMember,
+    SubmissionRecord,
+    Voting,
+)
 from receipt_ocr.tracking.layout import find_parent
 from receipt_ocr.tracking.runs import place_run
 
@@ -58,7 +67,8 @@ def metrics(client: MlflowClient, runs: dict[str, str]) -> dict[str, dict[str, f
 
 def publish(runs: dict[str, str], look: str = "none") -> None:
     tta = TtaVariants(selected=look, variants=LOOKS)
-    chosen = {"members": {"names": MEMBERS}}
+    voting = Voting(names=tuple(MEMBERS), weights=(0.25,) * 4, sources={}, mean="probability")
+    chosen = ChosenPostprocess(source="recipe", postprocess=PostprocessSettings(), members=voting)
     publish_scores(MINE, tta, chosen, SCORES, Trained(runs))  # type: ignore[arg-type]
 
 
@@ -85,17 +95,21 @@ def test_without_a_run_no_server_is_asked(
     for name in ("get_run", "log_batch", "search_runs", "create_run"):
         monkeypatch.setattr(MlflowClient, name, refuse)
     publish(runs)
-    record = tell(runs, "lite0")
-    assert record["hmean"] == 0.75
+    assert tell(runs, "lite0").hmean == 0.75
 
 
-def tell(runs: dict[str, str], experiment: str) -> dict[str, Any]:
+def tell(runs: dict[str, str], experiment: str) -> LeaderboardScore:
     """What the leaderboard says of a submission of an experiment, with a plain guest."""
-    known = {"validation_hmean": 0.5, "holdout_hmean": None}
-    members = [{"name": "fold_0", "run_id": runs["lite0/0"], **known}]
-    members += [{"name": "b3/fold_0", "run_id": runs["b3/0"], **known}]
-    submission = {"submission": "s1", "experiment": experiment, "members": members, **known}
-    said = record_leaderboard(LeaderboardSettings(hmean=0.75), "s1", {"s1": submission})
+    known: dict[str, Any] = {"validation_hmean": 0.5, "holdout_hmean": None}
+    members = {"fold_0": runs["lite0/0"], "b3/fold_0": runs["b3/0"]}
+    submission = SubmissionRecord(
+        made="2026-01-02T03:04:05Z",
+        submission="s1",
+        experiment=experiment,
+        members=tuple(SubmissionMember(name=n, run_id=run, **known) for n, run in members.items()),
+        **known,
+    )
+    said = record_leaderboard(LeaderboardSettings(hmean=0.75), "s1", Records({"s1": submission}))
     return said["s1"]
 
 

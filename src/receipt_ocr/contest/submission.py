@@ -1,8 +1,10 @@
 """Polygons -> what the contest takes: one JSON, one CSV, checked before they are written."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,19 @@ import pandas as pd
 from receipt_ocr.geometry.polygons import Polygon, as_polygon, polygon_area
 
 __all__ = [
+    "build_from_tables",
     "build_submission",
     "check_submission",
     "identify_submission",
     "parse_submission",
+    "read_submission",
     "tabulate_submission",
 ]
 
 log = logging.getLogger(__name__)
+
+UNREAD = ("image_missing", "image_unreadable")
+"""Reasons for which ingestion rejects a whole page."""
 
 MIN_POINTS = 4  # the contest skips polygons of fewer
 
@@ -69,6 +76,34 @@ def build_submission(
     return submission
 
 
+def build_from_tables(
+    detections: Mapping[str, Sequence[Sequence[float]]], pages: pd.DataFrame, rejected: pd.DataFrame
+) -> Submission:
+    """Build and check the submission of all test pages.
+
+    The contest asks for every test page, also for one whose image is missing or broken.
+
+    Args:
+        detections: Test page that could be read -> polygons, flat in page pixels.
+        pages: Table of all pages.
+        rejected: Table of what ingestion could not use.
+
+    Raises:
+        ValueError: As :func:`build_submission` and :func:`check_submission`.
+    """
+    test = pages[pages["subset"] == "test"]
+    sides = test[["page", "width", "height"]].itertuples(index=False)
+    sizes = {str(page): (int(width), int(height)) for page, width, height in sides}
+    polygons = {page: [np.reshape(flat, (-1, 2)) for flat in w] for page, w in detections.items()}
+    is_unread = (rejected["subset"] == "test") & rejected["reason"].isin(UNREAD)
+    for page in map(str, rejected.loc[is_unread, "page"]):
+        if page not in sizes:
+            sizes[page], polygons[page] = (1, 1), []
+    submission = build_submission(polygons, sizes)
+    check_submission(submission, sizes)
+    return submission
+
+
 def check_submission(submission: Submission, page_sizes: PageSizes) -> None:
     """Check what the contest would refuse or score as nothing.
 
@@ -102,13 +137,7 @@ def check_submission(submission: Submission, page_sizes: PageSizes) -> None:
 def tabulate_submission(submission: Submission) -> pd.DataFrame:
     """The contest's CSV: a row a page, ``x1 y1 x2 y2 ...`` a polygon, joined by ``|``."""
     rows = [
-        (
-            page,
-            "|".join(
-                " ".join(str(value) for point in word["points"] for value in point)
-                for word in entry["words"].values()
-            ),
-        )
+        (page, "|".join(map(_join_points, entry["words"].values())))
         for page, entry in submission["images"].items()
     ]
     return pd.DataFrame(rows, columns=["filename", "polygons"])
@@ -145,3 +174,25 @@ def parse_submission(table: pd.DataFrame) -> dict[str, list[Polygon]]:
         except ValueError as error:
             raise ValueError(f"page {page!r} of the submission: {error}") from error
     return parsed
+
+
+def read_submission(file: Path) -> pd.DataFrame:
+    """The contest's table, from its CSV or JSON.
+
+    Raises:
+        ValueError: If the file is neither.
+    """
+    try:
+        if file.suffix.lower() == ".json":
+            return tabulate_submission(json.loads(file.read_text(encoding="utf-8")))
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        return table[["filename", "polygons"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file} is no submission ({error}); give its CSV or JSON, which must be "
+            '{"images": {page: {"words": {number: {"points": [[x, y], ...]}}}}}'
+        ) from error
+
+
+def _join_points(word: Mapping[str, Any]) -> str:
+    return " ".join(str(value) for point in word["points"] for value in point)

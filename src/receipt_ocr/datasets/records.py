@@ -78,9 +78,7 @@ class RecordDataset(AbstractDataset[Record | dict[str, Any], Record | None]):
             fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
         """
-        file = open_folder(filepath, storage_options(credentials, fs_args))
-        self._folder, self._name = file.parent, file.name
-        self._filepath = str(file)
+        self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
         self._record = _find_class(record)
         self.may_be_missing = optional
         self.metadata = metadata
@@ -93,7 +91,7 @@ class RecordDataset(AbstractDataset[Record | dict[str, Any], Record | None]):
             DatasetError: If it does not hold such a record.
         """
         try:
-            content = self._folder.read(self._name)
+            content = self._filepath.read()
         except FileNotFoundError as error:
             if self.may_be_missing:
                 return None
@@ -110,18 +108,18 @@ class RecordDataset(AbstractDataset[Record | dict[str, Any], Record | None]):
         """Write the record, all or nothing."""
         is_empty = self.may_be_missing and isinstance(data, NoRecord)
         content = b"{}" if is_empty else _serialise(data, self._record)
-        self._folder.write({self._name: content})
+        self._filepath.write({"": content})
 
-    def preview(self, entries: int = 10) -> JSONPreview | None:
+    def preview(self, entries: int = 10) -> JSONPreview:
         """The record, for Kedro-Viz; None where there is none yet."""
         record = self.load() if self._exists() else None
         return None if record is None else preview_json(record.model_dump(mode="json"), entries)
 
     def _exists(self) -> bool:
-        return self._folder.exists(self._name)
+        return self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "record": self._record.__name__}
+        return {"filepath": str(self._filepath), "record": self._record.__name__}
 
 
 class RecordsDataset(AbstractDataset[dict[str, Any], Records[Record]]):
@@ -191,7 +189,7 @@ class RecordsDataset(AbstractDataset[dict[str, Any], Records[Record]]):
         }
         self._filepath.write(contents)
 
-    def preview(self, entries: int = 10) -> JSONPreview | None:
+    def preview(self, entries: int = 10) -> JSONPreview:
         """The first records, for Kedro-Viz; None where there are none yet."""
         records = {name: one.model_dump(mode="json") for name, one in self.load().items()}
         return preview_json(records, entries) if records else None

@@ -1,155 +1,107 @@
-"""Post-processing that a search has chosen, and when it no longer holds."""
+"""Which post-processing maps are read with: the recipe's, or what a search has found for them."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Literal
 
-from pydantic import Field
+from receipt_ocr.decoding.settings import PostprocessSettings
+from receipt_ocr.records import ChosenPostprocess, TunedPostprocess, Voting
 
-from receipt_ocr.config import Config
-from receipt_ocr.decoding.settings import MeanKind, PostprocessSettings
-
-__all__ = [
-    "PlateauSettings",
-    "TunedPostprocess",
-    "Voting",
-    "choose_postprocess",
-]
+__all__ = ["choose_postprocess", "find_staleness"]
 
 log = logging.getLogger(__name__)
 
 NOT_SEARCHED = ("shape", "candidate_order")
 
-
-class PlateauSettings(Config):
-    """How far one setting may move from the chosen value; see :class:`Plateau`."""
-
-    lowest: float
-    highest: float
-    is_open_below: bool
-    is_open_above: bool
-    hmean: float
+Thresholds = Literal["auto", "tuned", "holdout", "recipe"]
 
 
-class TunedPostprocess(Config):
-    """The outcome of tuning, with what it rests on."""
-
-    postprocess: PostprocessSettings
-    members: tuple[str, ...]
-    """Whose maps were searched on."""
-    sources: dict[str, str]
-    """Member -> fingerprint of the detector that predicted those maps."""
-    mean: MeanKind = "probability"
-    """How the members' maps were averaged."""
-    weights: tuple[float, ...] = ()
-    """One a member."""
-    pages: int
-    chosen_hmean: float
-    """On the pages that chose the settings."""
-    honest_hmean: float | None = None
-    """Each fold at the settings chosen on the others; None with one fold, or on a holdout."""
-    recipe_hmean: float
-    """On the same pages at the recipe's settings."""
-    grid_hmean: float | None = None
-    """On the same pages at the best point of the grid, where that was refined."""
-    transferred_hmean: float | None = None
-    """Of a search on the holdout: on its pages, at the settings tuned out of fold."""
-    plateau: dict[str, PlateauSettings] = Field(default_factory=dict)
-    """Setting -> how far it alone may move before H-mean falls by 0.0005."""
-
-    def staleness(
-        self, sources: Mapping[str, str] | None, recipe: PostprocessSettings
-    ) -> str | None:
-        """Why these settings do not hold for other maps; None where they do.
-
-        Args:
-            sources: Member -> fingerprint of the detector behind the maps to be read; None for
-                maps of a detector that is no member.
-            recipe: The experiment's settings of today.
-        """
-        if sources is not None and not set(sources) & set(self.sources):
-            return f"{_list(self.members)} were tuned, not {_list(sources)}"
-        for member, source in (sources or {}).items():
-            if self.sources.get(member, source) != source:
-                return f"{member} has been trained anew since"
-        for name in NOT_SEARCHED:
-            old, new = getattr(self.postprocess, name), getattr(recipe, name)
-            if old != new:
-                return f"{name} was {old} then, the recipe has {new} now"
-        return None
-
-    def other_mean(self, voting: "Voting | None") -> str | None:
-        """Why these settings, found on a mean of maps, do not hold for another mean."""
-        if voting is None:
-            return None
-        if dict(zip(self.members, self.weights, strict=False)) != dict(voting.weights):
-            return "other members or weights were averaged then"
-        if self.mean != voting.mean:
-            return f"the mean was of {self.mean} then, it is of {voting.mean} now"
-        return None
-
-
-class Voting(NamedTuple):
-    """How members are averaged."""
-
-    mean: MeanKind
-    weights: Mapping[str, float]
-    """Member -> its share."""
-
-
-def choose_postprocess(  # noqa: PLR0913, PLR0917  # all that a choice rests on
-    thresholds: Literal["auto", "tuned", "holdout", "recipe"],
+def choose_postprocess(
+    thresholds: Thresholds,
     recipe: PostprocessSettings,
-    tuned: Mapping[str, Any] | None,
-    sources: Mapping[str, str] | None,
-    holdout: Mapping[str, Any] | None = None,
-    voting: Voting | None = None,
-) -> tuple[str, PostprocessSettings]:
+    voting: Voting | None,
+    tuned: TunedPostprocess | None,
+    holdout: TunedPostprocess | None = None,
+) -> ChosenPostprocess:
     """The settings to read maps with, and where they come from.
 
     Args:
         thresholds: ``auto`` takes settings tuned out of fold where there are some that hold.
         recipe: The experiment's own.
-        tuned: What tuning out of fold has written; None where it never ran.
-        sources: Member -> fingerprint of the detector behind the maps to be read; None for maps of
-            a detector that is no member, such as the final fit's.
-        holdout: What tuning the ensemble on the holdout has written; None or empty where it never
-            ran, or there is no holdout.
-        voting: How the members are averaged: what was tuned on a mean holds for that mean only.
-
-    Returns:
-        ``tuned``, ``holdout`` or ``recipe``, and the settings.
+        voting: Who predicted the maps; None for a detector that is no member, such as the final
+            fit's. What was tuned on a mean of maps holds for the same mean only.
+        tuned: Found out of fold; None where tuning never ran.
+        holdout: Found on the holdout; None where tuning never ran, or there is no holdout.
 
     Raises:
         ValueError: If ``thresholds`` names a search that has not run or no longer holds.
     """
+    unsearched = ChosenPostprocess(
+        source="recipe", postprocess=recipe, recipe=recipe, members=voting
+    )
     if thresholds == "recipe":
-        return "recipe", recipe
-    searched = holdout if thresholds == "holdout" else tuned
-    found = TunedPostprocess.model_validate(searched) if searched else None
-    if found is not None:
-        reason = found.staleness(sources, recipe)
-        reason = reason or (found.other_mean(voting) if thresholds == "holdout" else None)
+        return unsearched
+    is_holdout = thresholds == "holdout"
+    found = holdout if is_holdout else tuned
+    reason: str | None
+    if found is None:
+        reason = "nothing is tuned yet" + (", or the data has no holdout" if is_holdout else "")
     else:
-        reason = "nothing is tuned yet" if searched is None else "the data has no holdout"
-    if found is None or reason is not None:
-        if thresholds != "auto":
-            where = " on a holdout" if thresholds == "holdout" else ""
-            raise ValueError(
-                f"the thresholds are to be those tuned{where}, but {reason}; run "
-                "--pipeline=tuning first, or set thresholds to recipe"
-            )
+        reason = find_staleness(found, voting, recipe, with_mean=is_holdout)
+    if thresholds == "auto" and reason is not None:
         level = logging.INFO if found is None else logging.WARNING
         log.log(level, "The recipe's post-processing is used: %s (--pipeline=tuning)", reason)
-        return "recipe", recipe
-    if sources is not None and set(found.members) != set(sources):
+        return unsearched
+    if found is None or reason is not None:
+        raise ValueError(
+            f"the thresholds are to be those tuned{' on a holdout' if is_holdout else ''}, but "
+            f"{reason}; run --pipeline=tuning first, or set thresholds to recipe"
+        )
+    if voting is not None and set(found.members) != set(voting.names):
         log.warning(
             "Post-processing was tuned on %s, the ensemble is of %s: run tuning again",
-            _list(found.members),
-            _list(sources),
+            *(_list(found.members), _list(voting.names)),
         )
-    return "holdout" if thresholds == "holdout" else "tuned", found.postprocess
+    source: Literal["holdout", "tuned"] = "holdout" if is_holdout else "tuned"
+    return unsearched.model_copy(update={"source": source, "postprocess": found.postprocess})
 
 
-def _list(names: Any) -> str:
+def find_staleness(
+    tuned: TunedPostprocess,
+    voting: Voting | None,
+    recipe: PostprocessSettings,
+    *,
+    with_mean: bool = False,
+) -> str | None:
+    """Why tuned settings do not hold for other maps; None where they do.
+
+    Args:
+        tuned: The settings, with what they rest on.
+        voting: Who predicted the maps to be read; None for a detector that is no member.
+        recipe: The experiment's settings of today.
+        with_mean: Whether the maps must also be averaged as those that were searched.
+    """
+    sources = {} if voting is None else voting.sources
+    if sources and not set(sources) & set(tuned.sources):
+        return f"{_list(tuned.members)} were tuned, not {_list(sources)}"
+    for member, source in sources.items():
+        if tuned.sources.get(member, source) != source:
+            return f"{member} has been trained anew since"
+    for name in NOT_SEARCHED:
+        old, new = getattr(tuned.postprocess, name), getattr(recipe, name)
+        if old != new:
+            return f"{name} was {old} then, the recipe has {new} now"
+    return None if voting is None or not with_mean else _find_other_mean(tuned, voting)
+
+
+def _find_other_mean(tuned: TunedPostprocess, voting: Voting) -> str | None:
+    shares = dict(zip(voting.names, voting.weights, strict=True))
+    if dict(zip(tuned.members, tuned.weights, strict=False)) != shares:
+        return "other members or weights were averaged then"
+    if tuned.mean != voting.mean:
+        return f"the mean was of {tuned.mean} then, it is of {voting.mean} now"
+    return None
+
+
+def _list(names: Iterable[str]) -> str:
     return ", ".join(names)

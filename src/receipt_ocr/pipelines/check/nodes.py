@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,8 +11,6 @@ from receipt_ocr.detector.settings import Experiments
 
 if TYPE_CHECKING:
     from receipt_ocr.receipts.labelled_pages import LabelledPage
-else:  # Kedro reads the signatures to check parameters: names must exist
-    LabelledPage = Any
 
 __all__ = ["collect_findings", "inspect_data", "inspect_targets", "overfit_one_page"]
 
@@ -78,7 +76,7 @@ def collect_findings(*findings: list[Finding]) -> list[dict[str, str]]:
 
 def _choose_pages(
     pages: pd.DataFrame, words: pd.DataFrame, folder: Path, count: int
-) -> list[LabelledPage]:
+) -> "list[LabelledPage]":
     from receipt_ocr.checks.dataset import choose_pages
     from receipt_ocr.receipts.labelled_pages import load_pages
 

@@ -1,4 +1,4 @@
-"""Tables and settings -> findings, and a picture of a page's way to its targets and back."""
+"""Wiring of the check stage."""
 
 from typing import Any
 
@@ -13,35 +13,19 @@ from receipt_ocr.pipelines.check.nodes import (
 
 __all__ = ["create_pipeline"]
 
+TABLES = ["pages", "words", "rejected", "params:experiments"]
+IMAGES = ["pages", "words", "raw_receipts", "params:experiments"]
+FINDINGS = ["data_findings", "target_findings", "overfit_findings"]
+
 
 def create_pipeline(**_: Any) -> Pipeline:
-    """The check stage."""
-    recipe, pages, words, images = "params:experiments", "pages", "words", "raw_receipts"
+    """Look for what is wrong with data and settings, and draw a page's way to targets and back."""
+    data, targets, overfit = FINDINGS
     return Pipeline(
         [
-            Node(
-                inspect_data,
-                [pages, words, "rejected", recipe],
-                "data_findings",
-                name="inspect_data",
-            ),
-            Node(
-                inspect_targets,
-                [pages, words, images, recipe],
-                ["target_findings", "check_picture"],
-                name="inspect_targets",
-            ),
-            Node(
-                overfit_one_page,
-                [pages, words, images, recipe],
-                "overfit_findings",
-                name="overfit_one_page",
-            ),
-            Node(
-                collect_findings,
-                ["data_findings", "target_findings", "overfit_findings"],
-                "check_findings",
-                name="collect_findings",
-            ),
+            Node(inspect_data, TABLES, data, name="inspect_data"),
+            Node(inspect_targets, IMAGES, [targets, "check_picture"], name="inspect_targets"),
+            Node(overfit_one_page, IMAGES, overfit, name="overfit_one_page"),
+            Node(collect_findings, FINDINGS, "check_findings", name="collect_findings"),
         ]
     )

@@ -1,15 +1,13 @@
 """Nodes of the detection stage."""
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from receipt_ocr.detector.settings import DetectionSettings
+from receipt_ocr.detector.trained import Checkpoint
 from receipt_ocr.detector.tta_settings import TtaVariants
-
-if TYPE_CHECKING:
-    from receipt_ocr.detector.checkpoint import Checkpoint
-else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
-    Checkpoint = Any
+from receipt_ocr.identity import fold_name
+from receipt_ocr.records import TunedPostprocess, Voting
 
 __all__ = ["detect_folder", "draw_detections"]
 
@@ -25,7 +23,7 @@ def detect_folder(
     tta: TtaVariants,
     fold: int,
     checkpoint: Checkpoint,
-    tuned: dict[str, Any] | None,
+    tuned: TunedPostprocess | None,
 ) -> dict[str, Any]:
     """The words of every image in a folder, in the competition's JSON."""
     from receipt_ocr.contest.submission import build_submission
@@ -34,10 +32,10 @@ def detect_folder(
     from receipt_ocr.search.tuned import choose_postprocess
 
     detector = Detector.restore(checkpoint, tta=tta.chosen)
-    sources = {f"fold_{fold}": detector.source_of(checkpoint)}
-    source, settings = choose_postprocess("auto", detector.postprocess, tuned, sources)
-    log.info("Post-processing (%s): %s", source, settings)
-    detector.postprocess = settings
+    member = Voting.of_one(fold_name(fold), detector.source_of(checkpoint))
+    chosen = choose_postprocess("auto", detector.postprocess, member, tuned)
+    log.info("Post-processing (%s): %s", chosen.source, chosen.postprocess)
+    detector.postprocess = chosen.postprocess
     polygons, sizes = detect_images(detector, list_images(detection.images_folder))
     words = sum(len(found) for found in polygons.values())
     log.info("Found %d words on %d images of %s", words, len(sizes), detection.images)

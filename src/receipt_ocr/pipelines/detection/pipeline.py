@@ -11,20 +11,12 @@ __all__ = ["create_pipeline"]
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Find the words on images that nobody has annotated, with the detector of one fold."""
-    settings = ["params:detection", "params:test_time"]
+    detector = ["params:fold", "checkpoint", "tuned_postprocess"]
+    detecting = ["params:detection", "params:test_time", *detector]
+    drawing = ["params:detection", "detected_words"]
     return Pipeline(
         [
-            Node(
-                detect_folder,
-                [*settings, "params:fold", "checkpoint", "tuned_postprocess"],
-                "detected_words",
-                name="detect_folder",
-            ),
-            Node(
-                draw_detections,
-                ["params:detection", "detected_words"],
-                "detected_picture",
-                name="draw_detections",
-            ),
+            Node(detect_folder, detecting, "detected_words", name="detect_folder"),
+            Node(draw_detections, drawing, "detected_picture", name="draw_detections"),
         ]
     )

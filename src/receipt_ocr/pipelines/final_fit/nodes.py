@@ -2,49 +2,41 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.detector.trained import Checkpoint
+from receipt_ocr.identity import fold_name
 from receipt_ocr.receipts.settings import IngestionSettings
+from receipt_ocr.records import ChosenPostprocess, FinalEpochs, TunedPostprocess
 from receipt_ocr.training.settings import FinalFitSettings
+from receipt_ocr.training.work_folder import WorkFolder
 
 if TYPE_CHECKING:
-    from receipt_ocr.detector.checkpoint import Checkpoint
-    from receipt_ocr.training.work_folder import WorkFolder
-else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
-    Checkpoint = WorkFolder = Any
+    from receipt_ocr.receipts.labelled_pages import LabelledPage
 
-__all__ = ["choose_epochs", "choose_postprocess", "train_final"]
+__all__ = ["pick_epochs", "pick_postprocess", "train_final"]
 
 log = logging.getLogger(__name__)
 
 
-def choose_epochs(
+def pick_epochs(
     settings: FinalFitSettings, experiments: Experiments, *histories: pd.DataFrame | None
-) -> dict[str, Any]:
+) -> FinalEpochs:
     """How many epochs to train, and the best epoch of each fold that says so."""
-    from receipt_ocr.training.history import epochs_of_peaks
+    from receipt_ocr.training.final_fit import choose_epochs
 
-    peaks = {
-        f"fold_{fold}": int(history["epoch"].to_numpy()[history["hmean"].to_numpy().argmax()])
-        for fold, history in enumerate(histories)
-        if history is not None
-    }
-    if settings.epochs is None and not peaks:
-        raise ValueError(
-            f"no fold of {experiments.selected} has been trained that could say for how many "
-            "epochs; train folds first, or set final_fit.epochs"
-        )
-    return {"epochs": settings.epochs or epochs_of_peaks(list(peaks.values())), "peaks": peaks}
+    by_fold = {fold_name(fold): history for fold, history in enumerate(histories)}
+    return choose_epochs(settings.epochs, by_fold, experiments.selected)
 
 
 def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     experiments: Experiments,
     settings: FinalFitSettings,
     ingestion: IngestionSettings,
-    final_epochs: dict[str, Any],
+    final_epochs: FinalEpochs,
     pages: pd.DataFrame,
     words: pd.DataFrame,
     raw_receipts: Path,
@@ -53,34 +45,45 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     """Train on all labelled pages; the last epoch's checkpoint and the history."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
     from receipt_ocr.pipelines.training.tracking import mlflow_logger
-    from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
-    from receipt_ocr.storage.cache import local_copy
     from receipt_ocr.tracking.runs import fold_run
-    from receipt_ocr.training.loop import train_detector
+    from receipt_ocr.training import loop
 
-    labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
-    for data in settings.further:
-        folder = local_copy(data.folder)
-        labelled += read_further(folder, data.subset, data.weight, ingestion)
+    labelled = _gather_pages(settings, ingestion, pages, words, raw_receipts)
     recipe = experiments.chosen
-    schedule = recipe.training.model_copy(update={"epochs": final_epochs["epochs"]})
+    schedule = recipe.training.model_copy(update={"epochs": final_epochs.epochs})
     recipe = recipe.model_copy(update={"training": schedule})
     with fold_run(final_work_folder.name, experiments.selected) as run_id:
-        result = train_detector(recipe, labelled, [], final_work_folder, mlflow_logger(run_id))
+        result = loop.train_detector(recipe, labelled, [], final_work_folder, mlflow_logger(run_id))
     return read_checkpoint(result.checkpoint), pd.DataFrame(result.history)
 
 
-def choose_postprocess(
-    settings: FinalFitSettings, experiments: Experiments, tuned: dict[str, Any] | None
-) -> dict[str, Any]:
+def pick_postprocess(
+    settings: FinalFitSettings, experiments: Experiments, tuned: TunedPostprocess | None
+) -> ChosenPostprocess:
     """The post-processing that the test maps are read with, and where it comes from.
 
     No labelled page is left to tune on: what was tuned on the folds' out-of-fold maps is the
     nearest there is.
     """
-    from receipt_ocr.search.tuned import choose_postprocess as choose
+    from receipt_ocr.search.tuned import choose_postprocess
 
     recipe = experiments.chosen.postprocess
-    source, chosen = choose(settings.thresholds, recipe, tuned, None)
-    log.info("Post-processing (%s): %s", source, chosen)
-    return {"source": source, "postprocess": chosen.model_dump(mode="json")}
+    chosen = choose_postprocess(settings.thresholds, recipe, None, tuned)
+    log.info("Post-processing (%s): %s", chosen.source, chosen.postprocess)
+    return chosen
+
+
+def _gather_pages(
+    settings: FinalFitSettings,
+    ingestion: IngestionSettings,
+    pages: pd.DataFrame,
+    words: pd.DataFrame,
+    raw_receipts: Path,
+) -> "list[LabelledPage]":
+    from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
+    from receipt_ocr.storage.cache import local_copy
+
+    labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
+    for data in settings.further:
+        labelled += read_further(local_copy(data.folder), data.subset, data.weight, ingestion)
+    return labelled

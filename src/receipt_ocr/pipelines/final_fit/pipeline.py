@@ -4,66 +4,41 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from receipt_ocr.identity import fold_name
 from receipt_ocr.pipelines.ensemble.nodes import detect_words
-from receipt_ocr.pipelines.final_fit.nodes import choose_epochs, choose_postprocess, train_final
+from receipt_ocr.pipelines.final_fit.nodes import pick_epochs, pick_postprocess, train_final
 from receipt_ocr.pipelines.submission.nodes import format_submission, register_final
 from receipt_ocr.pipelines.training.nodes import predict_subset
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 __all__ = ["create_pipeline"]
 
-HISTORIES = [f"fold_{fold}_history" for fold in range(FOLD_COUNT)]
-TABLES = ["pages", "words", "raw_receipts"]
+RECIPE, SETTINGS, TTA = "params:experiments", "params:final_fit", "params:test_time"
+HISTORIES = [f"{fold_name(fold)}_history" for fold in range(FOLD_COUNT)]
+LABELLED = ["params:ingestion", "final_epochs", "pages", "words", "raw_receipts"]
+DETECTOR, CHOSEN, MAPS = "final_checkpoint", "final_postprocess", "final_test_maps"
+FOUND, JSON, CSV = "final_test_detections", "final_submission_json", "final_submission_csv"
 
 
 def create_pipeline(**_: Any) -> Pipeline:
-    """The final fit."""
-    recipe, settings = "params:experiments", "params:final_fit"
+    """Train one detector on all labelled pages, and make a submission with it."""
+    training = [RECIPE, SETTINGS, *LABELLED, "final_work_folder"]
+    predicting = [DETECTOR, RECIPE, TTA, "pages", "raw_receipts"]
+    choosing = [SETTINGS, RECIPE, "tuned_postprocess"]
+    formatting, registering = [FOUND, "pages", "rejected"], [CSV, RECIPE, TTA, CHOSEN]
+    kept = ["submissions", "submission_records"]
     return Pipeline(
         [
-            Node(choose_epochs, [settings, recipe, *HISTORIES], "final_epochs"),
-            Node(
-                train_final,
-                [
-                    recipe,
-                    settings,
-                    "params:ingestion",
-                    "final_epochs",
-                    *TABLES,
-                    "final_work_folder",
-                ],
-                ["final_checkpoint", "final_history"],
-                name="train_final",
-            ),
-            Node(
-                predict_subset("test"),
-                ["final_checkpoint", recipe, "params:test_time", "pages", "raw_receipts"],
-                "final_test_maps",
-                name="predict_final_test",
-            ),
-            Node(choose_postprocess, [settings, recipe, "tuned_postprocess"], "final_postprocess"),
-            Node(
-                detect_words,
-                ["final_test_maps", "final_postprocess"],
-                "final_test_detections",
-                name="detect_final_words",
-            ),
-            Node(
-                format_submission,
-                ["final_test_detections", "pages", "rejected"],
-                ["final_submission_json", "final_submission_csv"],
-                name="format_final_submission",
-            ),
+            Node(pick_epochs, [SETTINGS, RECIPE, *HISTORIES], "final_epochs", name="choose_epochs"),
+            Node(train_final, training, [DETECTOR, "final_history"], name="train_final"),
+            Node(predict_subset("test"), predicting, MAPS, name="predict_final_test"),
+            Node(pick_postprocess, choosing, CHOSEN, name="choose_final_postprocess"),
+            Node(detect_words, [MAPS, CHOSEN], FOUND, name="detect_final_words"),
+            Node(format_submission, formatting, [JSON, CSV], name="format_final_submission"),
             Node(
                 register_final,
-                [
-                    "final_submission_csv",
-                    recipe,
-                    "params:test_time",
-                    "final_postprocess",
-                    "experiment_store",
-                ],
-                ["submissions", "submission_records"],
+                [*registering, "experiment_store"],
+                kept,
                 name="register_final_submission",
             ),
         ]

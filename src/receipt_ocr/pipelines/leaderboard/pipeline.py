@@ -12,38 +12,20 @@ from receipt_ocr.pipelines.leaderboard.nodes import (
 
 __all__ = ["create_pipeline", "create_scoring_pipeline"]
 
-SETTINGS, RECORDS = "params:leaderboard", "submission_records"
+SETTINGS, MADE, TOLD = "params:leaderboard", "submission_records", "leaderboard_records"
 
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Record what a leaderboard said."""
-    return Pipeline(
-        [
-            _find(),
-            Node(
-                record_leaderboard,
-                [SETTINGS, "submission_id", RECORDS],
-                "leaderboard_records",
-                name="record_leaderboard",
-            ),
-        ]
-    )
+    inputs = [SETTINGS, "submission_id", MADE]
+    return Pipeline([_find(), Node(record_leaderboard, inputs, TOLD, name="record_leaderboard")])
 
 
 def create_scoring_pipeline(**_: Any) -> Pipeline:
     """Score a submission by the truth of the test pages."""
-    return Pipeline(
-        [
-            _find(),
-            Node(
-                score_submission,
-                ["submission_id", "submissions", RECORDS, "pages", "words"],
-                "leaderboard_records",
-                name="score_submission",
-            ),
-        ]
-    )
+    inputs = ["submission_id", "submissions", MADE, "pages", "words"]
+    return Pipeline([_find(), Node(score_submission, inputs, TOLD, name="score_submission")])
 
 
 def _find() -> Node:
-    return Node(find_submission, [SETTINGS, RECORDS], "submission_id", name="find_submission")
+    return Node(find_submission, [SETTINGS, MADE], "submission_id", name="find_submission")

@@ -12,15 +12,11 @@ from receipt_ocr.pipelines.splitting.nodes import (
 
 def create_pipeline(**kwargs: object) -> Pipeline:
     """The splitting stage."""
+    splitting = ["pages", "words", "page_hashes", "params:splitting"]
     return Pipeline(
         [
             Node(hash_pages, ["raw_receipts", "pages"], "page_hashes", name="hash_pages"),
-            Node(
-                split_pages,
-                ["pages", "words", "page_hashes", "params:splitting"],
-                "folds",
-                name="split_pages",
-            ),
+            Node(split_pages, splitting, "folds", name="split_pages"),
             Node(tabulate_balance, "folds", "fold_balance", name="tabulate_balance"),
             Node(plot_balance, "folds", "fold_balance_plot", name="plot_balance"),
         ],

@@ -8,24 +8,18 @@ from receipt_ocr.pipelines.submission.nodes import format_submission, register_s
 
 __all__ = ["create_pipeline"]
 
+FILES, KEPT = ["submission_json", "submission_csv"], ["submissions", "submission_records"]
+FOUND = ["test_detections", "pages", "rejected"]
+MAKERS = ["params:experiments", "params:test_time", "chosen_postprocess", "scores"]
+
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Write what the contest takes, and remember who made it."""
-    settings, made_of = ["params:experiments", "params:test_time"], ["chosen_postprocess", "scores"]
+    described = ["submission_csv", *MAKERS, "experiment_store"]
     return Pipeline(
         [
-            Node(
-                format_submission,
-                ["test_detections", "pages", "rejected"],
-                ["submission_json", "submission_csv"],
-                name="format_submission",
-            ),
-            Node(
-                register_submission,
-                ["submission_csv", *settings, *made_of, "experiment_store"],
-                ["submissions", "submission_records"],
-                name="register_submission",
-            ),
+            Node(format_submission, FOUND, FILES, name="format_submission"),
+            Node(register_submission, described, KEPT, name="register_submission"),
         ],
         namespace="submission",  # one box in Kedro-Viz
         prefix_datasets_with_namespace=False,

@@ -3,20 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from receipt_ocr.decoding.maps import LazyMaps
 from receipt_ocr.detector.settings import Experiments
+from receipt_ocr.detector.trained import Checkpoint
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.receipts.settings import FOLD_COUNT
-
-if TYPE_CHECKING:
-    from receipt_ocr.decoding.maps import LazyMaps
-    from receipt_ocr.detector.checkpoint import Checkpoint
-    from receipt_ocr.training.work_folder import WorkFolder
-else:  # Kedro reads the signatures to check parameters: names must exist, torch need not
-    Checkpoint = LazyMaps = WorkFolder = Any
+from receipt_ocr.records import TrainingRecord
+from receipt_ocr.training.work_folder import WorkFolder
 
 __all__ = [
     "fold_selector",
@@ -54,27 +50,22 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     words: pd.DataFrame,
     raw_receipts: Path,
     work_folder: WorkFolder,
-) -> tuple[Checkpoint, pd.DataFrame, dict[str, Any]]:
+) -> tuple[Checkpoint, pd.DataFrame, TrainingRecord]:
     """Train one fold; its best checkpoint, the history of its epochs, and a record of both."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
     from receipt_ocr.pipelines.training.tracking import log_training, mlflow_logger, record_training
     from receipt_ocr.receipts.labelled_pages import load_pages
     from receipt_ocr.tracking.runs import fold_run
-    from receipt_ocr.training.loop import train_detector as train
+    from receipt_ocr.training import loop
 
     own = pages[pages["subset"] == "train"]
     training = load_pages(own, words, raw_receipts, split["training"])
     validation = load_pages(own, words, raw_receipts, split["validation"])
     with fold_run(work_folder.name, experiments.selected) as run_id:
         logger = mlflow_logger(run_id)
-        result = train(experiments.chosen, training, validation, work_folder, logger)
+        result = loop.train_detector(experiments.chosen, training, validation, work_folder, logger)
         best = replace(read_checkpoint(result.checkpoint), history=result.history)
-        record = record_training(
-            best,
-            result.stopped_by,
-            inference_seconds_per_page=result.inference_seconds_per_page,
-            peak_memory_mib=result.peak_memory_mib,
-        )
+        record = record_training(best, result)
         log_training(run_id, record)
     return best, pd.DataFrame(result.history), record
 
@@ -115,7 +106,6 @@ def _predict(
     pages: pd.DataFrame,
     folder: Path,
 ) -> LazyMaps:
-    from receipt_ocr.decoding.maps import LazyMaps
     from receipt_ocr.detector.inference import Detector, predict_maps
 
     detector = Detector.restore(checkpoint, expected=experiments.chosen, tta=tta.chosen)

@@ -4,6 +4,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from receipt_ocr.identity import fold_name
 from receipt_ocr.pipelines.training.nodes import (
     fold_selector,
     predict_out_of_fold,
@@ -40,9 +41,9 @@ def _one_fold(fold: int) -> Pipeline:
     select = Node(fold_selector(fold), "folds", "split", name="select_fold")
     return Pipeline(
         [select, _train(), *_predict()],
-        namespace=f"fold_{fold}",
+        namespace=fold_name(fold),
         inputs=SHARED_INPUTS,
-        outputs={name: f"fold_{fold}_{name}" for name in RESULTS},
+        outputs={name: f"{fold_name(fold)}_{name}" for name in RESULTS},
         parameters={RECIPE, TTA},
     )
 
@@ -52,28 +53,15 @@ def _select() -> Node:
 
 
 def _train() -> Node:
-    return Node(
-        train_detector,
-        [RECIPE, "split", "pages", "words", "raw_receipts", "work_folder"],
-        list(TRAINED),
-        name="train_detector",
-    )
+    inputs = [RECIPE, "split", "pages", "words", "raw_receipts", "work_folder"]
+    return Node(train_detector, inputs, list(TRAINED), name="train_detector")
 
 
 def _predict() -> list[Node]:
     detector, images = ["checkpoint", RECIPE, TTA], ["pages", "raw_receipts"]
+    of_split, of_subset = [*detector, "split", *images], [*detector, *images]
     return [
-        Node(
-            predict_out_of_fold,
-            [*detector, "split", *images],
-            "out_of_fold_maps",
-            name="predict_out_of_fold",
-        ),
-        Node(
-            predict_subset("holdout"),
-            [*detector, *images],
-            "holdout_maps",
-            name="predict_holdout",
-        ),
-        Node(predict_subset("test"), [*detector, *images], "test_maps", name="predict_test"),
+        Node(predict_out_of_fold, of_split, "out_of_fold_maps", name="predict_out_of_fold"),
+        Node(predict_subset("holdout"), of_subset, "holdout_maps", name="predict_holdout"),
+        Node(predict_subset("test"), of_subset, "test_maps", name="predict_test"),
     ]

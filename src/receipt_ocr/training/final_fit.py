@@ -1,0 +1,36 @@
+"""How long the detector of all labelled pages trains: as the folds have shown."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from receipt_ocr.records import FinalEpochs
+from receipt_ocr.training.history import epochs_of_peaks
+
+__all__ = ["choose_epochs"]
+
+
+def choose_epochs(
+    epochs: int | None, histories: Mapping[str, pd.DataFrame | None], experiment: str
+) -> FinalEpochs:
+    """Choose the number of epochs, and note the best epoch of each fold that says so.
+
+    Args:
+        epochs: The number that the settings insist on; None follows the folds.
+        histories: Fold -> its training, a row an epoch; None where it was not trained.
+        experiment: Name, for the error's message.
+
+    Raises:
+        ValueError: If neither the settings nor a fold says how many.
+    """
+    peaks = {
+        fold: int(history["epoch"].to_numpy()[history["hmean"].to_numpy().argmax()])
+        for fold, history in histories.items()
+        if history is not None
+    }
+    if epochs is None and not peaks:
+        raise ValueError(
+            f"no fold of {experiment} has been trained that could say for how many epochs; train "
+            "folds first, or set final_fit.epochs"
+        )
+    return FinalEpochs(epochs=epochs or epochs_of_peaks(list(peaks.values())), peaks=peaks)
