@@ -41,7 +41,7 @@ class Record(Config):
     model_config = ConfigDict(populate_by_name=True, extra="ignore")
 
     made_by: ClassVar[str]
-    """What to run to write such a record again."""
+    """Command that writes such a record again."""
 
 
 class NoRecord(Record):
@@ -49,7 +49,7 @@ class NoRecord(Record):
 
 
 class Sensitivity(Record):
-    """How far one setting may move from its chosen value before H-mean falls by 0.0005."""
+    """Range in which one setting costs less than 0.0005 of H-mean, the others being as chosen."""
 
     lowest: float
     highest: float
@@ -71,7 +71,7 @@ class TunedPostprocess(Record):
     sources: dict[str, str]
     """Member -> fingerprint of the detector that predicted those maps."""
     mean: MeanKind = "probability"
-    """How the members' maps were averaged."""
+    """Quantity that was averaged over the members' maps."""
     weights: tuple[float, ...] = ()
     """One a member."""
     pages: int
@@ -87,7 +87,7 @@ class TunedPostprocess(Record):
     grid_hmean: float | None = None
     """On the same pages at the best point of the grid, where that was refined."""
     transferred_hmean: float | None = None
-    """Of a search on the holdout: on its pages, at the settings tuned out of fold."""
+    """Only for a search on the holdout: on its pages, at the settings tuned out of fold."""
     sensitivity: dict[str, Sensitivity] = Field(
         default_factory=dict, validation_alias=AliasChoices("sensitivity", "plateau")
     )
@@ -95,7 +95,7 @@ class TunedPostprocess(Record):
 
     @property
     def figures(self) -> dict[str, float | None]:
-        """What the search comes to, as columns in MLflow."""
+        """H-means to show as columns in MLflow."""
         names = ("recipe_hmean", "chosen_hmean", "cross_fitted_hmean")
         return {name: getattr(self, name) for name in names}
 
@@ -191,7 +191,7 @@ class SubmissionRecord(Record):
     validation_hmean: float | None
     """Mean over the members out of fold."""
     holdout_hmean: float | None
-    """Of the ensemble."""
+    """H-mean of the ensemble on the holdout."""
     test_hmean: float | None = None
 
 
@@ -236,7 +236,7 @@ class TrainingRecord(Record):
 
     best_epoch: int
     precision: float | None
-    """Of the best epoch on the pages that judge it, as the next two; None where none do."""
+    """Validation score of the best epoch, as the next two; None without validation pages."""
     recall: float | None
     hmean: float | None
     epochs: int
@@ -255,7 +255,7 @@ class TrainingRecord(Record):
 
 
 class FinalEpochs(Record):
-    """How long the final fit trains."""
+    """Number of epochs that the final fit trains."""
 
     made_by = "--pipeline=final_fit"
 

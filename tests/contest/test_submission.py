@@ -1,4 +1,4 @@
-"""What is handed in: every test page once, whole pixels inside it, and each thing refused."""
+"""Submissions: every test page once, whole pixels inside it, and each thing refused."""
 
 from pathlib import Path
 from typing import Any

@@ -217,7 +217,7 @@ def test_the_worst_pages_are_kept_with_what_was_found_on_them() -> None:
 
 
 def test_the_worst_pages_out_of_fold_are_those_of_own_folds() -> None:
-    # The guests are blind, on the very page that fold 0 knows and on one that it does not.
+    # The external members are blind, on the page that fold 0 knows and on one that it does not.
     others = Others(wide=other_folds((0, 0)))
     catalog = make_catalog(("0", "wide/0", "wide/1"), others=others, weights=(1.0, 0.0, 0.0))
     run(catalog)

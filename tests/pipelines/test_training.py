@@ -68,7 +68,7 @@ def test_maps_are_predicted_again_without_training() -> None:
 
 
 def make_checkpoint(*seconds: float) -> Checkpoint:
-    """Of 3 * 4 + 5 trained numbers, and statistics; some of its epochs were timed."""
+    """A checkpoint of 3 * 4 + 5 trained numbers, and statistics; some of its epochs were timed."""
     state = {
         "encoder.weight": torch.zeros(3, 4),
         "encoder.norm.running_mean": torch.zeros(4),

@@ -26,7 +26,7 @@ from receipt_ocr.tracking.layout import find_parent
 from receipt_ocr.tracking.runs import place_run
 
 MINE = Experiments(selected="lite0", recipe=Recipe(), variants={"lite0": {}, "b3": {}})
-LOOKS = {"none": TtaSettings(), "flips": TtaSettings(flips=("horizontal",))}
+VIEWS = {"none": TtaSettings(), "flips": TtaSettings(flips=("horizontal",))}
 MEMBERS = ["fold_0", "b3/fold_0", "lite0@flips/fold_0", "lite0/fold_1"]
 SCORES = pd.DataFrame(
     [(member, "out_of_fold", 0.5, 0.5, 0.1 * place) for place, member in enumerate(MEMBERS, 5)]
@@ -65,14 +65,14 @@ def metrics(client: MlflowClient, runs: dict[str, str]) -> dict[str, dict[str, f
     return {name: client.get_run(run).data.metrics for name, run in runs.items()}
 
 
-def publish(runs: dict[str, str], look: str = "none") -> None:
-    tta = TtaVariants(selected=look, variants=LOOKS)
+def publish(runs: dict[str, str], view: str = "none") -> None:
+    tta = TtaVariants(selected=view, variants=VIEWS)
     voting = Voting(names=tuple(MEMBERS), weights=(0.25,) * 4, sources={}, mean="probability")
     chosen = ChosenPostprocess(source="recipe", postprocess=PostprocessSettings(), members=voting)
     publish_scores(MINE, tta, chosen, SCORES, Trained(runs))  # type: ignore[arg-type]
 
 
-def test_an_ensemble_leaves_the_figures_of_its_guests_alone(
+def test_an_ensemble_leaves_the_figures_of_external_members_alone(
     client: MlflowClient, runs: dict[str, str]
 ) -> None:
     with mlflow.start_run() as active:
@@ -99,7 +99,7 @@ def test_without_a_run_no_server_is_asked(
 
 
 def tell(runs: dict[str, str], experiment: str) -> LeaderboardScore:
-    """What the leaderboard says of a submission of an experiment, with a plain guest."""
+    """What the leaderboard says of a submission of an experiment, with a plain external member."""
     known: dict[str, Any] = {"validation_hmean": 0.5, "holdout_hmean": None}
     members = {"fold_0": runs["lite0/0"], "b3/fold_0": runs["b3/0"]}
     submission = SubmissionRecord(

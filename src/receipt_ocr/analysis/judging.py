@@ -40,7 +40,7 @@ TRUTH_OF = {"out_of_fold": "train"}
 
 
 class Judged(NamedTuple):
-    """What members have come to on one subset or several."""
+    """Results of members on one subset or several."""
 
     pages: pd.DataFrame
     """A row a member and page."""
@@ -136,7 +136,7 @@ def score_at_recipe(
 
 
 def join_judged(*parts: Judged) -> Judged:
-    """The same of several subsets, in their order."""
+    """Join the results on several subsets, in their order."""
     return Judged(
         pages=pd.concat([part.pages for part in parts], ignore_index=True),
         words=pd.concat([part.words for part in parts], ignore_index=True),

@@ -46,7 +46,7 @@ def describe_members(
     find_run: Callable[[str, int], str | None],
     scores: pd.DataFrame,
 ) -> list[SubmissionMember]:
-    """The detectors that took part in an ensemble, with what was known of each.
+    """List the detectors that took part in an ensemble, with what was known of each.
 
     Args:
         chosen: With the members and their weights.
@@ -79,7 +79,7 @@ def describe_submission(
     chosen: ChosenPostprocess,
     scores: pd.DataFrame | None,
 ) -> SubmissionRecord:
-    """The record of a submission that is made now.
+    """Make the record of a submission that is made now.
 
     Args:
         submission: Its id.
@@ -106,7 +106,7 @@ def describe_submission(
 
 
 def describe_making(submission: SubmissionRecord) -> str:
-    """What to run so that a submission is made once more, as far as its record tells."""
+    """Say which command makes a submission again, as far as its record tells."""
     names = [member.name for member in submission.members]
     params = ExperimentId.parse(submission.experiment).params
     is_final = names == [FINAL]
@@ -121,7 +121,7 @@ def find_id(
     records: Mapping[str, SubmissionRecord],
     faults: Mapping[str, str] | None = None,
 ) -> str:
-    """The id that a text stands for.
+    """Find the id that a text stands for.
 
     Args:
         reference: The id or its first characters, with or without its ``s``, or a text that holds
@@ -150,7 +150,7 @@ def score_record(
     submission: SubmissionRecord,
     source: Literal["leaderboard", "test truth"],
 ) -> LeaderboardScore:
-    """A score of a submission, with its distance from what was known beforehand.
+    """Make the record of a score, with its distance from what was known beforehand.
 
     Raises:
         ValueError: If the settings hold no H-mean.
@@ -178,7 +178,7 @@ def score_copy(
     copies: Mapping[str, Callable[[], pd.DataFrame]],
     truths: Mapping[str, TruthWords],
 ) -> LeaderboardScore:
-    """The score of a submission's copy by the truth of the test pages.
+    """Score a submission's copy by the truth of the test pages.
 
     Args:
         submission: Its record.
@@ -206,7 +206,7 @@ def score_copy(
 
 
 def name_figures(score: LeaderboardScore, gaps: LeaderboardScore | MemberGap) -> dict[str, float]:
-    """Figures for MLflow: ``leaderboard_hmean`` and so on with ``gap`` and ``holdout_gap``.
+    """Name the figures for MLflow: ``leaderboard_hmean`` and so on, ``gap`` and ``holdout_gap``.
 
     What the truth of the test pages says has names of its own (``truth_hmean``, ``truth_gap``), so
     that it never passes for a leaderboard.
@@ -223,7 +223,7 @@ def name_figures(score: LeaderboardScore, gaps: LeaderboardScore | MemberGap) ->
 
 
 def list_figures(score: LeaderboardScore) -> Iterator[tuple[str | None, dict[str, float]]]:
-    """Run id -> figures for MLflow, of each member.
+    """List run id and figures for MLflow, member by member.
 
     A training's run shows how its detector does on pages as they are. The figures of a member that
     saw them under a TTA view bear the view's name: ``flips/leaderboard_hmean``.

@@ -10,6 +10,8 @@ ROUNDING = 1.5e-4
 """A leaderboard shows four digits or more: each number is off by up to 5e-5, which moves their
 harmonic mean by up to 1e-4."""
 
+AGAIN = "look at the leaderboard again"
+
 
 class LeaderboardSettings(Config):
     """A score that a leaderboard has shown, and the submission that it is of."""
@@ -39,25 +41,19 @@ class LeaderboardSettings(Config):
 
     @model_validator(mode="after")
     def _check_scores(self) -> Self:
-        given = {name: value for name, value in self._given().items() if value is not None}
         most = 100.0 if self.percent else 1.0
-        for name, value in given.items():
-            if value > most:
-                advice = (
-                    f"give {value / 100:g}, or add percent=true"
-                    if value <= 100 and not self.percent
-                    else "look at the leaderboard again"
-                )
+        for name, value in self._given().items():
+            if value is not None and value > most:
+                is_percentage = value <= 100 and not self.percent
+                advice = f"give {value / 100:g}, or add percent=true" if is_percentage else AGAIN
                 raise ValueError(
                     f"leaderboard.{name} must be at most {most:g}, got {value:g}; {advice}"
                 )
-        small = {name: value for name, value in given.items() if 0 < value <= 1}
-        if self.percent and small:
-            name, value = min(small.items(), key=lambda item: item[1])
-            raise ValueError(
-                f"leaderboard.{name}: {value:g} is a fraction or below 1 %; give percentages only, "
-                "or leave percent out and give fractions"
-            )
+            if value is not None and self.percent and 0 < value <= 1:
+                raise ValueError(
+                    f"leaderboard.{name}: {value:g} is a fraction or below 1 %; give percentages "
+                    "only, or leave percent out and give fractions"
+                )
         self._check_agreement()
         return self
 
@@ -77,7 +73,7 @@ class LeaderboardSettings(Config):
             whose = "whose harmonic mean is" if len(named) == 2 else "with which it is at most"
             raise ValueError(
                 f"leaderboard.hmean {hmean:g} cannot belong to {' and '.join(named)}, {whose} "
-                f"{most:.4f}; look at the leaderboard again"
+                f"{most:.4f}; {AGAIN}"
             )
 
     def _given(self) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""How long the detector of all labelled pages trains: as the folds have shown."""
+"""The number of epochs of the final fit, from the folds' best epochs."""
 
 from collections.abc import Mapping
 

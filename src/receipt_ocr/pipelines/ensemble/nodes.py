@@ -69,7 +69,7 @@ def weigh_members(
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> list[float]:
-    """How much each member counts, a share of 1."""
+    """Choose how much each member counts, a share of 1."""
     from receipt_ocr.analysis.scores import prepare_truths
     from receipt_ocr.decoding import members
 
@@ -89,7 +89,7 @@ def pick_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     tuned: TunedPostprocess | None,
     holdout: TunedPostprocess | None,
 ) -> ChosenPostprocess:
-    """The post-processing that maps are read with, where it comes from, and who votes how."""
+    """Choose the post-processing that maps are read with; note its source and who votes how."""
     from receipt_ocr.search.tuned import choose_postprocess
 
     voting = Voting(
@@ -168,7 +168,7 @@ def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The same at the recipe's post-processing, to see what tuning gains; a row a page.
+    """Score the maps again at the recipe's post-processing, to see what tuning gains.
 
     Members out of fold, and the ensemble on the other pages; no rows where nothing is tuned.
     """

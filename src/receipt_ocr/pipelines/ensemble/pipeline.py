@@ -30,7 +30,7 @@ JOINED = ["page_scores", "scores", "word_outcomes", "worst_detections"]
 
 
 def inputs_of_members(*kinds: str) -> list[str]:
-    """What :func:`gather_members` takes for these kinds of maps."""
+    """Inputs of :func:`gather_members` for these kinds of maps."""
     maps = [f"{fold_name(fold)}_{kind}_maps" for kind in kinds for fold in range(FOLD_COUNT)]
     return [SETTINGS, TTA, "folds", "pages", "experiment_store", *maps]
 

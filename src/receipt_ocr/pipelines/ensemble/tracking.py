@@ -1,4 +1,4 @@
-"""What an ensemble leaves in MLflow."""
+"""MLflow figures of an ensemble."""
 
 from collections.abc import Callable, Sequence
 

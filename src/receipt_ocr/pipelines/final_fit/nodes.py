@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def pick_epochs(
     settings: FinalFitSettings, experiments: Experiments, *histories: pd.DataFrame | None
 ) -> FinalEpochs:
-    """How many epochs to train, and the best epoch of each fold that says so."""
+    """Choose how many epochs to train, and note the best epoch of each fold that says so."""
     from receipt_ocr.training.final_fit import choose_epochs
 
     by_fold = {fold_name(fold): history for fold, history in enumerate(histories)}
@@ -60,7 +60,7 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 def pick_postprocess(
     settings: FinalFitSettings, experiments: Experiments, tuned: TunedPostprocess | None
 ) -> ChosenPostprocess:
-    """The post-processing that the test maps are read with, and where it comes from.
+    """Choose the post-processing that the test maps are read with.
 
     No labelled page is left to tune on: what was tuned on the folds' out-of-fold maps is the
     nearest there is.

@@ -19,7 +19,7 @@ Scores = dict[str, LeaderboardScore]
 def find_submission(
     settings: LeaderboardSettings, submission_records: Records[SubmissionRecord]
 ) -> str:
-    """The id of the submission that is meant: by id, by name of a file, or by a file's content."""
+    """Find the submission that is meant: by id, by name of a file, or by a file's content."""
     from receipt_ocr.contest.leaderboard import find_id
     from receipt_ocr.contest.submission import identify_submission, read_submission
 
@@ -32,7 +32,7 @@ def find_submission(
 def record_leaderboard(
     settings: LeaderboardSettings, submission: str, submission_records: Records[SubmissionRecord]
 ) -> Scores:
-    """The leaderboard's score with its gaps, noted in the runs of all who voted."""
+    """Record the leaderboard's score with its gaps, and note it in the runs of all who voted."""
     from receipt_ocr.contest.leaderboard import score_record
 
     score = score_record(settings, submission_records[submission], "leaderboard")
@@ -47,7 +47,7 @@ def score_submission(
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> Scores:
-    """The same, computed from the truth of the test pages where it is at hand."""
+    """Score the submission by the truth of the test pages, and note that in the runs as well."""
     from receipt_ocr.analysis.scores import prepare_truths
     from receipt_ocr.contest.leaderboard import score_copy
 

@@ -1,4 +1,4 @@
-"""What the score of a submission leaves in MLflow and in the log."""
+"""MLflow figures and log line of a submission's score."""
 
 import logging
 

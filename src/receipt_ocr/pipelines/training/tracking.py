@@ -1,4 +1,4 @@
-"""What a training leaves in its MLflow run, and in the record beside its checkpoint."""
+"""MLflow figures of a training, and the record beside its checkpoint."""
 
 from typing import TYPE_CHECKING
 

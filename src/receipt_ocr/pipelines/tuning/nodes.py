@@ -48,7 +48,7 @@ def tune_on_holdout(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> tuple[TunedPostprocess | NoRecord, pd.DataFrame]:
-    """The same search on the ensemble's maps of the holdout pages; empty where there is none."""
+    """Search on the ensemble's maps of the holdout pages; no record where there is no holdout."""
     from receipt_ocr.analysis.scores import prepare_truths
     from receipt_ocr.search import tuning
 
