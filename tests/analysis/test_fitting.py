@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from receipt_ocr.analysis.bootstrap import compare_unpaired
-from receipt_ocr.analysis.fitting import compare_new_pages, judge_curves
+from receipt_ocr.analysis.fitting import compare_new_pages, judge_curves, list_epochs
+from tests.analysis.made_records import train
 
 
 def history(hmeans: list[float], losses: list[float] | None = None) -> pd.DataFrame:
@@ -31,11 +32,11 @@ def history(hmeans: list[float], losses: list[float] | None = None) -> pd.DataFr
 def test_the_last_epochs_decide(
     hmeans: list[float], verdict: str, best_epoch: int, drop: float, rise: float
 ) -> None:
-    (row,) = judge_curves({"fold_0": history(hmeans)}).to_dict("records")
-    assert row["verdict"] == verdict
-    assert (row["member"], row["epochs"], row["best_epoch"]) == ("fold_0", len(hmeans), best_epoch)
-    assert (row["best"], row["last"]) == (max(hmeans), hmeans[-1])
-    assert (row["drop"], row["rise"]) == pytest.approx((drop, rise))
+    (curve,) = judge_curves({"fold_0": history(hmeans)})
+    assert curve.verdict == verdict
+    assert (curve.member, curve.epochs, curve.best_epoch) == ("fold_0", len(hmeans), best_epoch)
+    assert (curve.best, curve.last) == (max(hmeans), hmeans[-1])
+    assert (curve.drop, curve.rise) == pytest.approx((drop, rise))
 
 
 @pytest.mark.parametrize(
@@ -43,17 +44,27 @@ def test_the_last_epochs_decide(
     [([3.0, 2.0, 1.5], 0.25), ([3.0, 2.0, 2.5], -0.25), ([1.0, 0.0, 0.0], 0.0)],
 )
 def test_the_loss_is_measured_from_the_best_epoch_on(losses: list[float], fell: float) -> None:
-    table = judge_curves({"fold_0": history([0.5, 0.9, 0.8], losses)})
-    assert table["loss_fell"].tolist() == [fell]
+    (curve,) = judge_curves({"fold_0": history([0.5, 0.9, 0.8], losses)})
+    assert curve.loss_fell == fell
 
 
-def test_unknown_histories_have_no_row() -> None:
+def test_unknown_histories_have_no_curve() -> None:
     known = history([0.5, 0.7])
-    table = judge_curves({"fold_0": None, "fold_1": known, "fold_2": known.iloc[:0]})
-    assert table["member"].tolist() == ["fold_1"]
-    nothing = judge_curves({"fold_0": None})
-    assert nothing.empty
-    assert nothing.columns.tolist() == table.columns.tolist()
+    curves = judge_curves({"fold_0": None, "fold_1": known, "fold_2": known.iloc[:0]})
+    assert [curve.member for curve in curves] == ["fold_1"]
+
+
+def test_pages_of_another_size_are_a_switch_where_a_member_sees_them() -> None:
+    # The external member has other sizes and ends before the others switch.
+    own = history([0.1, 0.5, 0.8]).assign(size=[640.0, 960.0, 960.0])
+    histories = {"fold_0": own, "wide/fold_0": history([0.3, 0.4]).assign(size=320.0), "f": None}
+    trainings = {"fold_0": train(stopped_by="patience of 2 epochs"), "wide/fold_0": train()}
+    first, second, third = list_epochs(histories, trainings)
+    assert (first.epoch, first.sizes, first.hmeans) == (1, [320, 640], [0.1, 0.3])
+    assert [one.is_switch for one in (first, second, third)] == [False, True, False]
+    assert (second.is_best, third.is_best) == ([False, True], [True, False])
+    assert (third.sizes, third.hmeans) == ([960], [0.8, None])
+    assert [one.stopped for one in (first, second, third)] == [[], [], ["fold_0"]]
 
 
 def rows(member: str, subset: str, hmeans: list[float], first: int = 0) -> pd.DataFrame:

@@ -9,12 +9,14 @@ import pytest
 from receipt_ocr.analysis.bootstrap import compare_paired, leaderboard_interval
 from receipt_ocr.analysis.experiment import Experiment
 from receipt_ocr.analysis.recommendation import choose_judge, recommend
+from receipt_ocr.records import SubmissionRecord
+from tests.analysis.made_records import choose, submit
 
 PAGES = 40
 TEST_PAGES = 60
 HARDNESS = np.random.default_rng(0).uniform(0.6, 0.9, PAGES)
 NOISE = np.tile([0.05, -0.05], PAGES // 2)
-VOTING = {"names": ["fold_0"], "weights": [1.0], "sources": {"fold_0": "a"}, "mean": "probability"}
+CHOSEN = choose(("fold_0",))
 
 
 def rows(member: str, subset: str, hmeans: np.ndarray, first: int = 0) -> pd.DataFrame:
@@ -25,22 +27,9 @@ def rows(member: str, subset: str, hmeans: np.ndarray, first: int = 0) -> pd.Dat
     )
 
 
-def submit(submission: str, **changes: Any) -> dict[str, Any]:
-    """The record of a submission of what is scored here, except for the changes."""
-    return {
-        "submission": submission,
-        "kind": "ensemble",
-        "postprocess": {"thresh": 0.3},
-        "members": [{"name": "fold_0", "weight": 1.0}],
-        "sources": VOTING["sources"],
-        "mean": VOTING["mean"],
-        **changes,
-    }
-
-
 def part(name: str, hmeans: np.ndarray, first: int) -> Experiment:
     """One that was judged out of fold on some pages only."""
-    return Experiment(name, rows("fold_0", "out_of_fold", hmeans, first), {}, {})
+    return Experiment(name, rows("fold_0", "out_of_fold", hmeans, first), {}, {}, CHOSEN)
 
 
 def one(
@@ -50,7 +39,7 @@ def one(
     holdout: np.ndarray | None = None,
     test: np.ndarray | None = None,
     thresholds: str = "recipe",
-    submissions: tuple[dict[str, Any], ...] = (),
+    submissions: tuple[SubmissionRecord, ...] = (),
 ) -> Experiment:
     given = {
         ("fold_0", "out_of_fold"): out_of_fold,
@@ -64,14 +53,14 @@ def one(
         pd.concat(tables or [nothing], ignore_index=True),
         {},
         {},
+        chosen=choose(("fold_0",), source=thresholds),
         submissions=submissions,
-        chosen={"source": thresholds, "postprocess": {"thresh": 0.3}, "members": VOTING},
     )
 
 
 def test_the_holdout_decides_where_all_have_one_that_chose_nothing() -> None:
     lite = one("lite0", out_of_fold=HARDNESS + 0.05, holdout=HARDNESS)
-    made = (submit("s1"), submit("s2"))
+    made = (submit("s1", CHOSEN), submit("s2", CHOSEN))
     wide = one("wide", out_of_fold=HARDNESS, holdout=HARDNESS + 0.01, submissions=made)
     assert choose_judge([lite, wide]) == "holdout"
     found = recommend([lite, wide], TEST_PAGES)
@@ -83,24 +72,13 @@ def test_the_holdout_decides_where_all_have_one_that_chose_nothing() -> None:
     (rival,) = found.rivals
     assert (rival.name, rival.comparison) == ("lite0", compare_paired(HARDNESS + 0.01, HARDNESS))
     assert (found.indistinct, found.beaten_by, found.uncompared) == ([], [], [])
+    assert found.is_clear and not found.mixes_thresholds
     assert found.forced_by is None
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"kind": "final"},
-        {"members": [{"name": "final", "weight": 1.0}], "kind": "final"},
-        {"postprocess": {"thresh": 0.4}},
-        {"members": [{"name": "fold_1", "weight": 1.0}]},
-        {"members": [{"name": "fold_0", "weight": 0.5}, {"name": "fold_1", "weight": 0.5}]},
-        {"sources": {"fold_0": "trained anew"}},
-        {"mean": "logit"},
-    ],
-)
-def test_a_submission_of_something_else_is_never_recommended(changes: dict[str, Any]) -> None:
-    later = submit("s2", **changes)
-    for made, expected in (((submit("s1"), later), "s1"), ((later,), None)):
+def test_a_submission_of_something_else_is_never_recommended() -> None:
+    later = submit("s2", CHOSEN, kind="final")
+    for made, expected in (((submit("s1", CHOSEN), later), "s1"), ((later,), None)):
         found = recommend([one("lite0", out_of_fold=HARDNESS, submissions=made)], TEST_PAGES)
         assert found is not None
         assert (found.experiment, found.submission) == ("lite0", expected)
@@ -131,6 +109,7 @@ def test_what_has_no_holdout_is_forced_by_none_to_do_without() -> None:
     assert found is not None
     assert (found.experiment, found.forced_by) == ("lite0", None)
     assert (found.thresholds, found.rivals[0].thresholds) == ("tuned", "recipe")
+    assert found.mixes_thresholds
 
 
 def test_the_test_pages_are_never_asked() -> None:
@@ -156,6 +135,7 @@ def test_rivals_stand_in_the_order_of_their_distance() -> None:
     verdicts = [rival.comparison and rival.comparison.verdict for rival in found.rivals]
     assert verdicts == ["cannot be told apart", "better", "better"]
     assert (found.indistinct, found.beaten_by, found.uncompared) == (["indistinct"], [], [])
+    assert not found.is_clear
     assert found.expected is None  # no leaderboard has no pages
 
 

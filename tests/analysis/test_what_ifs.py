@@ -7,7 +7,7 @@ import pytest
 
 from receipt_ocr.analysis.scores import tabulate_pages
 from receipt_ocr.analysis.what_ifs import NextGain, list_next_gains
-from receipt_ocr.analysis.word_errors import WORD_COLUMNS
+from receipt_ocr.analysis.word_errors import WORD_COLUMNS, ValueRange
 from receipt_ocr.evaluation.cleval import PageScore
 
 FIRST = PageScore(100, 98, 90, 6, 4, 3, missed=(1, 2), split=(0, 4, 6), merged=(3,), false=(8, 9))
@@ -37,8 +37,8 @@ def words_of(*rows: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=WORD_COLUMNS)
 
 
-def find(gains: list[NextGain], text: str) -> NextGain:
-    (found,) = [one for one in gains if text in one.reason]
+def find(gains: list[NextGain], kind: str) -> NextGain:
+    (found,) = [one for one in gains if one.kind == kind]
     return found
 
 
@@ -46,16 +46,14 @@ def test_each_kind_of_error_is_taken_away_for_itself() -> None:
     own = [pages(FIRST), pages(SECOND, member="fold_1")]
     gains = list_next_gains(pd.concat(own), None)
     expected = {
-        "4 words were found in pieces (6 cuts)": corpus_hmean(300, 288, 270, 0, 8),
-        "3 detections join two words or more (8 joins)": corpus_hmean(300, 288, 270, 6, 0),
-        "3 detections match no word (16 characters)": corpus_hmean(300, 272, 270, 6, 8),
+        ("cuts", 4, 6): corpus_hmean(300, 288, 270, 0, 8),
+        ("joins", 3, 8): corpus_hmean(300, 288, 270, 6, 0),
+        ("false", 3, 16): corpus_hmean(300, 272, 270, 6, 8),
     }
-    assert {one.reason: one.gain for one in gains} == pytest.approx(
-        {reason: hmean - NOW for reason, hmean in expected.items()}
+    assert {(one.kind, one.count, one.of): one.gain for one in gains} == pytest.approx(
+        {error: hmean - NOW for error, hmean in expected.items()}
     )
     assert [one.gain for one in gains] == sorted((one.gain for one in gains), reverse=True)
-    assert "postprocess.thresh" in find(gains, "in pieces").advice
-    assert "box_thresh" in find(gains, "match no word").advice
 
 
 def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None:
@@ -72,9 +70,9 @@ def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None
     )
     alone = list_next_gains(own, words)
     assert list_next_gains(pd.concat([own, *others]), pd.concat([words, more])) == alone
-    assert find(alone, "1 of 2 words are missed altogether").gain == pytest.approx(
-        corpus_hmean(300, 292, 274, 6, 8) - NOW
-    )
+    missed = find(alone, "missed")
+    assert (missed.count, missed.of) == (1, 2)
+    assert missed.gain == pytest.approx(corpus_hmean(300, 292, 274, 6, 8) - NOW)
     assert list_next_gains(pd.concat(others), words) == []
 
 
@@ -96,22 +94,19 @@ def small_words(missed_of_small: int, missed_of_others: int) -> pd.DataFrame:
 
 def test_small_text_stands_out_where_it_is_missed_more_often() -> None:
     gains = list_next_gains(pages(FIRST, SECOND), small_words(4, 1))
-    found = find(gains, "small text")
-    # Elsewhere 20 of 600.
-    assert found.reason == (
-        "small text (text height in pixels: below 12.0): 40.0% of the words are missed, "
-        "elsewhere 3.3%"
-    )
-    assert "frame.sizes" in found.advice
+    found = find(gains, "height")
+    assert found.group is not None
+    assert found.group.values == ValueRange("below", "-inf", "12.0")
+    assert (found.group.missed_share, found.elsewhere) == pytest.approx((0.4, 20 / 600))
     lost = 20 * 4 * 3
     assert found.gain == pytest.approx(corpus_hmean(300, 288 + lost, 270 + lost, 6, 8) - NOW)
-    assert not [one for one in gains if "short words" in one.reason or "tilted" in one.reason]
+    assert not {"length", "tilt"} & {one.kind for one in gains}
 
 
 def test_small_text_does_not_stand_out_where_all_text_is_missed_as_often() -> None:
     gains = list_next_gains(pages(FIRST, SECOND), small_words(1, 3))
-    assert not [one for one in gains if "small text" in one.reason]
-    assert find(gains, "of 800 words are missed altogether")
+    assert "height" not in {one.kind for one in gains}
+    assert find(gains, "missed").of == 800
 
 
 def test_a_group_on_a_single_page_does_not_stand_out() -> None:
@@ -120,9 +115,8 @@ def test_a_group_on_a_single_page_does_not_stand_out() -> None:
     for lost, expected in (((0,), 0), ((0, 2), 1)):
         small = [word("missed", lost[i % len(lost)], height=3.0) for i in range(80)]
         gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows, *small))
-        found = [one.reason for one in gains if "small text" in one.reason]
-        assert len(found) == expected, found
-        assert find(gains, "80 of 320 words are missed altogether")
+        assert [one.kind for one in gains].count("height") == expected
+        assert (find(gains, "missed").count, find(gains, "missed").of) == (80, 320)
 
 
 def test_tilted_short_and_dense_text_stand_out_too() -> None:
@@ -133,19 +127,20 @@ def test_tilted_short_and_dense_text_stand_out_too() -> None:
         for i in range(16)
     ]
     gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows))
-    for name, setting in (
-        ("tilted text (tilt in degrees: 10 and more): 50.0%", "augmentation.rotation"),
-        ("short words (characters of the word: up to 3): 50.0%", "min_size"),
-        ("dense pages (words on the page: 90 and more): 50.0%", "max_candidates"),
+    for kind, values in (
+        ("tilt", ValueRange("from", "10", "inf")),
+        ("length", ValueRange("up to", "-inf", "3")),
+        ("density", ValueRange("from", "90", "inf")),
     ):
-        assert setting in find(gains, name).advice
+        group = find(gains, kind).group
+        assert group is not None
+        assert (group.values, group.missed_share) == (values, 0.5)
 
 
 @pytest.mark.parametrize("words", [None, words_of(), words_of(word("found", 0))])
 def test_without_missed_words_nothing_is_said_of_them(words: pd.DataFrame | None) -> None:
     gains = list_next_gains(pages(FIRST), words)
-    assert len(gains) == 3
-    assert not [one for one in gains if "missed" in one.reason]
+    assert {one.kind for one in gains} == {"cuts", "joins", "false"}
 
 
 def test_what_no_leaderboard_shows_has_no_line() -> None:

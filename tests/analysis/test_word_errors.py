@@ -20,6 +20,27 @@ from receipt_ocr.geometry.polygons import Polygon
 NUMBERS = ["words", "missed_share", "split_share", "missed_characters", "lost_share"]
 
 
+NAMES = {
+    "all": "all",
+    "below": "below {}",
+    "up to": "up to {}",
+    "from": "{0} and more",
+    "between": "{0} to {1}",
+    "single": "{0}",
+}
+
+
+def tabulate(words: pd.DataFrame, by: str) -> pd.DataFrame:
+    """The groups as a table, with their names and the ends of their intervals."""
+    rows = []
+    for group in group_errors(words, by):
+        kind, first, last = group.values.kind, group.values.first, group.values.last
+        name = NAMES[kind].format(*((last,) if kind in {"below", "up to"} else (first, last)))
+        limits = (group.interval.low, group.interval.high) if group.interval else (None, None)
+        rows.append(vars(group) | {"group": name, "low": limits[0], "high": limits[1]})
+    return pd.DataFrame(rows)
+
+
 def bar(left: float, top: float, width: float = 80, height: float = 10) -> Polygon:
     right, bottom = left + width, top + height
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
@@ -53,7 +74,7 @@ BY_HEIGHT = table(
 
 
 def test_heights_are_cut_into_quarters_of_the_true_words() -> None:
-    found = group_errors(BY_HEIGHT, "height")
+    found = tabulate(BY_HEIGHT, "height")
     assert found["group"].tolist() == [
         "below 10.0",
         "10.0 to 20.0",
@@ -71,7 +92,7 @@ def test_heights_are_cut_into_quarters_of_the_true_words() -> None:
 
 
 def test_the_interval_draws_whole_pages() -> None:
-    found = group_errors(BY_HEIGHT, "height").set_index("group")
+    found = tabulate(BY_HEIGHT, "height").set_index("group")
     # One page of two misses its only small word: none, half or all in a draw of two pages.
     assert found.loc["below 10.0", ["low", "high"]].tolist() == [0.0, 1.0]
     # All others stand on one page, which says nothing of other pages.
@@ -89,7 +110,7 @@ def test_intervals_are_those_of_the_shares_by_page() -> None:
         for i in range(counts[k])
     ]
     order = rng.permutation(len(rows))
-    (row,) = group_errors(table(*(rows[i] for i in order)), "height").to_dict("records")
+    (row,) = tabulate(table(*(rows[i] for i in order)), "height").to_dict("records")
     expected = bootstrap_share(missed, counts)
     assert (row["missed_share"], row["low"], row["high"]) == pytest.approx(
         (expected.mean, expected.low, expected.high)
@@ -100,7 +121,7 @@ def test_intervals_are_those_of_the_shares_by_page() -> None:
 def test_lengths_are_grouped_by_whole_characters_and_detections_have_none() -> None:
     lengths = [3, 1, 2, 9, 2, 3, 7, 3]
     words = table(*(word(characters=count) for count in lengths), word("false"), word("merged"))
-    found = group_errors(words, "length")
+    found = tabulate(words, "length")
     assert found["group"].tolist() == ["up to 1", "2", "3 to 6", "7 and more"]
     assert found["words"].tolist() == [1, 2, 3, 2]
     assert found["false"].isna().all() and found["merged"].isna().all()
@@ -112,7 +133,7 @@ def test_density_is_that_of_the_page_and_shared_by_its_words() -> None:
         *(word("missed" if size == 50 else "found", words_of_page=size) for size in sizes),
         word("false", words_of_page=50),
     )
-    found = group_errors(words, "density")
+    found = tabulate(words, "density")
     assert found["group"].tolist() == ["up to 29", "30 to 49", "50 and more"]
     assert found["missed_share"].tolist() == [0.0, 0.0, 1.0]
     assert found["false"].tolist() == [0, 0, 1]
@@ -132,7 +153,7 @@ def test_tilts_are_cut_at_fixed_angles_and_letters_and_squares_have_none() -> No
         word("false", tilt=90.0),
         word("false", tilt=0.0, height=40),
     )
-    found = group_errors(words, "tilt")
+    found = tabulate(words, "tilt")
     assert found["group"].tolist() == ["below 1", "1 to 3", "10 and more"]  # none from 3 to 10
     total = 4 + 2 + 1 + 4 + 4 + 5 + 2 + 2  # also of the letter and the square word
     assert found[NUMBERS].to_numpy().tolist() == [
@@ -145,13 +166,13 @@ def test_tilts_are_cut_at_fixed_angles_and_letters_and_squares_have_none() -> No
 
 @pytest.mark.parametrize("by", ["height", "length", "density"])
 def test_equal_words_are_one_group(by: str) -> None:
-    found = group_errors(table(*(word() for _ in range(5))), by)
+    found = tabulate(table(*(word() for _ in range(5))), by)
     assert found[["group", "words"]].to_numpy().tolist() == [["all", 5]]
 
 
 def test_a_name_says_what_is_in_its_group() -> None:
     heights = [12.01, 12.03, 12.04, 12.08, 12.12, 12.26, 12.27, 12.31]
-    found = group_errors(table(*(word(height=height) for height in heights)), "height")
+    found = tabulate(table(*(word(height=height) for height in heights)), "height")
     assert found["group"].tolist() == ["below 12.1", "12.1 to 12.3", "12.3 and more"]
     assert found["words"].tolist() == [4, 3, 1]
 
@@ -173,7 +194,7 @@ def test_groups_together_hold_every_true_word_once(by: str) -> None:
             for _ in range(200)
         )
     )
-    found, true = group_errors(words, by), words[words["is_true"]]
+    found, true = tabulate(words, by), words[words["is_true"]]
     missed = true[true["outcome"] == "missed"]
     assert found["words"].sum() == len(true)
     assert (found["words"] * found["missed_share"]).sum() == pytest.approx(len(missed))
@@ -188,7 +209,7 @@ def test_groups_together_hold_every_true_word_once(by: str) -> None:
 @pytest.mark.parametrize("words", [table(), table(word("false"), word("merged"))])
 def test_without_true_words_there_are_no_groups(words: pd.DataFrame) -> None:
     for by in GROUPS:
-        assert group_errors(words, by).empty
+        assert group_errors(words, by) == []
 
 
 def test_other_groups_are_refused() -> None:

@@ -23,8 +23,6 @@ from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.identity import ExperimentId
 from receipt_ocr.records import (
     ChosenPostprocess,
-    LeaderboardScore,
-    SubmissionRecord,
     TrainingRecord,
     Voting,
 )
@@ -156,11 +154,7 @@ def test_what_was_not_written_is_none(workspace: Workspace) -> None:
     assert store.run_record("wide", "fold_0_checkpoint") is None
     assert store.training_run("wide", 0) is None
     assert store.run_records("wide@flips") == {}
-    assert store.experiment("wide", [], []) is None
-    save_scores(workspace, "wide")
-    fold_less = store.experiment("wide", [], [])
-    assert fold_less is not None
-    assert fold_less.histories == fold_less.trainings == {"fold_0": None, "fold_1": None}
+    assert store.tuned_postprocess("wide") is None
 
 
 @pytest.mark.parametrize(
@@ -180,23 +174,19 @@ def test_a_file_that_is_damaged_is_an_error_and_not_none(
 
 
 @pytest.mark.parametrize("name", ["wide", "wide@flips"])
-def test_an_experiment_is_gathered_with_its_own_folds(workspace: Workspace, name: str) -> None:
+def test_trainings_are_shared_by_tta_views_and_scores_are_not(
+    workspace: Workspace, name: str
+) -> None:
     save_scores(workspace, name)
     history = pd.DataFrame({"epoch": [0, 1], "hmean": [0.5, 0.75]})
     workspace.save("wide", fold_0_training_record=TRAINING, fold_1_history=history)
-    names = ("wide@rotations", name, "lite0")
-    submissions = [SubmissionRecord.model_construct(experiment=one) for one in names]
-    scores = [LeaderboardScore.model_construct(experiment=one) for one in names]
-    one = workspace.store.experiment(name, submissions, scores)
-    assert one is not None
-    assert (one.name, one.chosen) == (name, CHOSEN)
-    pd.testing.assert_frame_equal(one.page_scores, PAGE_SCORES)
-    assert list(one.histories) == list(one.trainings) == ["fold_0", "fold_1"]
-    assert one.histories["fold_0"] is None
-    found = one.histories["fold_1"]
-    assert found is not None and found["hmean"].tolist() == [0.5, 0.75]
-    assert one.trainings == {"fold_0": TRAINING, "fold_1": None}
-    assert (one.submissions, one.leaderboard) == ([submissions[1]], [scores[1]])
+    store = workspace.store
+    page_scores, found = store.page_scores(name), store.history(name, 1)
+    assert page_scores is not None and found is not None
+    pd.testing.assert_frame_equal(page_scores, PAGE_SCORES)
+    assert found["hmean"].tolist() == [0.5, 0.75]
+    assert store.chosen_postprocess(name) == CHOSEN
+    assert (store.training(name, 0), store.training(name, 1)) == (TRAINING, None)
 
 
 def test_a_note_counts_where_the_owner_of_its_entry_has_it(workspace: Workspace) -> None:

@@ -20,22 +20,31 @@ def read_tables(markdown: str) -> dict[str, list[Table]]:
 
 
 def read_prose(markdown: str) -> str:
-    """All sentences on one line, without tables, commands and pictures."""
-    left_out = ("|", "```", "![", "#")
+    """All sentences on one line, without tables, commands, settings and pictures."""
+    left_out = ("|", "```", "![", "#", "<")
     blocks = [block for _, blocks in _read_sections(markdown) for block in blocks]
-    return " ".join(block for block in blocks if not block.startswith(left_out))
+    text = " ".join(block for block in blocks if not block.startswith(left_out))
+    return " ".join(text.split())
 
 
-def read_commands(markdown: str) -> list[str]:
-    """The lines of the section on how to repeat it."""
-    blocks = dict(_read_sections(markdown))["How to repeat it"]
-    (block,) = [block for block in blocks if block.startswith("```bash")]
+def read_code(markdown: str, heading: str) -> list[str]:
+    """The lines of the code below a heading, such as commands or settings."""
+    blocks = dict(_read_sections(markdown))[heading]
+    (block,) = [block for block in blocks if block.startswith("```")]
     return block.split("\n")[1:-1]
 
 
+def read_lines(markdown: str, heading: str) -> list[str]:
+    """The items of the list below a heading."""
+    found = dict(_read_sections(markdown)).get(heading, [])
+    return [line[2:] for block in found for line in block.split("\n") if line.startswith("- ")]
+
+
 def _read_sections(markdown: str) -> list[tuple[str, list[str]]]:
+    """Heading or summary -> the blocks below it."""
+    markdown = re.sub(r"<details><summary>(.*)</summary>", r"## \1", markdown)
     sections = []
-    for section in f"\n{markdown}".split("\n## "):
+    for section in f"\n{markdown}".replace("\n</details>\n", "\n").split("\n## "):
         heading, _, body = section.partition("\n")
         sections.append((heading, [block.strip() for block in body.split("\n\n")]))
     return sections
@@ -52,11 +61,16 @@ class Reader:
 
     tables: dict[str, list[Table]]
     prose: str
+    markdown: str
 
     @classmethod
     def of(cls, markdown: str) -> "Reader":
         """Everything in a report."""
-        return cls(read_tables(markdown), read_prose(markdown))
+        return cls(read_tables(markdown), read_prose(markdown), markdown)
+
+    def code(self, heading: str) -> list[str]:
+        """The lines of the code below a heading."""
+        return read_code(self.markdown, heading)
 
     def compare(self, heading: str, expected: Table) -> None:
         """Compare the next table below a heading, cell by cell, and strike it out."""

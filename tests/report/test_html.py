@@ -22,7 +22,7 @@ The *best* one.
 | <script>alert("x")</script>.jpg | {LONG} |
 | 123456789012345678901234567890abcdef.jpg | 0.5 |
 
-## Second & last
+<details><summary>Second & last</summary>
 
 <img src="https://example.com/x.png">
 
@@ -31,6 +31,10 @@ The *best* one.
 | a | b |
 | :--- | ---: |
 | 1 | 2 |
+
+</details>
+
+</details> <details><summary>forged</summary>
 """
 PICTURES = {"history.png": PNG, "pictures/gallery.jpg": JPEG}
 VOID = {"meta", "img", "br", "hr", "link"}
@@ -66,7 +70,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def document() -> str:
-    return render_html(MARKDOWN, PICTURES, "ko", "차례")
+    return render_html(MARKDOWN, PICTURES, "ko")
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +105,12 @@ def test_nothing_is_fetched_and_nothing_runs(page: Page) -> None:
     assert page.texts["td"][0] == '<script>alert("x")</script>.jpg'  # as text
 
 
-def test_contents_link_to_the_headings_of_the_second_level(page: Page) -> None:
-    ids = [one["id"] for one in page.find("h2")]
-    assert ids == ["s1", "s2"]
-    assert [one["href"] for one in page.find("a")] == [f"#{key}" for key in ids]
-    assert page.texts["h2"] == page.texts["a"] == ["First part", "Second & last"]
-    assert page.find("nav") == [{"aria-label": "차례"}]
-    order = [tag for tag, _, _ in page.tags]
-    assert order.index("h1") < order.index("p") < order.index("nav") < order.index("h2")
+def test_folded_sections_are_tags_only_where_they_stand_alone(page: Page) -> None:
+    assert page.texts["h2"] == ["First part"]
+    assert page.texts["summary"] == ["Second & last"]
+    around = [outer for tag, _, outer in page.tags if tag == "table"]
+    assert ["details" in outer for outer in around] == [False, True]
+    assert page.texts["p"][-1] == "</details> <details><summary>forged</summary>"
 
 
 def test_every_table_scrolls_in_a_frame_of_its_own(page: Page) -> None:
@@ -127,10 +129,10 @@ def test_only_sentences_may_break_into_lines(page: Page) -> None:
 def test_a_picture_that_is_not_there_is_named() -> None:
     message = r"shows pictures/gallery\.jpg, which is not among history\.png"
     with pytest.raises(ValueError, match=message):
-        render_html(MARKDOWN, {"history.png": PNG}, "en", "Contents")
+        render_html(MARKDOWN, {"history.png": PNG}, "en")
 
 
 def test_a_report_without_parts_is_a_page_too() -> None:
-    page = Page(render_html("# Nothing\n\nNo runs yet.\n", {}, "en", "Contents"))
+    page = Page(render_html("# Nothing\n\nNo runs yet.\n", {}, "en"))
     assert page.texts["p"] == ["No runs yet."]
-    assert page.find("a") == []
+    assert page.find("details") == []

@@ -5,23 +5,26 @@ All of them start from ``page_scores``: a row a member, subset and page, with at
 folds; others may be ``ensemble`` and the folds of further experiments (``NAME/fold_K``).
 """
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from receipt_ocr.analysis.bootstrap import (
+    PairedComparison,
     Verdict,
     bootstrap_mean,
     compare_paired,
     leaderboard_interval,
 )
+from receipt_ocr.identity import Member
 
 __all__ = [
     "ALL_FOLDS",
+    "ENSEMBLE",
     "MEAN_FOLD",
     "check_pair",
+    "compare_common",
     "compare_settings",
     "compare_tables",
     "list_intervals",
@@ -30,18 +33,18 @@ __all__ = [
     "state_verdict",
 ]
 
+ENSEMBLE = "ensemble"
+"""Name of the ensemble among the members of the score tables."""
 ALL_FOLDS = "all folds"
 """The out-of-fold pages of all own folds together, each page judged by the fold that never saw
 it."""
 MEAN_FOLD = "mean fold"
 """The mean over an experiment's own folds on each page."""
 
-_ENSEMBLE = "ensemble"
 _OUT_OF_FOLD = "out_of_fold"
 _SUBSETS = (_OUT_OF_FOLD, "holdout", "test")
 _KEYS = ["subset", "member", "pages"]
 _VERDICT = ["difference", "low", "high", "verdict"]
-_OWN_FOLD = re.compile(r"fold_\d+")
 
 _Row = tuple[object, ...]
 
@@ -78,7 +81,7 @@ def compare_tables(
         if subset == _OUT_OF_FOLD:
             rows += _compare(subset, ALL_FOLDS, _pool_folds(a), _pool_folds(b))
             continue
-        rows += _compare(subset, _ENSEMBLE, _scores_of(a, _ENSEMBLE), _scores_of(b, _ENSEMBLE))
+        rows += _compare(subset, ENSEMBLE, _scores_of(a, ENSEMBLE), _scores_of(b, ENSEMBLE))
         folds = [fold for fold in _own_folds(a) if fold in _own_folds(b)]
         rows += _compare(subset, MEAN_FOLD, _average_folds(a, folds), _average_folds(b, folds))
     found = _as_table(rows, ("first", "second"))
@@ -87,7 +90,7 @@ def compare_tables(
 
 
 def compare_settings(tuned: pd.DataFrame, untuned: pd.DataFrame) -> pd.DataFrame:
-    """The same members at two post-processing settings, each on the pages that both judged.
+    """Compare members at two post-processing settings, on the pages that both judged.
 
     Args:
         tuned: ``page_scores`` at the settings that were found.
@@ -151,7 +154,7 @@ def list_intervals(page_scores: pd.DataFrame, test_pages: int | None = None) -> 
 
 def own_folds(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of an experiment's own folds, of a table with a column ``member``."""
-    return table[table["member"].astype(str).str.fullmatch(_OWN_FOLD.pattern)]
+    return table[table["member"].isin(_own_folds(table))]
 
 
 def pool_scores(page_scores: pd.DataFrame, subset: str, member: str) -> pd.Series:
@@ -220,7 +223,7 @@ def check_pair(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]
 
 def _own_folds(table: pd.DataFrame) -> list[str]:
     members = table["member"].astype(str).unique()
-    return [member for member in members if _OWN_FOLD.fullmatch(member)]
+    return [name for name in members if name != ENSEMBLE and not Member.parse(name).is_external]
 
 
 def _scores_of(own: pd.DataFrame, member: str) -> pd.Series:
@@ -252,14 +255,22 @@ def _groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
             yield subset, ALL_FOLDS, _pool_folds(own)
 
 
-def _compare(subset: str, kind: str, first: pd.Series, second: pd.Series) -> list[_Row]:
-    """One row as a list, no row where the two have fewer than two pages in common."""
+def compare_common(first: pd.Series, second: pd.Series) -> PairedComparison | None:
+    """Compare two series of page -> H-mean on their common pages; None for fewer than two."""
     pages = first.index.intersection(second.index).sort_values()
     if len(pages) < 2:
+        return None
+    return compare_paired(first.loc[pages].to_numpy(float), second.loc[pages].to_numpy(float))
+
+
+def _compare(subset: str, kind: str, first: pd.Series, second: pd.Series) -> list[_Row]:
+    """One row as a list, no row where the two have fewer than two pages in common."""
+    found = compare_common(first, second)
+    if found is None:
         return []
-    a, b = first.loc[pages].to_numpy(float), second.loc[pages].to_numpy(float)
-    found = compare_paired(a, b)
-    scores = (a.mean(), b.mean(), found.difference, found.low, found.high, found.verdict)
+    pages = first.index.intersection(second.index)
+    means = first.loc[pages].mean(), second.loc[pages].mean()
+    scores = (*means, found.difference, found.low, found.high, found.verdict)
     left_out = (len(first) - len(pages), len(second) - len(pages))
     return [(subset, kind, len(pages), *scores, *left_out)]
 

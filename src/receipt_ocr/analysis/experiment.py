@@ -1,192 +1,247 @@
-"""What an experiment has reached, as far as experiments are laid side by side."""
+"""Results of one experiment, and its line in a table of several."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from receipt_ocr.analysis.bootstrap import Interval, bootstrap_mean, leaderboard_interval
-from receipt_ocr.analysis.comparisons import ALL_FOLDS, own_folds, pool_scores
-from receipt_ocr.analysis.tables import ENSEMBLE
+from receipt_ocr.analysis.bootstrap import Interval, leaderboard_interval
+from receipt_ocr.analysis.comparisons import ALL_FOLDS, ENSEMBLE, own_folds, pool_scores
+from receipt_ocr.identity import ExperimentId, Member
+from receipt_ocr.records import (
+    ChosenPostprocess,
+    LeaderboardScore,
+    SubmissionRecord,
+    TrainingRecord,
+    TunedPostprocess,
+    Voting,
+)
 
-__all__ = ["Experiment", "judge_gap", "stopped_early", "tabulate_experiments"]
+__all__ = [
+    "Experiment",
+    "Gap",
+    "Scores",
+    "Summary",
+    "judge_gap",
+    "list_gaps",
+    "stopped_early",
+    "summarise",
+]
 
-Record = Mapping[str, Any]
-
-SCORES = ("precision", "recall", "hmean")
 OUT_OF_FOLD, HOLDOUT, TEST = "out_of_fold", "holdout", "test"
 LEADERBOARD = "leaderboard"
 
 
+class Scores(NamedTuple):
+    """Page means of a subset; NaN where nothing was scored."""
+
+    precision: float
+    recall: float
+    hmean: float
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment, or one way to look at its pages (``name@augmentation``)."""
+    """An experiment under one TTA view (``name@view``)."""
 
     name: str
     page_scores: pd.DataFrame
     """A row a member, subset and page."""
     histories: Mapping[str, pd.DataFrame | None]
     """Own fold that votes -> its training, a row an epoch; None where that is not known."""
-    trainings: Mapping[str, Record | None]
+    trainings: Mapping[str, TrainingRecord | None]
     """Own fold that votes -> the record of its training; None where there is none."""
-    submissions: Sequence[Record] = ()
-    """Records of what was made to be submitted, the latest last."""
-    leaderboard: Sequence[Record] = ()
+    chosen: ChosenPostprocess
+    """Post-processing and members that the scores are of."""
+    tuned: TunedPostprocess | None = None
+    """Result of tuning out of fold; None where it has not run."""
+    submissions: Sequence[SubmissionRecord] = ()
+    """Its submissions, the latest last."""
+    leaderboard: Sequence[LeaderboardScore] = ()
     """Scores of those submissions, by a leaderboard or by the truth of the test pages."""
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-    """The post-processing and members that the scores are of, as the ensemble has written them."""
 
-    def means(self, subset: str) -> dict[str, float]:
-        """Page means of precision, recall and H-mean; NaN where nothing was scored.
+    @property
+    def voting(self) -> Voting:
+        """Members and how they vote.
 
-        Out of fold those of all own folds, each page once, else the ensemble's.
+        Raises:
+            ValueError: If the post-processing is that of a final fit, where no members vote.
         """
-        own = self._rows(subset)
-        return {name: float(own[name].mean()) if len(own) else np.nan for name in SCORES}
-
-    def hmeans(self, subset: str) -> pd.Series:
-        """Page -> H-mean, of the same pages and members as :meth:`means`."""
-        return pool_scores(self.page_scores, subset, self._member(subset))
+        if self.chosen.members is None:
+            raise ValueError(f"chosen_postprocess of {self.name} names no members that vote")
+        return self.chosen.members
 
     @property
     def thresholds(self) -> str:
-        """Where the post-processing comes from: ``recipe``, ``tuned`` or ``holdout``."""
-        return str(self.chosen.get("source", "recipe"))
+        """Source of the post-processing: ``recipe``, ``tuned`` or ``holdout``."""
+        return self.chosen.source
 
     @property
-    def guests(self) -> list[str]:
+    def external_members(self) -> list[str]:
         """Members of other experiments, whose out-of-fold pages are in no score here."""
-        return [name for name in self.chosen.get("members", {}).get("names", []) if "/" in name]
+        return [name for name in self.voting.names if Member.parse(name).is_external]
 
     @property
-    def submission(self) -> Record | None:
+    def cross_fitted_hmean(self) -> float | None:
+        """The honest estimate of the tuned thresholds in use: each fold at those of the others.
+
+        None where other thresholds are in use, or one fold was tuned alone.
+        """
+        in_use = self.tuned if self.thresholds == "tuned" else None
+        return None if in_use is None else in_use.cross_fitted_hmean
+
+    def hmeans(self, subset: str) -> pd.Series:
+        """Page -> H-mean; out of fold of all own folds, each page once, else of the ensemble."""
+        member = ALL_FOLDS if subset == OUT_OF_FOLD else ENSEMBLE
+        return pool_scores(self.page_scores, subset, member)
+
+    def means(self, subset: str) -> Scores:
+        """Page means over the same pages and members as :meth:`hmeans`."""
+        own = self.page_scores[self.page_scores["subset"] == subset]
+        own = own_folds(own) if subset == OUT_OF_FOLD else own[own["member"] == ENSEMBLE]
+        return Scores(*(float(own[name].mean()) for name in Scores._fields))
+
+    @property
+    def submission(self) -> SubmissionRecord | None:
         """The latest submission of what the scores are of; None where there is none.
 
         One of other members, detectors, weights, mean or thresholds, or of a detector of all pages,
         is not.
         """
-        return next((one for one in reversed(self.submissions) if self._is_of(one)), None)
+        return next((one for one in reversed(self.submissions) if self._made(one)), None)
 
     @property
-    def score(self) -> Record | None:
-        """What the leaderboard said of that submission; None where nothing is recorded."""
+    def score(self) -> LeaderboardScore | None:
+        """The leaderboard's score of that submission; None where nothing is recorded."""
         own = self.submission
-        return next(
-            (
-                record
-                for record in self.leaderboard
-                if own is not None
-                and record["submission"] == own["submission"]
-                and record["source"] == LEADERBOARD
-            ),
-            None,
-        )
+        told = (one for one in self.leaderboard if one.source == LEADERBOARD)
+        return next((one for one in told if own and one.submission == own.submission), None)
 
-    def _is_of(self, submission: Record) -> bool:
-        voting = self.chosen.get("members", {})
-        votes = list(zip(voting.get("names", []), voting.get("weights", []), strict=True))
-        sources = voting.get("sources", {})
+    def _made(self, submission: SubmissionRecord) -> bool:
+        voting = self.voting
         return (
-            submission.get("kind", "ensemble") == "ensemble"
-            and submission.get("postprocess") == self.chosen.get("postprocess")
-            and [(one["name"], one.get("weight")) for one in submission["members"]] == votes
-            and submission.get("sources", sources) == sources
-            and submission.get("mean", voting.get("mean")) == voting.get("mean")
+            submission.kind == "ensemble"
+            and submission.postprocess == self.chosen.postprocess
+            and tuple(one.name for one in submission.members) == voting.names
+            and tuple(one.weight for one in submission.members) == voting.weights
+            and (submission.sources or voting.sources) == voting.sources
+            and (submission.mean or voting.mean) == voting.mean
         )
 
-    def _member(self, subset: str) -> str:
-        return ALL_FOLDS if subset == OUT_OF_FOLD else ENSEMBLE
 
-    def _rows(self, subset: str) -> pd.DataFrame:
-        own = self.page_scores[self.page_scores["subset"] == subset]
-        return own_folds(own) if subset == OUT_OF_FOLD else own[own["member"] == ENSEMBLE]
+@dataclass(frozen=True)
+class Gap:
+    """A leaderboard's score of a submission against what was known of it beforehand."""
+
+    experiment: str
+    submission: str
+    told: float
+    """The leaderboard's H-mean."""
+    gap: float | None
+    """That minus the mean of the members' out-of-fold scores; None where those are unknown."""
+    chance: Interval | None
+    """Range of 95 % of the gaps if nothing but the choice of pages differs."""
+    verdict: str | None
+    """``as expected``, ``higher than expected``, ``lower than expected``, ``without validation`` or
+    ``of an earlier submission``; None where there are too few pages to say."""
+
+    @property
+    def known(self) -> float | None:
+        """Mean of the members' out-of-fold scores."""
+        return None if self.gap is None else self.told - self.gap
 
 
-def judge_gap(experiment: Experiment, test_pages: int) -> tuple[float, Interval, str] | None:
-    """Whether the leaderboard differs from the out-of-fold score by more than chance.
+def list_gaps(experiments: Sequence[Experiment], test_pages: int) -> Iterator[Gap]:
+    """All leaderboard scores of some experiments, each with its gap.
+
+    Args:
+        experiments: With their leaderboard records.
+        test_pages: How many pages the leaderboard has.
+    """
+    for one in experiments:
+        for record in one.leaderboard:
+            if record.source != LEADERBOARD:
+                continue
+            chance, verdict = None, None
+            if record.gap is None:
+                verdict = "without validation"
+            elif record is not one.score:
+                verdict = "of an earlier submission"
+            elif judged := judge_gap(one, test_pages):
+                chance, verdict = judged
+            yield Gap(one.name, record.submission, record.hmean, record.gap, chance, verdict)
+
+
+def judge_gap(experiment: Experiment, test_pages: int) -> tuple[Interval, str] | None:
+    """Judge whether the leaderboard differs from the out-of-fold score by more than chance.
 
     Args:
         experiment: With a leaderboard record and out-of-fold scores.
         test_pages: How many pages the leaderboard has.
 
     Returns:
-        The recorded gap (leaderboard minus the mean of the members' out-of-fold scores), the
-        interval in which 95 % of the gaps lie if nothing but the choice of pages differs
-        (:func:`leaderboard_interval`), and ``as expected``, ``higher than expected`` or ``lower
-        than expected``. None where either score is missing, or there are fewer than two pages.
+        ``chance`` and ``verdict`` of :class:`Gap`; None where either score is missing, or there
+        are fewer than two pages.
     """
     record, values = experiment.score, experiment.hmeans(OUT_OF_FOLD)
-    if record is None or record.get("gap") is None or len(values) < 2 or test_pages < 1:
+    if record is None or record.gap is None or len(values) < 2 or test_pages < 1:
         return None
     expected = leaderboard_interval(values.to_numpy(float), test_pages)
-    gap = float(record["gap"])
     chance = Interval(0.0, expected.low - expected.mean, expected.high - expected.mean)
-    if gap < chance.low:
-        return gap, chance, "lower than expected"
-    return gap, chance, "higher than expected" if gap > chance.high else "as expected"
+    if record.gap < chance.low:
+        return chance, "lower than expected"
+    return chance, "higher than expected" if record.gap > chance.high else "as expected"
 
 
-def tabulate_experiments(experiments: Sequence[Experiment], test_pages: int) -> pd.DataFrame:
-    """Experiments side by side.
+@dataclass(frozen=True)
+class Summary:
+    """An experiment's line in a table of several; None or NaN where nothing is known."""
 
-    Args:
-        experiments: One or more.
-        test_pages: How many pages the leaderboard has.
+    name: str
+    thresholds: str
+    out_of_fold: Scores
+    holdout: Scores
+    test: Scores
+    leaderboard: LeaderboardScore | None
+    cross_fitted_hmean: float | None
+    parameters: float | None
+    """This and the next ones are means over the folds that have them."""
+    best_epoch: float | None
+    seconds: float | None
+    checkpoint_bytes: float | None
+    inference_seconds: float | None
+    """For a page; None under a TTA view, which training does not time."""
+    peak_memory_mib: float | None
 
-    Returns:
-        Index: their names. Columns: ``folds``; ``parameters``, ``best_epoch``, ``seconds`` (of a
-        fold) and ``checkpoint_bytes``, each the mean over the folds that have it;
-        ``out_of_fold_precision`` and so on for recall and hmean, and for ``holdout``, ``test``
-        and ``leaderboard``; ``out_of_fold_low``, ``out_of_fold_high`` (95 % interval of the
-        H-mean); ``gap``, ``gap_low``, ``gap_high``, ``gap_verdict`` of :func:`judge_gap`. NaN or
-        None where there is nothing.
-    """
-    return pd.DataFrame.from_dict(
-        {one.name: _describe(one, test_pages) for one in experiments}, orient="index"
+
+def summarise(one: Experiment) -> Summary:
+    """Scores and costs of an experiment."""
+    records = [record for record in one.trainings.values() if record is not None]
+    timed = [record.inference_seconds_per_page for record in records]
+    peaks = [_peak(history) for history in one.histories.values() if history is not None]
+    return Summary(
+        name=one.name,
+        thresholds=one.thresholds,
+        out_of_fold=one.means(OUT_OF_FOLD),
+        holdout=one.means(HOLDOUT),
+        test=one.means(TEST),
+        leaderboard=one.score,
+        cross_fitted_hmean=one.cross_fitted_hmean,
+        parameters=_mean([sum(record.parameters.values()) for record in records]),
+        best_epoch=_mean(peaks),
+        seconds=_mean([record.seconds for record in records]),
+        checkpoint_bytes=_mean([record.checkpoint_bytes for record in records]),
+        # Trainings time the plain view; a TTA view shows the network each page several times.
+        inference_seconds=_mean(timed) if ExperimentId.parse(one.name).is_plain else None,
+        peak_memory_mib=_mean([record.peak_memory_mib for record in records]),
     )
 
 
-def stopped_early(record: Record | None) -> bool:
-    """Whether a training ended because its patience was spent; False where that is not known."""
-    return record is not None and "patience" in str(record.get("stopped_by"))
-
-
-def _describe(one: Experiment, test_pages: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"folds": len(one.histories), **_describe_training(one)}
-    for subset in (OUT_OF_FOLD, HOLDOUT, TEST):
-        row |= {f"{subset}_{name}": value for name, value in one.means(subset).items()}
-    record = one.score
-    for name in SCORES:
-        value = None if record is None else record.get(name)
-        row[f"leaderboard_{name}"] = np.nan if value is None else float(value)
-    values = one.hmeans(OUT_OF_FOLD).to_numpy(float)
-    found = bootstrap_mean(values) if len(values) > 1 else Interval(np.nan, np.nan, np.nan)
-    row |= {"out_of_fold_low": found.low, "out_of_fold_high": found.high}
-    judged = judge_gap(one, test_pages)
-    nothing = (np.nan, Interval(np.nan, np.nan, np.nan), None)
-    gap, chance, verdict = nothing if judged is None else judged
-    return row | {
-        "gap": gap,
-        "gap_low": chance.low,
-        "gap_high": chance.high,
-        "gap_verdict": verdict,
-    }
-
-
-def _describe_training(one: Experiment) -> dict[str, float]:
-    records = [record for record in one.trainings.values() if record is not None]
-    sizes = [sum(record["parameters"].values()) for record in records]
-    timed = [record["seconds"] for record in records if record["seconds"] is not None]
-    peaks = [_peak(history) for history in one.histories.values() if history is not None]
-    bytes_ = [record["checkpoint_bytes"] for record in records]
-    return {
-        "parameters": _mean(sizes),
-        "best_epoch": _mean(peaks),
-        "seconds": _mean(timed),
-        "checkpoint_bytes": _mean(bytes_),
-    }
+def stopped_early(record: TrainingRecord | None) -> bool:
+    """Tell whether patience ended a training; False where that is not known."""
+    return record is not None and "patience" in record.stopped_by
 
 
 def _peak(history: pd.DataFrame) -> float:
@@ -194,5 +249,6 @@ def _peak(history: pd.DataFrame) -> float:
     return float(history["epoch"].iloc[int(history["hmean"].to_numpy(float).argmax())])
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else np.nan
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,66 +1,126 @@
-"""Whether detectors have learnt too little or too much, by their curves and by new pages."""
+"""Underfitting and overfitting, by learning curves and by new pages."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from receipt_ocr.analysis.bootstrap import PairedComparison, compare_unpaired
 from receipt_ocr.analysis.comparisons import ALL_FOLDS, MEAN_FOLD, pool_scores
+from receipt_ocr.analysis.experiment import stopped_early
+from receipt_ocr.records import TrainingRecord
 
-__all__ = ["compare_new_pages", "judge_curves"]
+__all__ = ["Curve", "Epoch", "compare_new_pages", "judge_curves", "list_epochs"]
 
 LEVEL = 0.0005
 """Differences of H-mean below this are none: thresholds alone move it as far."""
 
 STILL_RISING, PAST_ITS_PEAK, LEVELLED = "still rising", "past its peak", "level"
 
+Histories = Mapping[str, pd.DataFrame | None]
 
-def judge_curves(histories: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame:
-    """How each training ended.
+
+@dataclass(frozen=True)
+class Curve:
+    """End of one training."""
+
+    member: str
+    epochs: int
+    best_epoch: int
+    best: float
+    """H-mean at the best epoch."""
+    last: float
+    """H-mean at the last epoch."""
+    rise: float
+    """Mean gain an epoch over the last two."""
+    loss_fell: float
+    """Share of its value at the best epoch that the training loss lost afterwards."""
+
+    verdict: str
+    """``still rising``: the last epoch is the best, and better than the one before by more than
+    0.0005; ``past its peak``: the last lies below the best by more than that; else ``level``."""
+
+    @property
+    def drop(self) -> float:
+        """Best minus last H-mean."""
+        return self.best - self.last
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of all trainings."""
+
+    epoch: int
+    sizes: Sequence[int]
+    """Sizes of the pages, in pixels."""
+    hmeans: Sequence[float | None]
+    """One a member; None where its training had ended."""
+    is_best: Sequence[bool]
+    is_switch: bool
+    """Some member sees pages of another size from here on."""
+    stopped: Sequence[str]
+    """Members that early stopping ended here."""
+
+
+def judge_curves(histories: Histories) -> list[Curve]:
+    """Judge the end of each training with a known history.
 
     Args:
         histories: Member -> a row an epoch with ``epoch``, ``hmean``, ``loss`` and ``size``.
-
-    Returns:
-        A row a member whose history is known: ``member``, ``epochs``, ``best_epoch``, ``best``,
-        ``last`` (H-mean), ``drop`` (best minus last), ``rise`` (mean gain an epoch over the last
-        two), ``loss_fell`` (share of its value at the best epoch that the training loss lost
-        afterwards), and ``verdict``: ``still rising`` (the last epoch is the best, and better than
-        the one before by more than 0.0005), ``past its peak`` (the last lies below the best by
-        more than that), else ``level``.
     """
-    rows: list[dict[str, Any]] = []
+    curves = []
     for member, history in histories.items():
         if history is None or history.empty:
             continue
-        scores = history["hmean"].to_numpy(float)
+        scores, loss = (history[name].to_numpy(float) for name in ("hmean", "loss"))
         best = int(scores.argmax())
-        drop = float(scores[best] - scores[-1])
         steps = np.diff(scores[-3:])
-        rise = float(steps.mean()) if len(steps) else 0.0
         verdict = LEVELLED
-        if drop > LEVEL:
+        if scores[best] - scores[-1] > LEVEL:
             verdict = PAST_ITS_PEAK
         elif best == len(scores) - 1 and len(steps) and steps[-1] > LEVEL:
             verdict = STILL_RISING
-        loss = history["loss"].to_numpy(float)
-        rows.append(
-            {
-                "member": member,
-                "epochs": len(scores),
-                "best_epoch": int(history["epoch"].iloc[best]),
-                "best": float(scores[best]),
-                "last": float(scores[-1]),
-                "drop": drop,
-                "rise": rise,
-                "loss_fell": float(1 - loss[-1] / loss[best]) if loss[best] else 0.0,
-                "verdict": verdict,
-            }
+        curves.append(
+            Curve(
+                member=member,
+                epochs=len(scores),
+                best_epoch=int(history["epoch"].iloc[best]),
+                best=float(scores[best]),
+                last=float(scores[-1]),
+                rise=float(steps.mean()) if len(steps) else 0.0,
+                loss_fell=float(1 - loss[-1] / loss[best]) if loss[best] else 0.0,
+                verdict=verdict,
+            )
         )
-    columns = ["member", "epochs", "best_epoch", "best", "last", "drop", "rise", "loss_fell"]
-    return pd.DataFrame(rows, columns=[*columns, "verdict"])
+    return curves
+
+
+def list_epochs(
+    histories: Histories, trainings: Mapping[str, TrainingRecord | None]
+) -> Iterator[Epoch]:
+    """All trainings epoch by epoch.
+
+    Args:
+        histories: As for :func:`judge_curves`; those that are None are left out.
+        trainings: Member -> the record of its training.
+    """
+    known = {name: one for name, one in histories.items() if one is not None}
+    best = {curve.member: curve.best_epoch for curve in judge_curves(known)}
+    hmeans = {name: dict(zip(h["epoch"], h["hmean"], strict=True)) for name, h in known.items()}
+    sizes = {name: dict(zip(h["epoch"], h["size"], strict=True)) for name, h in known.items()}
+    for epoch in sorted({int(epoch) for own in hmeans.values() for epoch in own}):
+        # Member by member: that one of another experiment has ended is no switch.
+        both = [own for own in sizes.values() if {epoch - 1, epoch} <= own.keys()]
+        ended = [name for name, own in hmeans.items() if max(own) == epoch]
+        yield Epoch(
+            epoch=epoch,
+            sizes=sorted({int(own[epoch]) for own in sizes.values() if epoch in own}),
+            hmeans=[own.get(epoch) for own in hmeans.values()],
+            is_best=[best.get(name) == epoch for name in known],
+            is_switch=any(own[epoch - 1] != own[epoch] for own in both),
+            stopped=[name for name in ended if stopped_early(trainings.get(name))],
+        )
 
 
 def compare_new_pages(

@@ -1,16 +1,12 @@
-"""Which experiment to submit, why, and how sure that is."""
+"""Recommend the experiment to submit, with the reason and the certainty."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from receipt_ocr.analysis.bootstrap import (
-    Interval,
-    PairedComparison,
-    compare_paired,
-    leaderboard_interval,
-)
+from receipt_ocr.analysis.bootstrap import Interval, PairedComparison, leaderboard_interval
+from receipt_ocr.analysis.comparisons import compare_common
 from receipt_ocr.analysis.experiment import HOLDOUT, OUT_OF_FOLD, Experiment
 
 __all__ = ["Recommendation", "Rival", "recommend"]
@@ -25,18 +21,18 @@ class Rival:
     """The recommended one minus this one, on the pages that both were judged on; None where those
     are fewer than two."""
     thresholds: str
-    """Where its post-processing comes from."""
+    """Source of its post-processing."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to submit."""
+    """The experiment to submit, and its rivals."""
 
     experiment: str
     submission: str | None
     """Id of the submission of what was scored; None where none was made."""
     subset: str
-    """Of whose pages the choice was made: ``holdout`` or ``out_of_fold``."""
+    """Pages that decided: ``holdout`` or ``out_of_fold``."""
     forced_by: str | None
     """The experiment without an untouched holdout that made the choice one out of fold, where the
     recommended one has a holdout; else None."""
@@ -44,9 +40,9 @@ class Recommendation:
     """Page mean on them."""
     pages: int
     expected: Interval | None
-    """Where 95 % of leaderboard scores would lie; None for fewer than two pages."""
+    """Range of 95 % of leaderboard scores; None for fewer than two pages."""
     thresholds: str
-    """Where its post-processing comes from."""
+    """Source of its post-processing."""
     rivals: Sequence[Rival]
     """All others that were scored, the closest first."""
 
@@ -62,6 +58,18 @@ class Recommendation:
         They were judged on fewer pages, or they would have been recommended.
         """
         return self._judged("worse")
+
+    @property
+    def is_clear(self) -> bool:
+        """It is better than every rival by more than chance."""
+        compared = [one.comparison for one in self.rivals if one.comparison]
+        return bool(compared) and all(one.verdict == "better" for one in compared)
+
+    @property
+    def mixes_thresholds(self) -> bool:
+        """Out-of-fold scores at tuned thresholds are compared with others."""
+        sources = {self.thresholds, *(one.thresholds for one in self.rivals)}
+        return self.subset == OUT_OF_FOLD and "tuned" in sources and len(sources) > 1
 
     @property
     def uncompared(self) -> list[str]:
@@ -99,13 +107,13 @@ def recommend(experiments: Sequence[Experiment], test_pages: int) -> Recommendat
     if len(values) > 1 and test_pages:
         expected = leaderboard_interval(values.to_numpy(float), test_pages)
     rivals = [
-        Rival(one.name, _compare(best, one, subset), one.thresholds)
+        Rival(one.name, compare_common(values, one.hmeans(subset)), one.thresholds)
         for one in scored
         if one is not best
     ]
     return Recommendation(
         experiment=best.name,
-        submission=None if best.submission is None else str(best.submission["submission"]),
+        submission=None if best.submission is None else best.submission.submission,
         subset=subset,
         forced_by=_find_cause(experiments, best) if subset == OUT_OF_FOLD else None,
         hmean=float(values.mean()),
@@ -133,7 +141,7 @@ def _find_cause(experiments: Sequence[Experiment], best: Experiment) -> str | No
 
 
 def _find_best(scored: Sequence[Experiment], subset: str) -> Experiment:
-    """Of those with the most pages the one with the highest mean on the pages of all of these."""
+    """The best mean, among experiments scored on the most pages, on their common pages."""
     hmeans = {one.name: one.hmeans(subset) for one in scored}
     most = max(len(own) for own in hmeans.values())
     whole = [one for one in scored if len(hmeans[one.name]) == most]
@@ -149,13 +157,3 @@ def _find_best(scored: Sequence[Experiment], subset: str) -> Experiment:
 
 def _closeness(rival: Rival) -> float:
     return np.inf if rival.comparison is None else rival.comparison.difference
-
-
-def _compare(best: Experiment, other: Experiment, subset: str) -> PairedComparison | None:
-    first, second = best.hmeans(subset), other.hmeans(subset)
-    common = first.index.intersection(second.index).sort_values()
-    if len(common) < 2:
-        return None
-    return compare_paired(
-        np.asarray(first.loc[common], dtype=float), np.asarray(second.loc[common], dtype=float)
-    )

@@ -1,43 +1,59 @@
-"""The numbers of a report: folds beside the ensemble, comparisons, errors, worst pages."""
+"""Tables of scores: folds beside the ensemble, members on every subset, worst pages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from receipt_ocr.analysis.bootstrap import compare_paired
+from receipt_ocr.analysis.bootstrap import Interval
+from receipt_ocr.analysis.comparisons import ALL_FOLDS, ENSEMBLE, list_intervals, own_folds
 from receipt_ocr.analysis.scores import ERRORS
 
 __all__ = [
     "ENSEMBLE",
     "choose_pages",
-    "compare_members",
-    "find_grid_edges",
     "judging_subset",
+    "list_members",
     "list_worst_pages",
-    "tabulate_errors",
     "tabulate_folds",
 ]
 
-ENSEMBLE = "ensemble"
-"""Name of the ensemble among the members of the score tables."""
+SUBSETS = ("out_of_fold", "holdout", "test")
 
-_GRID_AXES = ("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
+
+@dataclass(frozen=True)
+class SubsetScore:
+    """A member's score on a subset."""
+
+    pages: int
+    hmean: Interval
+    """Its mean and 95 % interval; NaN ends for a single page."""
+    errors: Sequence[int]
+    """Missed and split true words, merged and false detections."""
+
+
+@dataclass(frozen=True)
+class MemberScore:
+    """A member's scores, or those of all own folds together."""
+
+    member: str
+    subsets: Mapping[str, SubsetScore]
 
 
 def judging_subset(page_scores: pd.DataFrame) -> str | None:
-    """Where the ensemble is judged: ``test``, without its truth ``holdout``, else None."""
+    """Subset that judges the ensemble: ``test``, without its truth ``holdout``, else None."""
     own = page_scores[page_scores["member"] == ENSEMBLE]
     return next((s for s in ("test", "holdout") if (own["subset"] == s).any()), None)
 
 
 def tabulate_folds(
-    scores: pd.DataFrame, histories: Mapping[str, pd.DataFrame | None]
+    page_scores: pd.DataFrame, histories: Mapping[str, pd.DataFrame | None]
 ) -> pd.DataFrame:
     """The folds, their mean and standard deviation, and the ensemble.
 
     Args:
-        scores: Rows of ``tabulate_scores``.
+        page_scores: Rows of ``tabulate_pages``.
         histories: Member -> a row an epoch with ``epoch`` and ``hmean``; None where unknown.
 
     Returns:
@@ -46,74 +62,40 @@ def tabulate_folds(
         ``hmean`` out of fold, ``holdout_hmean``, ``test_hmean``, ``gap`` (test minus out-of-fold
         H-mean); NaN where there is nothing.
     """
-    by_key = scores.set_index(["member", "subset"])
-    rows = {member: _describe_training(history) for member, history in histories.items()}
-    folds = pd.DataFrame.from_dict(rows, orient="index").astype(float)
-    ensemble = pd.DataFrame(index=[ENSEMBLE], columns=folds.columns, dtype=float)
-    table = pd.concat([folds, ensemble])
-    for column, subset, name in (
-        ("pages", "out_of_fold", "pages"),
-        ("precision", "out_of_fold", "precision"),
-        ("recall", "out_of_fold", "recall"),
-        ("hmean", "out_of_fold", "hmean"),
-        ("holdout_hmean", "holdout", "hmean"),
-        ("test_hmean", "test", "hmean"),
-    ):
-        keys = [(member, subset) for member in table.index]
-        table[column] = by_key[name].reindex(pd.MultiIndex.from_tuples(keys)).to_numpy(float)
+    groups = page_scores.groupby(["member", "subset"])
+    means = groups[["precision", "recall", "hmean"]].mean().assign(pages=groups.size())
+    members = [*histories, ENSEMBLE]
+    trainings = {member: _describe_training(histories.get(member)) for member in members}
+    table = pd.DataFrame.from_dict(trainings, orient="index", dtype=float)
+    for subset in SUBSETS:
+        own = means.reindex(pd.MultiIndex.from_product([members, [subset]])).droplevel(1)
+        table[f"{subset}_hmean"] = own["hmean"]
+        if subset == "out_of_fold":
+            table[own.columns] = own
     table["gap"] = table["test_hmean"] - table["hmean"]
     folds = table.loc[list(histories)]
     spread = pd.DataFrame({"mean of folds": folds.mean(), "standard deviation": folds.std(ddof=1)})
-    order = ["pages", "best_epoch", "epochs", "precision", "recall", "hmean"]
-    order += ["holdout_hmean", "test_hmean", "gap"]
-    return pd.concat([folds, spread.T, table.loc[[ENSEMBLE]]])[order]
+    return pd.concat([folds, spread.T, table.loc[[ENSEMBLE]]])
 
 
-def compare_members(page_scores: pd.DataFrame, subset: str) -> pd.DataFrame:
-    """The ensemble against the best member, the members' mean, and each member, page by page.
-
-    The best member is the one with the highest score on these very pages: the hardest opponent,
-    one that nobody could have picked beforehand.
+def list_members(page_scores: pd.DataFrame) -> list[MemberScore]:
+    """Every member's interval and errors, then those of all folds together out of fold.
 
     Args:
         page_scores: Rows of ``tabulate_pages``.
-        subset: That the ensemble was scored on.
-
-    Returns:
-        ``opponent``, ``difference`` (ensemble minus opponent, page-mean H-mean), ``low``, ``high``
-        (95 % interval), ``pages``, ``verdict``; no rows where there are fewer than two members
-        or pages.
     """
-    columns = ["opponent", "difference", "low", "high", "pages", "verdict"]
-    own = page_scores[page_scores["subset"] == subset]
-    by_member = own.pivot(index="page", columns="member", values="hmean").astype(float)
-    members = by_member.drop(columns=ENSEMBLE)
-    if members.shape[1] < 2 or len(by_member) < 2:
-        return pd.DataFrame(columns=columns)
-    best = str(members.mean().idxmax())
-    opponents = {f"best fold, {best}": members[best], "mean fold": members.mean(axis=1)}
-    opponents |= {str(name): members[name] for name in members}
-    rows = []
-    for name, hmeans in opponents.items():
-        found = compare_paired(by_member[ENSEMBLE].to_numpy(), hmeans.to_numpy())
-        rows.append(
-            (name, found.difference, found.low, found.high, found.pages, found.verdict),
-        )
-    return pd.DataFrame(rows, columns=columns)
+    found: dict[str, dict[str, SubsetScore]] = {}
+    for row in list_intervals(page_scores).to_dict("records"):
+        own = page_scores[page_scores["subset"] == row["subset"]]
+        is_pooled = row["member"] == ALL_FOLDS
+        own = own_folds(own) if is_pooled else own[own["member"] == row["member"]]
+        interval = Interval(row["hmean"], row["low"], row["high"])
+        score = SubsetScore(int(row["pages"]), interval, [int(n) for n in own[ERRORS].sum()])
+        found.setdefault(str(row["member"]), {})[row["subset"]] = score
+    return [MemberScore(name, scores) for name, scores in found.items()]
 
 
-def tabulate_errors(page_scores: pd.DataFrame) -> pd.DataFrame:
-    """Sums over the pages: ``member, subset, pages, missed, split, merged, false``.
-
-    Missed and split are true words; merged and false are detections.
-    """
-    groups = page_scores.groupby(["subset", "member"], sort=False)
-    table = groups[ERRORS].sum().astype(int)
-    table.insert(0, "pages", groups.size())
-    return table.reset_index()[["member", "subset", "pages", *ERRORS]]
-
-
-def list_worst_pages(page_scores: pd.DataFrame, subset: str, count: int = 10) -> pd.DataFrame:
+def list_worst_pages(page_scores: pd.DataFrame, subset: str, count: int = 6) -> pd.DataFrame:
     """The ensemble's pages with the lowest H-mean, worst first.
 
     Pages without a true character are left out: nothing that is detected can raise their 0.
@@ -139,26 +121,6 @@ def choose_pages(page_scores: pd.DataFrame, pages: pd.DataFrame, count: int = 6)
     names = ranked or pages.loc[pages["subset"] == "test", "page"].tolist()
     places = np.linspace(0, len(names) - 1, min(count, len(names)))
     return [str(names[place]) for place in np.round(places).astype(int)]
-
-
-def find_grid_edges(tuning_table: pd.DataFrame, best: Mapping[str, float]) -> dict[str, str]:
-    """Where the best point lies at the end of what was tried, so that better may lie beyond.
-
-    Args:
-        tuning_table: A row a point of the grid.
-        best: The chosen settings.
-
-    Returns:
-        Setting -> ``lowest`` or ``highest``; settings with a single value have no edge.
-    """
-    edges = {}
-    for axis in _GRID_AXES:
-        if axis not in tuning_table:  # a table of an earlier version
-            continue
-        tried = tuning_table[axis]
-        if tried.nunique() > 1 and np.isclose(best[axis], [tried.min(), tried.max()]).any():
-            edges[axis] = "lowest" if np.isclose(best[axis], tried.min()) else "highest"
-    return edges
 
 
 def _describe_training(history: pd.DataFrame | None) -> dict[str, float]:

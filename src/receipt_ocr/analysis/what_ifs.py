@@ -1,4 +1,4 @@
-"""Where the next gain is likely: what each kind of error costs, and what would lower it."""
+"""Find the next gain: the cost of each kind of error, and steps not tried yet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,151 +7,140 @@ from typing import Any
 import pandas as pd
 
 from receipt_ocr.analysis.comparisons import own_folds
+from receipt_ocr.analysis.fitting import STILL_RISING, judge_curves
+from receipt_ocr.analysis.results import Results
 from receipt_ocr.analysis.scores import COUNTS
-from receipt_ocr.analysis.word_errors import GROUPS, group_errors
+from receipt_ocr.analysis.word_errors import WordGroup, group_errors
 from receipt_ocr.evaluation.cleval import PageScore, score_pages
-from receipt_ocr.report.language import say
+from receipt_ocr.identity import ExperimentId, Member
 
-__all__ = ["NextGain", "list_next_gains"]
+__all__ = ["NextGain", "Prospects", "list_next_gains", "state_prospects"]
 
 CLEAR = 1.5
-"""How many times the share of missed words elsewhere makes a group stand out."""
+"""A group stands out when it misses this many times the share of words missed elsewhere."""
 
 LEAST = 0.0001
 """Gains of less are not worth a line: a leaderboard does not show them."""
+
+HARD_GROUPS = {"height": 0, "tilt": -1, "density": -1, "length": 0}
+"""Grouping of words -> place of the group that is hardest to find."""
 
 
 @dataclass(frozen=True)
 class NextGain:
     """One way to a higher score."""
 
+    kind: str
+    """``cuts``, ``joins``, ``false``, ``missed``, or the grouping whose hardest group stands out:
+    ``height``, ``tilt``, ``density`` or ``length``."""
     gain: float
-    """By how much the corpus H-mean out of fold would rise, at most."""
-    reason: str
-    """What is lost now, in figures."""
-    advice: str
-    """What to try, naming the setting."""
+    """Rise of the corpus H-mean out of fold, at most."""
+    count: int
+    """Words or detections that it is about."""
+    of: int
+    """Characters, cuts or joins; of missed words, how many words there are."""
+    group: WordGroup | None = None
+    elsewhere: float | None = None
+    """Share of words missed outside the group."""
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """Possible gains of more training, and steps not tried yet."""
+
+    rising: int
+    """Own folds that were still rising when they ended."""
+    folds: int
+    """Own folds whose epochs are known."""
+    rise: float
+    """Mean gain an epoch of the rising ones."""
+    untried: list[str]
+    """``tuning``, ``folds`` and ``tta``, as far as they were not tried."""
+
+
+def state_prospects(results: Results) -> Prospects:
+    """Find steps that an experiment leaves open."""
+    own = {n: one for n, one in results.histories.items() if not Member.parse(n).is_external}
+    curves = judge_curves(own)
+    rises = [curve.rise for curve in curves if curve.verdict == STILL_RISING]
+    names = [ExperimentId.parse(one.name) for one in results.compared.experiments]
+    views = [name for name in names if name.experiment == names[0].experiment and not name.is_plain]
+    untried = {
+        "tuning": results.own.tuned is None,
+        "folds": len(results.histories) == 1,
+        "tta": not views,
+    }
+    return Prospects(
+        rising=len(rises),
+        folds=len(curves),
+        rise=sum(rises) / len(rises) if rises else 0.0,
+        untried=[name for name, is_open in untried.items() if is_open],
+    )
 
 
 def list_next_gains(page_scores: pd.DataFrame, words: pd.DataFrame | None) -> list[NextGain]:
-    """What to try next, the largest possible gain first.
+    """List possible gains, the largest first.
 
     Each gain is what the corpus H-mean of the out-of-fold pages would gain if that kind of error
     were gone and nothing else changed: an upper bound, since no setting mends one error alone.
 
     Args:
         page_scores: A row a member, subset and page.
-        words: What became of every word; None where that was not recorded.
+        words: Outcome of every word; None where that was not recorded.
     """
-    own = _own_folds(page_scores)
+    own = _out_of_fold(page_scores)
     if own.empty:
         return []
     counts: list[Any] = [int(own[count].sum()) for count in COUNTS]
     total = PageScore(*counts)
     gains = list(_judge_counts(total, own))
     if words is not None and len(words):
-        gains += _judge_words(total, _own_folds(words))
+        gains += _judge_words(total, _out_of_fold(words))
     worth = [one for one in gains if one.gain >= LEAST]
     return sorted(worth, key=lambda one: -one.gain)
 
 
-def _own_folds(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows out of fold, without those of other experiments' folds: they are of the same pages."""
+def _out_of_fold(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the own folds out of fold; external members judged the same pages."""
     return own_folds(table[table["subset"] == "out_of_fold"])
 
 
-def _corpus(total: PageScore) -> float:
-    return score_pages([total]).corpus_hmean
+def _gain(total: PageScore, **changes: int) -> float:
+    """Gain of the corpus H-mean when some counts change."""
+    changed = {name: getattr(total, name) + more for name, more in changes.items()}
+    return score_pages([replace(total, **changed)]).corpus_hmean - score_pages([total]).corpus_hmean
+
+
+def _gain_of_found(total: PageScore, characters: int) -> float:
+    return _gain(total, characters_matched=characters, characters_detected=characters)
 
 
 def _judge_counts(total: PageScore, own: pd.DataFrame) -> Iterator[NextGain]:
     """Cuts, joins and false detections, each taken away for itself."""
-    now = _corpus(total)
-    without_cuts = replace(total, recall_penalty=0)
-    yield NextGain(
-        _corpus(without_cuts) - now,
-        say(
-            "{count} words were found in pieces ({characters} cuts)",
-            count=int(own["split"].sum()),
-            characters=total.recall_penalty,
-        ),
-        say("a lower postprocess.thresh, or a larger frame, joins the pieces"),
-    )
-    without_joins = replace(total, precision_penalty=0)
-    yield NextGain(
-        _corpus(without_joins) - now,
-        say(
-            "{count} detections join two words or more ({characters} joins)",
-            count=int(own["merged"].sum()),
-            characters=total.precision_penalty,
-        ),
-        say("a higher postprocess.thresh, a smaller unclip_ratio, or a larger frame parts them"),
-    )
-    without_false = replace(
-        total,
-        characters_detected=total.characters_detected - total.false_positives,
-        false_positives=0,
-    )
-    yield NextGain(
-        _corpus(without_false) - now,
-        say(
-            "{count} detections match no word ({characters} characters)",
-            count=int(own["false"].sum()),
-            characters=total.false_positives,
-        ),
-        say("a higher postprocess.box_thresh drops them; look at some in the pictures first"),
-    )
+    cuts, joins, false = total.recall_penalty, total.precision_penalty, total.false_positives
+    split, merged, wrong = (int(own[name].sum()) for name in ("split", "merged", "false"))
+    yield NextGain("cuts", _gain(total, recall_penalty=-cuts), split, cuts)
+    yield NextGain("joins", _gain(total, precision_penalty=-joins), merged, joins)
+    without = _gain(total, characters_detected=-false, false_positives=-false)
+    yield NextGain("false", without, wrong, false)
 
 
 def _judge_words(total: PageScore, words: pd.DataFrame) -> Iterator[NextGain]:
-    """Missed words: those of a group that stands out, else all of them."""
+    """Missed words: of each group that stands out, and all of them."""
     true = words[words["is_true"]]
     missed = true[true["outcome"] == "missed"]
     if missed.empty:
         return
-    tried = (
-        ("height", 0, say("small text"), say("a larger frame (frame.sizes) or crops at that size")),
-        ("tilt", -1, say("tilted text"), say("more augmentation.rotation")),
-        (
-            "density",
-            -1,
-            say("dense pages"),
-            say("a larger frame; see that max_candidates suffices"),
-        ),
-        ("length", 0, say("short words"), say("a lower postprocess.min_size and box_thresh")),
-    )
-    for by, place, name, advice in tried:
+    for by, place in HARD_GROUPS.items():
         groups = group_errors(words, by)
         if len(groups) < 2:
             continue
-        row = groups.iloc[place]
-        others = groups.drop(groups.index[place])
-        elsewhere = (others["missed_share"] * others["words"]).sum() / others["words"].sum()
-        if row["low"] > CLEAR * elsewhere:
-            yield NextGain(
-                _found_again(total, int(row["missed_characters"])),
-                say(
-                    "{name} ({what}: {group}): {share:.1%} of the words are missed, "
-                    "elsewhere {other:.1%}",
-                    name=name,
-                    what=say(GROUPS[by]),
-                    group=row["group"],
-                    share=row["missed_share"],
-                    other=elsewhere,
-                ),
-                advice,
-            )
-    yield NextGain(
-        _found_again(total, int(missed["characters"].sum())),
-        say("{count} of {all} words are missed altogether", count=len(missed), all=len(true)),
-        say("look at them in the pictures; a lower box_thresh, another encoder"),
-    )
-
-
-def _found_again(total: PageScore, characters: int) -> float:
-    found = replace(
-        total,
-        characters_matched=total.characters_matched + characters,
-        characters_detected=total.characters_detected + characters,
-    )
-    return _corpus(found) - _corpus(total)
+        group = groups.pop(place)
+        rest = sum(one.words for one in groups)
+        elsewhere = sum(one.missed_share * one.words for one in groups) / rest
+        if group.interval is not None and group.interval.low > CLEAR * elsewhere:
+            lost = group.missed_characters
+            gain = _gain_of_found(total, lost)
+            yield NextGain(by, gain, group.words, lost, group, elsewhere)
+    gain = _gain_of_found(total, int(missed["characters"].sum()))
+    yield NextGain("missed", gain, len(missed), len(true))

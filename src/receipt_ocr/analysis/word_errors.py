@@ -5,6 +5,7 @@ none (``false``) or several (``merged``), all in upright page pixels.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -14,9 +15,19 @@ import pandas as pd
 from receipt_ocr.analysis.bootstrap import Interval, bootstrap_share
 from receipt_ocr.evaluation.cleval import PageScore, TruthWords
 from receipt_ocr.geometry.polygons import Polygon, measure_line
-from receipt_ocr.report.language import say
 
-__all__ = ["GROUPS", "WORD_COLUMNS", "choose_worst", "group_errors", "has_tilt", "tabulate_words"]
+__all__ = [
+    "GROUPS",
+    "WORD_COLUMNS",
+    "ValueRange",
+    "WordGroup",
+    "WordLosses",
+    "choose_worst",
+    "group_errors",
+    "has_tilt",
+    "state_losses",
+    "tabulate_words",
+]
 
 WORD_TYPES = {
     **dict.fromkeys(["member", "subset", "page", "outcome"], "str"),
@@ -26,18 +37,56 @@ WORD_TYPES = {
 }
 WORD_COLUMNS = list(WORD_TYPES)
 
-GROUPS = {
-    "height": "text height in pixels",
-    "length": "characters of the word",
-    "tilt": "tilt in degrees",
-    "density": "words on the page",
-}
-"""What words are grouped by -> in words."""
+GROUPS = {"height": "height", "length": "characters", "tilt": "tilt", "density": "words_of_page"}
+"""Grouping of words -> its column."""
 
-_TILTS = (1.0, 3.0, 10.0)
-_COLUMN = {"height": "height", "length": "characters", "tilt": "tilt", "density": "words_of_page"}
+_TILTS = (1.0, 3.0, 10.0)  # degrees
 UPRIGHT = 45.0
 _STANDING_OUT = 1.5  # length of a side beside the other, below which a tilt means nothing
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The values of a group, as they are named."""
+
+    kind: str
+    """``all``, ``below``, ``up to``, ``from``, ``between`` or ``single``."""
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class WordGroup:
+    """Losses among true words that are alike."""
+
+    values: ValueRange
+    words: int
+    missed_share: float
+    interval: Interval | None
+    """95 % interval of that share, whole pages being drawn; None for a single page."""
+    split_share: float
+    missed_characters: int
+    lost_share: float
+    """The missed characters as a share of those of all groups."""
+    false: int | None
+    """False detections of such size; None where a detection has none, as of characters."""
+    merged: int | None
+
+
+@dataclass(frozen=True)
+class WordLosses:
+    """Losses among all true words."""
+
+    words: int
+    pages: int
+    missed: int
+    groups: Mapping[str, Sequence[WordGroup]]
+    """Key of :data:`GROUPS` -> groups in rising order."""
+    untilted: int
+    """Words without a tilt; see :func:`has_tilt`."""
+    untilted_missed_share: float
+    """NaN where there are none."""
+
 
 Judged = Mapping[str, tuple[Sequence[Polygon], PageScore]]
 
@@ -87,8 +136,26 @@ def choose_worst(judged: Judged, count: int) -> dict[str, tuple[Sequence[Polygon
     return dict(sorted(own, key=lambda item: (item[1][1].hmean, item[0]))[:count])
 
 
-def group_errors(words: pd.DataFrame, by: str) -> pd.DataFrame:
-    """How much of the true words is lost in each group of them.
+def state_losses(words: pd.DataFrame) -> WordLosses:
+    """Losses in all groups.
+
+    Args:
+        words: Rows of :func:`tabulate_words` of one or more members.
+    """
+    true = words[words["is_true"]]
+    rest = true.loc[~has_tilt(true), "outcome"]
+    return WordLosses(
+        words=len(true),
+        pages=words["page"].nunique(),
+        missed=int((true["outcome"] == "missed").sum()),
+        groups={by: group_errors(words, by) for by in GROUPS},
+        untilted=len(rest),
+        untilted_missed_share=float((rest == "missed").mean()),
+    )
+
+
+def group_errors(words: pd.DataFrame, by: str) -> list[WordGroup]:
+    """Measure the losses in each group of true words.
 
     Args:
         words: Rows of :func:`tabulate_words` of one or more members.
@@ -96,35 +163,28 @@ def group_errors(words: pd.DataFrame, by: str) -> pd.DataFrame:
             ``tilt`` at 1, 3 and 10 degrees (of what :func:`has_tilt`).
 
     Returns:
-        A row a group with words, in rising order: ``group`` (its range), ``words``,
-        ``missed_share`` with ``low`` and ``high`` (95 % interval, whole pages are drawn; NaN of a
-        single page), ``split_share``, ``missed_characters``, ``lost_share`` (of all characters of
-        the table, those of the group's missed words), and ``false`` and ``merged`` detections of
-        such size.
+        Groups with words, in rising order.
 
     Raises:
         ValueError: If ``by`` is none of these.
     """
-    if by not in _COLUMN:
-        raise ValueError(f"by must be one of {', '.join(_COLUMN)}, got {by!r}")
-    column = _COLUMN[by]
-    own = words
-    if by == "tilt":
-        own = words[has_tilt(words)]
+    if by not in GROUPS:
+        raise ValueError(f"by must be one of {', '.join(GROUPS)}, got {by!r}")
+    own = words[has_tilt(words)] if by == "tilt" else words
     true = own[own["is_true"]]
     if true.empty:
-        return pd.DataFrame(columns=["group", "words"])
-    edges = _edges(true[column], by)
+        return []
     total = max(1, int(words.loc[words["is_true"], "characters"].sum()))
-    rows = []
-    for low, high in pairwise(edges):
-        inside = own[(own[column] >= low) & (own[column] < high)]
-        rows += _describe(inside, _name_range(low, high, by), total, by)
-    return pd.DataFrame(rows)
+    groups = []
+    for low, high in pairwise(_edges(true[GROUPS[by]], by)):
+        inside = own[(own[GROUPS[by]] >= low) & (own[GROUPS[by]] < high)]
+        if inside["is_true"].any():
+            groups.append(_describe(inside, _name_range(low, high, by), total, by))
+    return groups
 
 
 def has_tilt(words: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows of :func:`tabulate_words` are lines with a direction.
+    """Mark the rows of :func:`tabulate_words` that are lines with a direction.
 
     They are clearly longer than high, and lie: what stands upright is mostly one narrow letter,
     such as 1 or |, not a tilted line.
@@ -139,32 +199,27 @@ def has_tilt(words: pd.DataFrame) -> "pd.Series[bool]":
     return lies & (words["length"] >= _STANDING_OUT * words["height"])
 
 
-def _describe(inside: pd.DataFrame, name: str, total: int, by: str) -> list[dict[str, Any]]:
+def _describe(inside: pd.DataFrame, values: ValueRange, total: int, by: str) -> WordGroup:
     true = inside[inside["is_true"]]
-    if true.empty:
-        return []
     is_missed = true["outcome"] == "missed"
     by_page = is_missed.groupby(true["page"]).agg(["sum", "count"])
-    share = Interval(float(is_missed.mean()), np.nan, np.nan)  # one page says nothing of others
+    interval = None  # one page says nothing of others
     if len(by_page) > 1:
-        share = bootstrap_share(by_page["sum"].to_numpy(), by_page["count"].to_numpy())
+        interval = bootstrap_share(by_page["sum"].to_numpy(), by_page["count"].to_numpy())
     lost = int(true.loc[is_missed, "characters"].sum())
     wrong = inside["outcome"].value_counts()
-    return [
-        {
-            "group": name,
-            "words": len(true),
-            "missed_share": float(is_missed.mean()),
-            "low": share.low,
-            "high": share.high,
-            "split_share": float((true["outcome"] == "split").mean()),
-            "missed_characters": lost,
-            "lost_share": lost / total,
-            # A detection has no characters to be grouped by.
-            "false": None if by == "length" else int(wrong.get("false", 0)),
-            "merged": None if by == "length" else int(wrong.get("merged", 0)),
-        }
-    ]
+    return WordGroup(
+        values=values,
+        words=len(true),
+        missed_share=float(is_missed.mean()),
+        interval=interval,
+        split_share=float((true["outcome"] == "split").mean()),
+        missed_characters=lost,
+        lost_share=lost / total,
+        # A detection has no characters to be grouped by.
+        false=None if by == "length" else int(wrong.get("false", 0)),
+        merged=None if by == "length" else int(wrong.get("merged", 0)),
+    )
 
 
 def _edges(values: pd.Series, by: str) -> list[float]:
@@ -177,15 +232,13 @@ def _edges(values: pd.Series, by: str) -> list[float]:
     return [-np.inf, *inner, np.inf]
 
 
-def _name_range(low: float, high: float, by: str) -> str:
-    if low == -np.inf and high == np.inf:
-        return say("all")
+def _name_range(low: float, high: float, by: str) -> ValueRange:
+    is_measured = by in {"height", "tilt"}  # the others are counted
     digits = 1 if by == "height" else 0
-    last = high if by in {"height", "tilt"} else high - 1
-    first, end = f"{low:.{digits}f}", f"{last:.{digits}f}"
+    last = high if is_measured else high - 1
+    kind = "between" if low != last else "single"
     if low in {-np.inf, 0.0}:
-        is_below = by in {"height", "tilt"}
-        return say("below {end}", end=end) if is_below else say("up to {end}", end=end)
+        kind = "below" if is_measured else "up to"
     if high == np.inf:
-        return say("{first} and more", first=first)
-    return say("{first} to {end}", first=first, end=end) if low != last else first
+        kind = "all" if low == -np.inf else "from"
+    return ValueRange(kind, f"{low:.{digits}f}", f"{last:.{digits}f}")

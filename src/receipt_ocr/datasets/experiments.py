@@ -1,7 +1,7 @@
 """Results of every experiment: maps, trainings, scores and notes of runs, found by its name."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 from kedro.io import DataCatalog
@@ -9,19 +9,14 @@ from kedro.io.core import DatasetError
 
 from receipt_ocr.datasets.entries import RUN_RECORDS, EntryNotes
 from receipt_ocr.datasets.probability_maps import StoredMaps
-from receipt_ocr.identity import ExperimentId, Member, fold_name
+from receipt_ocr.identity import ExperimentId, fold_name
 from receipt_ocr.records import (
     ChosenPostprocess,
-    LeaderboardScore,
     RunRecord,
-    SubmissionRecord,
     TrainingRecord,
     TunedPostprocess,
 )
 from receipt_ocr.storage.files import open_folder, storage_options
-
-if TYPE_CHECKING:
-    from receipt_ocr.analysis.experiment import Experiment
 
 __all__ = ["ExperimentStore"]
 
@@ -110,36 +105,6 @@ class ExperimentStore:
         """Id of the MLflow run that trained a fold; None where that is unknown."""
         record = self.run_record(experiment, f"{fold_name(fold)}_checkpoint")
         return None if record is None else record.run_id
-
-    def experiment(
-        self,
-        name: str,
-        submissions: Sequence[SubmissionRecord],
-        leaderboard: Sequence[LeaderboardScore],
-    ) -> "Experiment | None":
-        """Everything that is compared between experiments; None where it was not scored.
-
-        Args:
-            name: Of the experiment.
-            submissions: Records of all submissions; its own are taken.
-            leaderboard: Records of all scores.
-        """
-        from receipt_ocr.analysis.experiment import Experiment
-
-        page_scores, chosen = self.page_scores(name), self.chosen_postprocess(name)
-        if page_scores is None or chosen is None or chosen.members is None:
-            return None
-        voting = [Member.parse(member) for member in chosen.members.names]
-        folds = {str(member): member.fold for member in voting if not member.is_external}
-        return Experiment(
-            name=name,
-            page_scores=page_scores,
-            histories={member: self.history(name, fold) for member, fold in folds.items()},
-            trainings={member: self.training(name, fold) for member, fold in folds.items()},
-            submissions=[one for one in submissions if one.experiment == name],
-            leaderboard=[one for one in leaderboard if one.experiment == name],
-            chosen=chosen,
-        )
 
     def _catalog(self, experiment: str) -> DataCatalog:
         own = ExperimentId.parse(experiment)

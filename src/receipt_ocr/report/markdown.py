@@ -1,44 +1,80 @@
-"""Numbers and tables as Markdown text."""
+"""Filters of the report's templates: numbers, lists and tables as Markdown text."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from receipt_ocr.report.language import say
-
-__all__ = [
-    "NOTHING",
-    "format_count",
-    "format_score",
-    "format_signed",
-    "format_table",
-    "join_words",
-    "name_sources",
-    "rows_of",
-]
+__all__ = ["FILTERS", "NOTHING", "format_table"]
 
 NOTHING = "–"  # noqa: RUF001  # stands where there is no number
 
 
-def format_score(value: Any) -> str:
-    """Four digits; a dash for NaN."""
-    return NOTHING if math.isnan(value) else f"{value:.4f}"
+def format_number(value: float | None, form: str, divisor: float = 1.0) -> str:
+    """A number as ``%`` formats it; a dash for None and NaN."""
+    return NOTHING if value is None or math.isnan(value) else form % (value / divisor)
 
 
-def format_signed(value: Any) -> str:
-    """Four digits and a sign; a dash for NaN, no sign for what rounds to zero."""
-    if math.isnan(value):
-        return NOTHING
-    return "0.0000" if round(value, 4) == 0 else f"{value:+.4f}"
+def format_score(value: float | None) -> str:
+    """Four digits."""
+    return format_number(value, "%.4f")
 
 
-def format_count(value: Any) -> str:
-    """A whole number, one decimal for a mean of whole numbers; a dash for NaN."""
-    if math.isnan(value):
-        return NOTHING
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+def format_signed(value: float | None) -> str:
+    """Four digits and a sign; no sign for what rounds to zero."""
+    text = format_number(value, "%+.4f")
+    return "0.0000" if text in {"+0.0000", "-0.0000"} else text
+
+
+def format_count(value: float) -> str:
+    """A whole number; one decimal for a mean of whole numbers."""
+    return format_number(value, "%.0f" if float(value).is_integer() else "%.1f")
+
+
+def format_percent(value: float, digits: int = 0) -> str:
+    """A share in percent."""
+    return f"{value:.{digits}%}"
+
+
+def list_words(words: Sequence[object], last: str) -> str:
+    """``a, b and c``, where ``last`` is `` and ``."""
+    *most, end = map(str, words)
+    return f"{', '.join(most)}{last}{end}" if most else end
+
+
+def mark_code(names: Iterable[str]) -> list[str]:
+    """Each name as code."""
+    return [f"`{name}`" for name in names]
+
+
+def escape_cell(text: object) -> str:
+    """A text that can neither end its cell nor its line."""
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def keep_ends(items: Sequence[Any], most: int) -> list[Any]:
+    """All of them; of more than ``most`` the first and last ones with None between."""
+    half = most // 2
+    return list(items) if len(items) <= most else [*items[:half], None, *items[-half:]]
+
+
+def tidy_table(text: str, left: int = 1) -> str:
+    """Turn lines of cells into a table, without rows and columns that hold nothing but dashes.
+
+    Args:
+        text: Lines such as ``| a | b |``, the header first; a bar in a cell is escaped.
+        left: How many of the first columns are aligned to the left, the others to the right.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    header, *rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    empty = {NOTHING, ""}
+    rows = [row for row in rows if len(row) == 1 or not set(row[1:]) <= {NOTHING}]
+    kept = [0, *(i for i in range(1, len(header)) if not {row[i] for row in rows} <= empty)]
+    cells = [[row[i] for i in kept] for row in rows]
+    # Where a column of those to the left is gone, so is its place.
+    return format_table([header[i] for i in kept], cells, sum(i < left for i in kept)) + "\n"
 
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> str:
@@ -46,30 +82,37 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int
 
     Args:
         header: Titles of the columns.
-        rows: Cells, one a title; a vertical bar in a cell is escaped.
+        rows: Cells, one a title.
         left: How many of the first columns are aligned to the left, the others to the right.
     """
     rules = [":---" if column < left else "---:" for column in range(len(header))]
     lines = [header, rules, *rows]
-    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
-def join_words(words: Sequence[str]) -> str:
-    """``a, b and c``."""
-    *most, last = words
-    return say("{most} and {last}", most=", ".join(most), last=last) if most else last
-
-
-def _escape(cell: Any) -> str:
-    return str(cell).replace("|", "\\|").replace("\n", " ")
-
-
-def name_sources(*entries: str) -> str:
-    """The line below a table that says where its numbers come from."""
-    named = ", ".join(f"`{entry}`" for entry in entries)
-    return say("*Source: {entries}.*", entries=named)
-
-
-def rows_of(table: pd.DataFrame) -> Iterator[Any]:
+def iterate_rows(table: pd.DataFrame) -> Iterator[Any]:
     """Rows of a table with its columns as attributes."""
     yield from table.itertuples()
+
+
+def pick_values(texts: Mapping[str, str], keys: Iterable[str]) -> list[str]:
+    """The texts of some keys."""
+    return [texts[key] for key in keys]
+
+
+FILTERS = {
+    "cell": escape_cell,
+    "code": mark_code,
+    "count": format_count,
+    "ends": keep_ends,
+    "listed": list_words,
+    "number": format_number,
+    "percent": format_percent,
+    "pick": pick_values,
+    "plain": "{:g}".format,
+    "rows": iterate_rows,
+    "score": format_score,
+    "signed": format_signed,
+    "table": tidy_table,
+}
+"""Name in the templates -> filter."""

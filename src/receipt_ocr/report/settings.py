@@ -6,7 +6,7 @@ from receipt_ocr.config import Config
 
 
 class ReportSettings(Config):
-    """What a report says, and in which language."""
+    """Scope and language of a report."""
 
     experiments: Literal["all"] | tuple[str, ...] = "all"
     """Laid side by side: ``all`` that have been scored, or their names."""
