@@ -11,6 +11,7 @@ from receipt_ocr.datasets.records import Records
 from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
+from receipt_ocr.pipelines.reporting import drawing, gathering
 from receipt_ocr.records import (
     ChosenPostprocess,
     LeaderboardScore,
@@ -53,8 +54,6 @@ def gather_experiment(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     tuned: TunedPostprocess | None,
 ) -> Experiment:
     """Gather the results of the selected experiment."""
-    from receipt_ocr.pipelines.reporting import gathering
-
     name = tta.name_variant(experiments.selected)
     gathering.check_voters(chosen, list(histories))
     trained = gathering.read_trainings(store, name, histories)
@@ -76,15 +75,12 @@ def compare_experiments(
     leaderboard_records: Records[LeaderboardScore],
 ) -> Compared:
     """Lay the other experiments beside the selected one."""
-    from receipt_ocr.pipelines.reporting import gathering
-
     wanted = gathering.choose_others(report.experiments, store)
     return gathering.compare(own, wanted, store, submission_records, leaderboard_records)
 
 
 def find_runs(store: ExperimentStore, compared: Compared) -> Provenance:
     """Find the runs that wrote what the report reads, and those that are gone."""
-    from receipt_ocr.pipelines.reporting import gathering
     from receipt_ocr.tracking import runs
 
     records = gathering.gather_runs(store, [one.name for one in compared.experiments])
@@ -119,8 +115,6 @@ def gather_results(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     provenance: Provenance,
 ) -> Results:
     """Gather everything that the report is about."""
-    from receipt_ocr.pipelines.reporting import gathering
-
     names = [one.name for one in compared.experiments]
     recipes = gathering.list_recipes(names, experiments, tta)
     return Results(dataset, histories, compared, tables, provenance, recipes)
@@ -129,7 +123,6 @@ def gather_results(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 def write_report(report: ReportSettings, results: Results, worst: dict[str, Any] | None) -> str:
     """Write the report as Markdown."""
     from receipt_ocr.analysis.report import make_report
-    from receipt_ocr.pipelines.reporting import drawing
     from receipt_ocr.report import render
 
     pictures = drawing.name_pictures(results, worst)
