@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from receipt_ocr.analysis.experiment import Experiment, stopped_early
 from receipt_ocr.analysis.results import Results
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 __all__ = [
     "PICTURES",
@@ -97,7 +94,7 @@ def draw_gallery(
     words: pd.DataFrame,
     page_scores: pd.DataFrame,
     raw_receipts: Path,
-) -> tuple["Image", Files]:
+) -> tuple[object, Files]:
     """Draw test pages from the ensemble's worst to its best, with truth and detections."""
     from receipt_ocr.analysis import tables
 
@@ -111,7 +108,7 @@ def draw_worst(
     pages: pd.DataFrame,
     words: pd.DataFrame,
     raw_receipts: Path,
-) -> tuple["Image", Files]:
+) -> tuple[object, Files]:
     """Draw the worst out-of-fold pages; an empty picture and no file where none are known."""
     from PIL import Image
 
@@ -127,7 +124,7 @@ def _draw_sheet(
     subset: str,
     tables: tuple[pd.DataFrame, pd.DataFrame],
     raw_receipts: Path,
-) -> tuple["Image", Files]:
+) -> tuple[object, Files]:
     """Draw pages with truth (where it is known) and detections on one sheet."""
     from PIL import Image
 
