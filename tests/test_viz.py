@@ -25,14 +25,7 @@ from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.records import ChosenPostprocess
 
 PROJECT = Path(__file__).resolve().parents[1]
-LAYERS = [
-    "01_raw",
-    "02_intermediate",
-    "03_primary",
-    "06_models",
-    "07_model_output",
-    "08_reporting",
-]
+LAYERS = ["01_raw", "02_intermediate", "03_primary", "06_models", "07_model_output", "08_reporting"]
 FOLDS = {f"fold_{fold}" for fold in range(FOLD_COUNT)}
 TABLE = pd.DataFrame({"page": ["a.png", "b.png"], "width": [90, 60]})
 LONG = {f"{number}.png": {"words": [[1, 2, 3, 4]] * 50} for number in range(30)}

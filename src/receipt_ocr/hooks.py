@@ -30,9 +30,6 @@ __all__ = [
 TRAINED_TOGETHER = ("train_fold", "final_fit")
 """Pipelines with one training, which several processes can share."""
 
-STORE = "experiment_store"
-"""Entry of the catalog that finds results of all experiments."""
-
 QUIET = {
     "kedro.io.data_catalog": logging.ERROR,
     "kedro.pipeline.node": logging.WARNING,
@@ -114,7 +111,7 @@ class OtherExperiments:
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog, conf_creds: dict[str, Any]) -> None:
         """Give the store this run's configuration, to read it anew for any experiment."""
-        store = None if self._context is None else catalog.get(STORE)
+        store = None if self._context is None else catalog.get("experiment_store")
         if store is None or self._context is None:
             return
         from receipt_ocr.datasets.experiments import ExperimentStore

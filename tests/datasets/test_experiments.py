@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.framework.project import configure_project
-from kedro.io import DataCatalog
 from kedro.io.core import DatasetError
 
 from receipt_ocr.datasets.experiments import ExperimentStore
@@ -21,11 +18,7 @@ from receipt_ocr.datasets.project import open_catalog, open_config
 from receipt_ocr.decoding.maps import LazyMaps, ProbabilityMap
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.identity import ExperimentId
-from receipt_ocr.records import (
-    ChosenPostprocess,
-    TrainingRecord,
-    Voting,
-)
+from receipt_ocr.records import ChosenPostprocess, TrainingRecord
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -39,14 +32,9 @@ class Workspace:
         self.address = f"{address}/sroie"
         self.store = ExperimentStore(self.open, "kedro run --env=sroie")
 
-    def catalog(self, experiment: str) -> DataCatalog:
-        return self.open(ExperimentId.parse(experiment))
-
     def save(self, experiment: str, **entries: Any) -> None:
         for entry, content in entries.items():
-            dataset = self.catalog(experiment).get(entry)
-            assert dataset is not None
-            dataset.save(content)
+            self.open(ExperimentId.parse(experiment)).save(entry, content)
 
     def write(self, path: str, content: str) -> None:
         with fsspec.open(f"{self.address}/{path}", "w", auto_mkdir=True) as file:
@@ -62,14 +50,12 @@ class Workspace:
 
 @pytest.fixture(params=["local", "remote"])
 def workspace(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Workspace]:
+    request: pytest.FixtureRequest, memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Workspace:
     configure_project("receipt_ocr")
     address = str(tmp_path) if request.param == "local" else "memory:///experiments"
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", address)
-    yield Workspace(address)
-    with suppress(FileNotFoundError):  # nothing was written
-        fsspec.filesystem("memory").rm("/experiments", recursive=True)
+    return Workspace(address)
 
 
 def test_maps_and_histories_are_found_by_experiment_and_fold(workspace: Workspace) -> None:
@@ -106,21 +92,8 @@ def test_missing_maps_are_an_error_that_names_the_command(
         len(workspace.store.maps(name, 3, "holdout"))
 
 
-PAGE_SCORES = pd.DataFrame(
-    [
-        ("fold_0", "out_of_fold", "p0", 0.9),
-        ("fold_1", "out_of_fold", "p1", 0.7),
-        ("other/fold_0", "out_of_fold", "p1", 0.1),
-        ("ensemble", "holdout", "h0", 0.95),
-    ],
-    columns=["member", "subset", "page", "hmean"],
-)
-NAMES, WEIGHTS = ("fold_0", "fold_1", "other/fold_0"), (0.5, 0.25, 0.25)
-CHOSEN = ChosenPostprocess(
-    source="tuned",
-    postprocess=PostprocessSettings(thresh=0.3),
-    members=Voting(names=NAMES, weights=WEIGHTS, sources={}, mean="probability"),
-)
+PAGE_SCORES = pd.DataFrame({"member": ["fold_0"], "page": ["p0"], "hmean": [0.9]})
+CHOSEN = ChosenPostprocess(source="tuned", postprocess=PostprocessSettings(thresh=0.3))
 TRAINING = TrainingRecord(
     best_epoch=1,
     precision=None,
@@ -148,13 +121,12 @@ def test_experiments_that_were_scored_are_listed_by_name(workspace: Workspace) -
 
 def test_what_was_not_written_is_none(workspace: Workspace) -> None:
     store = workspace.store
-    assert store.page_scores("wide") is None
-    assert store.chosen_postprocess("wide") is None
+    for read in (store.page_scores, store.chosen_postprocess, store.tuned_postprocess):
+        assert read("wide") is None
     assert store.training("wide", 0) is None
     assert store.run_record("wide", "fold_0_checkpoint") is None
     assert store.training_run("wide", 0) is None
     assert store.run_records("wide@flips") == {}
-    assert store.tuned_postprocess("wide") is None
 
 
 @pytest.mark.parametrize(
@@ -173,27 +145,21 @@ def test_a_file_that_is_damaged_is_an_error_and_not_none(
         (workspace.store.training("wide", 0), workspace.store.page_scores("wide"))
 
 
-@pytest.mark.parametrize("name", ["wide", "wide@flips"])
-def test_trainings_are_shared_by_tta_views_and_scores_are_not(
-    workspace: Workspace, name: str
-) -> None:
-    save_scores(workspace, name)
-    history = pd.DataFrame({"epoch": [0, 1], "hmean": [0.5, 0.75]})
-    workspace.save("wide", fold_0_training_record=TRAINING, fold_1_history=history)
+def test_scores_and_trainings_are_found_by_experiment(workspace: Workspace) -> None:
+    save_scores(workspace, "wide@flips")
+    workspace.save("wide", fold_0_training_record=TRAINING)
     store = workspace.store
-    page_scores, found = store.page_scores(name), store.history(name, 1)
-    assert page_scores is not None and found is not None
-    pd.testing.assert_frame_equal(page_scores, PAGE_SCORES)
-    assert found["hmean"].tolist() == [0.5, 0.75]
-    assert store.chosen_postprocess(name) == CHOSEN
-    assert (store.training(name, 0), store.training(name, 1)) == (TRAINING, None)
+    scores = store.page_scores("wide@flips")
+    assert scores is not None
+    pd.testing.assert_frame_equal(scores, PAGE_SCORES)
+    assert store.chosen_postprocess("wide@flips") == CHOSEN
+    assert store.chosen_postprocess("wide") is None
+    assert store.training("wide@flips", 0) == store.training("wide", 0) == TRAINING
 
 
 def test_a_note_counts_where_the_owner_of_its_entry_has_it(workspace: Workspace) -> None:
-    trained, results = (
-        ("fold_0_checkpoint", "final_checkpoint"),
-        ("page_scores", "fold_0_test_maps"),
-    )
+    trained = ("fold_0_checkpoint", "final_checkpoint")
+    results = ("page_scores", "fold_0_test_maps")
     workspace.note("", "pages")
     workspace.note("wide", *trained, *results, "pages")  # that by an earlier version is stale
     workspace.note("wide@flips", "page_scores")

@@ -1,7 +1,7 @@
 """Which run wrote which entry of the catalog: where that is noted, and under which name."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import mlflow
 import pytest
 from kedro.framework.project import configure_project
 from kedro.io import DataCatalog
+from mlflow.tracking import MlflowClient
 
 from receipt_ocr.datasets.entries import RUN_RECORDS, EntryNotes
 from receipt_ocr.datasets.experiments import ExperimentStore
@@ -27,51 +28,36 @@ Save = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
-def no_folds_of_other_tests() -> Iterator[None]:
-    FOLD_RUNS.clear()
-    yield
-    FOLD_RUNS.clear()
-
-
-@pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configure_project("receipt_ocr")
     monkeypatch.setenv("RECEIPT_OCR_WORKSPACE", str(tmp_path))
 
 
-def read_catalog(experiment: str = "lite0", tta: str = "none", **_: Any) -> DataCatalog:
-    loader = open_config(PROJECT, "base", {})
-    return open_catalog(loader, PROJECT, None, ExperimentId(experiment, tta))
+def open_entries(experiment: ExperimentId) -> DataCatalog:
+    return open_catalog(open_config(PROJECT, "base", {}), PROJECT, None, experiment)
 
 
 @pytest.fixture
 def store() -> ExperimentStore:
-    return ExperimentStore(partial(open_catalog, open_config(PROJECT, "base", {}), PROJECT, None))
-
-
-def written_by_stages(catalog: DataCatalog) -> set[str]:
-    """Entries of the catalog that some pipeline writes."""
-    names = {n for pipeline in register_pipelines().values() for n in pipeline.all_outputs()}
-    return {name for name in names if name in catalog}
+    return ExperimentStore(open_entries)
 
 
 def test_the_owner_of_an_entry_is_whose_folder_its_file_lies_in() -> None:
-    chosen = (("a", "none"), ("a", "flips"), ("b", "none"))
-    plain, flips, other = catalogs = [read_catalog(*which) for which in chosen]
-    found: dict[str, int] = {}
-    for entry in written_by_stages(plain):
+    plain, *_ = catalogs = [open_entries(ExperimentId.parse(one)) for one in ("a", "a@flips", "b")]
+    written = {name for stage in register_pipelines().values() for name in stage.all_outputs()}
+    found: Counter[str] = Counter()
+    for entry in filter(plain.__contains__, written):
         configs = [one.config_resolver.resolve_pattern(entry) for one in catalogs]
         places = [str(config.get("filepath") or config["path"]) for config in configs]
         owner = {1: "all", 2: "detector", 3: "experiment"}[len(set(places))]
         assert EntryNotes.read(plain, entry).owner == owner, entry
-        found[owner] = found.get(owner, 0) + 1
+        found[owner] += 1
     assert found.keys() == RUN_RECORDS.keys()
-    assert flips is not other
     assert found["all"] >= 10 and found["detector"] >= 18 and found["experiment"] >= 40
 
 
 def test_results_of_the_chosen_fold_have_an_entry_by_its_number() -> None:
-    pipelines, catalog = register_pipelines(), read_catalog()
+    pipelines, catalog = register_pipelines(), open_entries(ExperimentId("lite0"))
     for pipeline in (pipelines["train_fold"], pipelines["predict_fold"]):
         for name in pipeline.all_outputs():
             assert (f"fold_3_{name}" in catalog) == (name in RESULTS), name
@@ -83,12 +69,9 @@ def save() -> Save:
 
     def note(pipelines: list[str] | None, entries: list[str], **params: Any) -> None:
         hook = Provenance()
-        run_params = {
-            "pipeline_names": pipelines,
-            "runtime_params": params,
-            "project_path": PROJECT,
-        }
-        hook.before_pipeline_run(run_params, read_catalog(**params))
+        run = {"pipeline_names": pipelines, "runtime_params": params, "project_path": PROJECT}
+        own = ExperimentId(params.get("experiment", "lite0"), params.get("tta", "none"))
+        hook.before_pipeline_run(run, open_entries(own))
         for name in (*entries, *RUN_RECORDS.values(), *IN_MEMORY):
             hook.after_dataset_saved(name)
         hook.after_pipeline_run()
@@ -107,8 +90,8 @@ def test_what_all_share_is_recorded_once_and_found_by_every_experiment(
     save(["ingestion"], ["pages", "words"], experiment="wide")
     save(["ensemble"], ["submissions", "scores"], experiment="lite0")
     save(["splitting"], ["folds"], **FLIPS)
-    shared = {"pages": "ingestion", "words": "ingestion", "folds": "splitting"}
-    shared["submissions"] = "ensemble"
+    shared = dict.fromkeys(("pages", "words"), "ingestion")
+    shared |= {"folds": "splitting", "submissions": "ensemble"}
     assert pipelines_of(store, "lite0") == shared | {"scores": "ensemble"}
     assert pipelines_of(store, "wide") == shared
     assert store.run_record("wide", "pages") == store.run_record("lite0", "pages")
@@ -118,10 +101,8 @@ def test_what_all_share_is_recorded_once_and_found_by_every_experiment(
 
 
 def test_a_training_is_found_whatever_augmentation_was_chosen(
-    store: ExperimentStore, save: Save, tracking_uri: str
+    store: ExperimentStore, save: Save, client: MlflowClient
 ) -> None:
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_experiment("receipts")  # another test may have left one of its own database
     trained = ["checkpoint", "history", "training_record"]
     with mlflow.start_run() as run:
         save(["train_fold"], [*trained, "test_maps"], fold=2, **FLIPS)
@@ -133,8 +114,7 @@ def test_a_training_is_found_whatever_augmentation_was_chosen(
     for name in ("lite0", "lite0@flips"):
         assert store.training_run(name, 2) == run.info.run_id
         record = store.run_record(name, "final_checkpoint")
-        assert record is not None
-        assert record.run_id == run.info.run_id
+        assert record and record.run_id == run.info.run_id
     assert store.run_record("lite0", "fold_2_test_maps") is None
 
 

@@ -1,6 +1,6 @@
 """MLflow runs that the scores of an ensemble and of a leaderboard reach."""
 
-from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -22,7 +22,7 @@ from receipt_ocr.records import (
     SubmissionRecord,
     Voting,
 )
-from receipt_ocr.tracking.layout import find_parent
+from receipt_ocr.tracking.layout import PARENT, find_parent
 from receipt_ocr.tracking.runs import place_run
 
 MINE = Experiments(selected="lite0", recipe=Recipe(), variants={"lite0": {}, "b3": {}})
@@ -35,41 +35,23 @@ SCORES = pd.DataFrame(
 )
 
 
-class Trained:
-    """Stands for what experiments have stored: which run trained a fold."""
-
-    def __init__(self, runs: dict[str, str]) -> None:
-        self.runs = runs
-
-    def training_run(self, experiment: str, fold: int) -> str | None:
-        return self.runs.get(f"{experiment.partition('@')[0]}/{fold}")
-
-
 @pytest.fixture
-def client(tracking_uri: str) -> Iterator[MlflowClient]:
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_experiment("receipts")
-    yield MlflowClient(tracking_uri)
-
-
-@pytest.fixture
-def runs(client: MlflowClient) -> dict[str, str]:
+def runs(client: MlflowClient, mlflow_experiment: str) -> dict[str, str]:
     """Experiment and fold -> id of the run that trained it."""
-    experiment = client.get_experiment_by_name("receipts")
-    assert experiment is not None
     names = ("lite0/0", "lite0/1", "b3/0")
-    return {name: client.create_run(experiment.experiment_id).info.run_id for name in names}
+    return {name: client.create_run(mlflow_experiment).info.run_id for name in names}
 
 
 def metrics(client: MlflowClient, runs: dict[str, str]) -> dict[str, dict[str, float]]:
     return {name: client.get_run(run).data.metrics for name, run in runs.items()}
 
 
-def publish(runs: dict[str, str], view: str = "none") -> None:
-    tta = TtaVariants(selected=view, variants=VIEWS)
+def publish(runs: dict[str, str]) -> None:
+    tta = TtaVariants(selected="none", variants=VIEWS)
     voting = Voting(names=tuple(MEMBERS), weights=(0.25,) * 4, sources={}, mean="probability")
     chosen = ChosenPostprocess(source="recipe", postprocess=PostprocessSettings(), members=voting)
-    publish_scores(MINE, tta, chosen, SCORES, Trained(runs))  # type: ignore[arg-type]
+    find_run = lambda experiment, fold: runs.get(f"{experiment}/{fold}")  # noqa: E731
+    publish_scores(MINE, tta, chosen, SCORES, SimpleNamespace(training_run=find_run))  # type: ignore[arg-type]
 
 
 def test_an_ensemble_leaves_the_figures_of_external_members_alone(
@@ -123,11 +105,8 @@ def test_a_score_of_flipped_pages_stands_beside_that_of_plain_ones(
     found = metrics(client, runs)
     assert found["lite0/0"] == {f"flips/{name}": value for name, value in own.items()}
     assert found["b3/0"] == own  # it has looked at the pages once
-    run = client.get_run(active.info.run_id)
-    assert run.data.metrics == own
-    assert (run.info.run_name, run.data.tags["experiment"]) == (
-        "lite0@flips leaderboard",
-        "lite0@flips",
-    )
+    assert client.get_run(active.info.run_id).info.run_name == "lite0@flips leaderboard"
     parent = find_parent(client, active.info.experiment_id, "lite0@flips")
-    assert client.get_run(parent).data.metrics == own
+    assert client.get_run(active.info.run_id).data.tags[PARENT] == parent
+    for run in (active.info.run_id, parent):
+        assert client.get_run(run).data.metrics == own

@@ -1,6 +1,5 @@
 """Where runs lie in MLflow, with a database file and with a server of its own."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -35,43 +34,48 @@ from receipt_ocr.tracking.runs import (
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def client(tracking_uri: str) -> Iterator[MlflowClient]:
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_experiment("receipts")
-    yield MlflowClient(tracking_uri)
-    FOLD_RUNS.clear()
-
-
-def experiment_of(client: MlflowClient) -> str:
-    found = client.get_experiment_by_name("receipts")
-    assert found is not None
-    return str(found.experiment_id)
-
-
-def test_an_experiment_has_one_run(client: MlflowClient) -> None:
-    own = experiment_of(client)
-    first = find_parent(client, own, "lite0")
-    assert find_parent(client, own, "lite0") == first != find_parent(client, own, "lite0@flips")
+def test_an_experiment_has_one_run(client: MlflowClient, mlflow_experiment: str) -> None:
+    first, again, flips = (
+        find_parent(client, mlflow_experiment, name) for name in ("lite0", "lite0", "lite0@flips")
+    )
+    assert first == again != flips
     run = client.get_run(first)
-    assert run.info.run_name == "lite0"
+    assert (run.info.run_name, run.info.status) == ("lite0", "FINISHED")
     assert run.data.tags["role"] == "experiment"
-    assert run.info.status == "FINISHED"
 
 
-def test_a_run_is_put_below_its_experiment(client: MlflowClient) -> None:
-    with mlflow.start_run(run_name="tuning") as run:
-        place_run("lite0", "tuning", None, {"data.pages": "0123"})
-    placed = client.get_run(run.info.run_id)
-    assert placed.data.tags[PARENT] == find_parent(client, experiment_of(client), "lite0")
-    assert placed.info.run_name == "lite0 tuning"
-    assert placed.data.tags["data.pages"] == "0123"
-    with mlflow.start_run(run_name="mine") as run:  # a name that was given stays
-        place_run("lite0", "train_fold", 3, {})
-    placed = client.get_run(run.info.run_id)
-    assert (placed.info.run_name, placed.data.tags["role"]) == ("mine", "fold")
-    assert placed.data.tags["fold"] == "3"
-    place_run("lite0", "tuning", None, {})  # no run is active: nothing happens
+@pytest.mark.parametrize(
+    ("placed", "scored", "expected"),
+    [
+        (("tuning", "tuning", None), None, ("lite0 tuning", "lite0", "tuning")),
+        (("mine", "train_fold", 3), None, ("mine", "lite0", "fold")),  # a name that was given stays
+        (
+            ("score_submission", "score_submission", None),
+            *("wide@flips", ("wide@flips test truth", "wide@flips", "test truth")),
+        ),
+        (("mine", "leaderboard", None), "wide", ("mine", "wide", "leaderboard")),
+        # This one has made the submission, too.
+        (("mine", "ensemble+leaderboard", None), "wide", ("mine", "lite0", "ensemble+leaderboard")),
+    ],
+)
+def test_a_run_is_put_below_its_experiment_or_the_one_that_it_scores(
+    client: MlflowClient,
+    mlflow_experiment: str,
+    placed: tuple[str, str, int | None],
+    scored: str | None,
+    expected: tuple[str, str, str],
+) -> None:
+    name, pipeline, fold = placed
+    with mlflow.start_run(run_name=name) as run:
+        place_run("lite0", pipeline, fold, {"data.pages": "0123"})
+        if scored is not None:
+            place_score(scored)
+    run = client.get_run(run.info.run_id)
+    tags = run.data.tags
+    assert (run.info.run_name, tags["experiment"], tags["role"]) == expected
+    assert tags[PARENT] == find_parent(client, mlflow_experiment, tags["experiment"])
+    assert tags["data.pages"] == "0123"
+    assert tags.get("fold") == (None if fold is None else str(fold))
 
 
 def test_a_fold_of_its_own_run_logs_there(client: MlflowClient) -> None:
@@ -82,12 +86,13 @@ def test_a_fold_of_its_own_run_logs_there(client: MlflowClient) -> None:
     assert {"fold_2": run.info.run_id} == FOLD_RUNS
 
 
-def test_folds_of_one_run_get_runs_of_their_own(client: MlflowClient) -> None:
+def test_folds_of_one_run_get_runs_of_their_own(
+    client: MlflowClient, mlflow_experiment: str
+) -> None:
     with mlflow.start_run() as run:
         place_run("lite0", "train", None, {})
         with fold_run("fold_0", "lite0") as first:
-            assert first is not None
-            log_figures(first, {"val_hmean": 0.5})
+            log_figures(str(first), {"val_hmean": 0.5})
         with pytest.raises(KeyError), fold_run("fold_1", "lite0") as second:
             raise KeyError("the fold fails")
     assert len({run.info.run_id, first, second}) == 3
@@ -95,57 +100,30 @@ def test_folds_of_one_run_get_runs_of_their_own(client: MlflowClient) -> None:
     trained, failed = client.get_run(first), client.get_run(str(second))
     assert (trained.info.status, failed.info.status) == ("FINISHED", "FAILED")
     assert trained.data.metrics == {"val_hmean": 0.5}
-    assert trained.data.tags[PARENT] == find_parent(client, experiment_of(client), "lite0")
+    assert trained.data.tags[PARENT] == find_parent(client, mlflow_experiment, "lite0")
     assert [one.data.tags["fold"] for one in (trained, failed)] == ["0", "1"]
 
 
 def test_a_fold_beside_others_is_told_of_settings_data_and_code(client: MlflowClient) -> None:
     params = {f"recipe.value_{number}": str(number) for number in range(230)}
-    known = {
-        "data.pages": "0123",
-        "environment.torch": "2.7.0",
-        "git.changed": "false",
-        "mlflow.source.git.commit": "a" * 40,
-    }
+    known = {"data.pages": "0123", "environment.torch": "2.7.0", "git.changed": "false"}
+    known["mlflow.source.git.commit"] = "a" * 40
     with mlflow.start_run():
         place_run("lite0", "train", None, {**known, "note": "of the whole run"})
-        for first in range(0, len(params), 100):  # a whole run logs them block by block
-            mlflow.log_params(dict(list(params.items())[first : first + 100]))
+        mlflow.log_params(params)
         with fold_run("fold_0", "lite0") as own:
-            assert own is not None
-    trained = client.get_run(own)
+            pass
+    trained = client.get_run(str(own))
     assert trained.data.params == params
     assert trained.data.tags.items() >= known.items()
     assert "note" not in trained.data.tags
     assert (trained.data.tags["role"], trained.info.run_name) == ("fold", "lite0 fold 0")
 
 
-def test_a_score_lies_below_the_experiment_that_submitted(client: MlflowClient) -> None:
-    place_score("wide")  # no run is active: nothing happens
-    own = experiment_of(client)
-    with mlflow.start_run(run_name="score_submission") as run:
-        place_run("lite0", "score_submission", None, {})
-        place_score("wide@flips")
-    scored = client.get_run(run.info.run_id)
-    assert scored.data.tags[PARENT] == find_parent(client, own, "wide@flips")
-    assert scored.data.tags["experiment"] == "wide@flips"
-    assert (scored.data.tags["role"], scored.info.run_name) == (
-        "test truth",
-        "wide@flips test truth",
-    )
-    with mlflow.start_run(run_name="mine") as run:  # a name that was given stays
-        place_run("lite0", "leaderboard", None, {})
-        place_score("wide")
-    scored = client.get_run(run.info.run_id)
-    assert (scored.info.run_name, scored.data.tags["experiment"]) == ("mine", "wide")
-    with mlflow.start_run() as run:  # this one has made the submission, too
-        place_run("lite0", "ensemble+leaderboard", None, {})
-        place_score("wide")
-    assert client.get_run(run.info.run_id).data.tags["experiment"] == "lite0"
-
-
 def test_without_mlflow_nothing_is_logged() -> None:
     FOLD_RUNS["fold_0"] = "of an earlier session"
+    place_run("lite0", "tuning", None, {})
+    place_score("wide")
     with fold_run("fold_0", "lite0") as run_id:
         assert run_id is None
     assert FOLD_RUNS == {}
@@ -154,9 +132,8 @@ def test_without_mlflow_nothing_is_logged() -> None:
     assert find_lost(["0123"]) == set()
 
 
-def test_figures_reach_runs_that_have_ended(client: MlflowClient) -> None:
-    own = experiment_of(client)
-    run_id = open_child(client, own, "lite0", 0, "lite0 fold 0")
+def test_figures_reach_runs_that_have_ended(client: MlflowClient, mlflow_experiment: str) -> None:
+    run_id = open_child(client, mlflow_experiment, "lite0", 0, "lite0 fold 0")
     client.set_terminated(run_id)
     assert log_figures(run_id, {"leaderboard_hmean": 0.9625}, {"note": "late"})
     run = client.get_run(run_id)
@@ -166,18 +143,21 @@ def test_figures_reach_runs_that_have_ended(client: MlflowClient) -> None:
     with mlflow.start_run() as active:
         log_active({"gap": 0.25, "holdout_gap": None})
         log_experiment("lite0", {"gap": 0.25, "holdout_gap": None})
-    assert client.get_run(active.info.run_id).data.metrics == {"gap": 0.25}
-    assert client.get_run(find_parent(client, own, "lite0")).data.metrics == {"gap": 0.25}
+    for reached in (active.info.run_id, find_parent(client, mlflow_experiment, "lite0")):
+        assert client.get_run(reached).data.metrics == {"gap": 0.25}
 
 
-def test_a_run_that_is_gone_is_told(client: MlflowClient, caplog: pytest.LogCaptureFixture) -> None:
-    run_id = open_child(client, experiment_of(client), "lite0", 0, "lite0 fold 0")
-    kept = open_child(client, experiment_of(client), "lite0", 1, "lite0 fold 1")
+def test_a_run_that_is_gone_is_told(
+    client: MlflowClient, mlflow_experiment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id, kept = (
+        open_child(client, mlflow_experiment, "lite0", fold, f"lite0 fold {fold}")
+        for fold in (0, 1)
+    )
     client.delete_run(run_id)
-    assert not log_figures(run_id, {"gap": 0.25})
-    assert not log_figures("0" * 32, {"gap": 0.25})
-    assert run_id in caplog.text
-    assert "gap" in caplog.text
+    for lost in (run_id, "0" * 32):
+        assert not log_figures(lost, {"gap": 0.25})
+        assert f"did not take gap of run {lost}" in caplog.text
     with mlflow.start_run():
         gone = {run_id, "0" * 32, "no id/"}
         assert find_lost([*gone, kept]) == gone
@@ -210,7 +190,7 @@ def test_a_server_that_is_away_costs_no_result(away: str, caplog: pytest.LogCapt
     assert {"fold_0": away} == FOLD_RUNS
     for told in (
         "did not take the place of the run",
-        f"run {away} did not get gap",
+        f"did not take gap of run {away}",
         "did not take the figures of lite0",
         "did not take the hash of pages",
         "did not take a run of fold_0",
@@ -252,7 +232,7 @@ def server(empty_tables: Path, tmp_path: Path) -> Iterator[str]:
     command += ["--artifacts-destination", str(tmp_path / "artifacts")]
     (tmp_path / "server.db").write_bytes(empty_tables.read_bytes())
     log = (tmp_path / "server.log").open("w")
-    process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ})
+    process = subprocess.Popen(command, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -283,7 +263,6 @@ def test_a_server_shows_folds_with_their_gap_as_columns(
                 log_figures(run_id, {"val_hmean": 0.9618, "holdout_hmean": 0.9611})
                 MlflowClient().log_artifact(run_id, str(picture))
             log_figures(run_id, {"leaderboard_hmean": 0.9625, "gap": 0.0007})
-    FOLD_RUNS.clear()
     table: Any = mlflow.search_runs(filter_string="tags.role = 'fold'")
     assert sorted(table["tags.fold"]) == ["0", "1"]
     wanted = {"val_hmean": 0.9618, "holdout_hmean": 0.9611, "leaderboard_hmean": 0.9625}

@@ -10,12 +10,7 @@ from kedro.io.core import DatasetError
 from receipt_ocr.datasets.entries import RUN_RECORDS, EntryNotes
 from receipt_ocr.datasets.probability_maps import StoredMaps
 from receipt_ocr.identity import ExperimentId, fold_name
-from receipt_ocr.records import (
-    ChosenPostprocess,
-    RunRecord,
-    TrainingRecord,
-    TunedPostprocess,
-)
+from receipt_ocr.records import ChosenPostprocess, RunRecord, TrainingRecord, TunedPostprocess
 from receipt_ocr.storage.files import open_folder, storage_options
 
 __all__ = ["ExperimentStore"]
@@ -24,14 +19,14 @@ __all__ = ["ExperimentStore"]
 class ExperimentStore:
     """Reads what experiments have left, through the catalog as it stands for each of them.
 
-    Nothing is read before it is asked for. An ``experiment`` is a name, or ``name@view`` where
-    pages are seen with test-time augmentation.
+    Nothing is read before it is asked for. Everywhere, ``experiment`` is a name, or ``name@view``
+    with test-time augmentation, and ``fold`` counts from 0.
     """
 
     def __init__(
         self, open_catalog: Callable[[ExperimentId], DataCatalog], command: str = "kedro run"
     ) -> None:
-        """Hold on to the way to any experiment's catalog.
+        """Read nothing yet.
 
         Args:
             open_catalog: Gives the project's catalog with an experiment selected; ``*`` stands for
@@ -51,14 +46,8 @@ class ExperimentStore:
         return sorted(str(file).removesuffix(after).rpartition("/")[2] for file in found)
 
     def maps(self, experiment: str, fold: int, kind: str) -> StoredMaps:
-        """Maps of a fold's pages.
-
-        Args:
-            experiment: Its name.
-            fold: From 0.
-            kind: ``out_of_fold``, ``holdout`` or ``test``.
-        """
-        maps: StoredMaps = self._load(experiment, f"{fold_name(fold)}_{kind}_maps")
+        """Maps of a fold's pages; ``kind`` is ``out_of_fold``, ``holdout`` or ``test``."""
+        maps: StoredMaps = self._catalog(experiment)[f"{fold_name(fold)}_{kind}_maps"].load()
         return maps
 
     def history(self, experiment: str, fold: int) -> pd.DataFrame | None:
@@ -67,8 +56,8 @@ class ExperimentStore:
 
     def training(self, experiment: str, fold: int) -> TrainingRecord | None:
         """The record of a fold's training; None where there is none."""
-        record: TrainingRecord | None
-        record = self._find(experiment, f"{fold_name(fold)}_training_record")
+        entry = f"{fold_name(fold)}_training_record"
+        record: TrainingRecord | None = self._find(experiment, entry)
         return record
 
     def page_scores(self, experiment: str) -> pd.DataFrame | None:
@@ -117,7 +106,7 @@ class ExperimentStore:
         catalog = self._catalog(experiment)
         return {
             entry: record
-            for entry, record in self._load(experiment, RUN_RECORDS[owner]).items()
+            for entry, record in catalog[RUN_RECORDS[owner]].load().items()
             if EntryNotes.read(catalog, entry).owner == owner
         }
 
@@ -141,6 +130,3 @@ class ExperimentStore:
         dataset = self._catalog(experiment)[entry]
         dataset.release()  # a remote listing may be older than the file
         return dataset.load() if dataset.exists() else None
-
-    def _load(self, experiment: str, entry: str) -> Any:
-        return self._catalog(experiment)[entry].load()

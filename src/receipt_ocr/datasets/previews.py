@@ -88,21 +88,12 @@ class TextDataset(kedro_datasets.text.TextDataset):  # type: ignore[misc]
 
 
 def preview_table(table: "pd.DataFrame") -> TablePreview:
-    """Convert a table for Kedro-Viz, each cell to a number or a text of at most :data:`CELL`.
-
-    Returns:
-        ``index``, ``columns`` and ``data``, one list a row.
-    """
+    """Convert a table for Kedro-Viz, each cell to a number or a text of at most :data:`CELL`."""
     return TablePreview(table.map(_shorten_cell).to_dict(orient="split"))
 
 
 def preview_json(content: Any, entries: int) -> JSONPreview:
-    """Cut the content of a JSON file down to what is worth sending to a browser.
-
-    Args:
-        content: As the file was read.
-        entries: How many are kept of each object and list; what is left out is counted.
-    """
+    """Convert JSON for Kedro-Viz: the first entries of each object and list, and how many more."""
     return JSONPreview(json.dumps(_shorten_tree(content, entries), ensure_ascii=False))
 
 
@@ -118,11 +109,9 @@ def encode_picture(picture: "Image", side: int = SIDE) -> ImagePreview:
 
 
 def _shorten_cell(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
     if hasattr(value, "tolist"):  # an array of NumPy, or one of its numbers
         value = value.tolist()
-    if isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     text = str(value)
     return text if len(text) <= CELL else f"{text[: CELL - 1]}…"

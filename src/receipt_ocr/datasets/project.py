@@ -22,10 +22,7 @@ READING = Lock()
 def open_config(project: Path, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:
     """Open the project's configuration; a session's hooks would open the MLflow database.
 
-    Args:
-        project: Folder of the Kedro project.
-        env: Environment under ``conf``; None for that of ``KEDRO_ENV``, else the default one.
-        params: Runtime parameters.
+    If ``env`` is None, the variable ``KEDRO_ENV`` counts, then Kedro's default.
 
     Raises:
         FileNotFoundError: If the environment has no folder.
@@ -41,13 +38,9 @@ def open_catalog(
     credentials: dict[str, Any] | None,
     experiment: ExperimentId,
 ) -> DataCatalog:
-    """Open the catalog that a run with the same parameters has where it selects an experiment.
+    """Open the catalog that a run with the same parameters has if it selects an experiment.
 
-    Args:
-        loader: Configuration of the run.
-        project: Folder that local paths count from.
-        credentials: As the configuration has them.
-        experiment: To be selected; ``*`` leaves a gap in every path.
+    An experiment named ``*`` puts this wildcard into every path.
     """
     selected = {"experiment": experiment.experiment, "tta": experiment.tta_view}
     params = {**(loader.runtime_params or {}), **selected}
@@ -71,9 +64,6 @@ def require_environment(config_loader: AbstractConfigLoader) -> None:
 
 def _open(conf_source: str, env: str | None, params: Mapping[str, Any]) -> AbstractConfigLoader:
     loader: AbstractConfigLoader = settings.CONFIG_LOADER_CLASS(
-        conf_source=conf_source,
-        env=env,
-        runtime_params=dict(params),
-        **settings.CONFIG_LOADER_ARGS,
+        conf_source, env=env, runtime_params=dict(params), **settings.CONFIG_LOADER_ARGS
     )
     return loader

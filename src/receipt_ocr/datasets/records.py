@@ -16,13 +16,15 @@ from pydantic_core import ErrorDetails
 
 from receipt_ocr.datasets.previews import JSONPreview, preview_json
 from receipt_ocr.records import NoRecord, Record
-from receipt_ocr.storage.files import Folder, open_folder, storage_options
+from receipt_ocr.storage.files import open_folder, storage_options
 
 __all__ = ["RecordDataset", "Records", "RecordsDataset"]
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Record)
+In = TypeVar("In")
+Out = TypeVar("Out")
 SUFFIX = ".json"
 
 
@@ -34,28 +36,15 @@ class Records(dict[str, R], Generic[R]):
         records: Mapping[str, R] | Iterable[tuple[str, R]] = (),
         faults: Mapping[str, str] | None = None,
     ) -> None:
-        """Hold records.
-
-        Args:
-            records: Name -> record.
-            faults: Address of a file that holds no record -> what is wrong with it and what to
-                do, as the end of a sentence that begins with the address.
-        """
         super().__init__(records)
         self.faults = dict(faults or {})
+        """Address of a file -> what is wrong with it and what to do, to be read on from there."""
 
 
-class RecordDataset(AbstractDataset[Record | dict[str, Any], Record | None]):
-    """One record as JSON.
+class _RecordFiles(AbstractDataset[In, Out]):
+    """Where records lie, and the class that says what they must hold."""
 
-    Example of a catalog entry::
-
-        tuned_postprocess:
-          type: receipt_ocr.datasets.records.RecordDataset
-          filepath: data/07_model_output/lite0/tuned_postprocess.json
-          record: TunedPostprocess
-          optional: true
-    """
+    may_be_missing = False
 
     def __init__(  # noqa: PLR0913  # one argument a key of the catalog entry
         self,
@@ -67,21 +56,40 @@ class RecordDataset(AbstractDataset[Record | dict[str, Any], Record | None]):
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Point at a file.
+        """Point at a file or folder, which need not exist.
 
         Args:
             filepath: A path, or any address that fsspec knows.
             record: Name of a class in :mod:`receipt_ocr.records`, or a dotted path.
             optional: Whether a file that is absent, or says that there was nothing to record,
-                loads as None.
+                loads as None. A folder may always be absent.
             credentials: For the file system of a remote address.
             fs_args: Further arguments of that file system's constructor.
             metadata: Ignored by Kedro, read by plugins.
         """
         self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
         self._record = _find_class(record)
-        self.may_be_missing = optional
+        self.may_be_missing = optional or self.may_be_missing
         self.metadata = metadata
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "record": self._record.__name__}
+
+
+class RecordDataset(_RecordFiles[Record | dict[str, Any], Record | None]):
+    """One record as JSON.
+
+    Example of a catalog entry::
+
+        tuned_postprocess:
+          type: receipt_ocr.datasets.records.RecordDataset
+          filepath: data/07_model_output/lite0/tuned_postprocess.json
+          record: TunedPostprocess
+          optional: true
+    """
 
     def load(self) -> Record | None:
         """The record; None where that is allowed and there is none.
@@ -115,14 +123,8 @@ class RecordDataset(AbstractDataset[Record | dict[str, Any], Record | None]):
         record = self.load() if self._exists() else None
         return None if record is None else preview_json(record.model_dump(mode="json"), entries)
 
-    def _exists(self) -> bool:
-        return self._filepath.exists()
 
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "record": self._record.__name__}
-
-
-class RecordsDataset(AbstractDataset[dict[str, Any], Records[Record]]):
+class RecordsDataset(_RecordFiles[dict[str, Any], Records[Record]]):
     """Name -> record. Saving adds records and replaces those of the same name, no others.
 
     Example of a catalog entry::
@@ -135,35 +137,6 @@ class RecordsDataset(AbstractDataset[dict[str, Any], Records[Record]]):
 
     may_be_missing = True  # nobody has recorded anything yet
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        record: str | type[Record],
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Point at a folder.
-
-        Args:
-            filepath: The folder, a path or any address that fsspec knows; it need not exist.
-            record: Name of a class in :mod:`receipt_ocr.records`, or a dotted path.
-            credentials: For the file system of a remote address.
-            fs_args: Further arguments of that file system's constructor.
-            metadata: Ignored by Kedro, read by plugins.
-        """
-        self._filepath = open_folder(filepath, storage_options(credentials, fs_args))
-        self._record = _find_class(record)
-        self.metadata = metadata
-
-    @classmethod
-    def of(cls, folder: Folder, record: type[Record]) -> "RecordsDataset":
-        """The records of a folder that is open already."""
-        dataset = cls(filepath=str(folder), record=record)
-        dataset._filepath = folder
-        return dataset
-
     def load(self) -> Records[Record]:
         """All records by name, in the order of their names; none where there is no folder.
 
@@ -171,7 +144,8 @@ class RecordsDataset(AbstractDataset[dict[str, Any], Records[Record]]):
         among the ``faults``.
         """
         records: Records[Record] = Records()
-        for name in sorted(self._names()):
+        names = (file.name.removesuffix(SUFFIX) for file in self._filepath.glob(f"*{SUFFIX}"))
+        for name in sorted(names):
             try:
                 records[name] = _parse(self._filepath.read(f"{name}{SUFFIX}"), self._record)
             except FileNotFoundError:  # deleted since the folder was listed
@@ -198,15 +172,6 @@ class RecordsDataset(AbstractDataset[dict[str, Any], Records[Record]]):
         address = f"{self._filepath}/{name}{SUFFIX}"
         records.faults[address] = fault
         log.warning("%s %s", address, fault)
-
-    def _names(self) -> list[str]:
-        return [file.name.removesuffix(SUFFIX) for file in self._filepath.glob(f"*{SUFFIX}")]
-
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "record": self._record.__name__}
 
 
 def _find_class(record: str | type[Record]) -> type[Record]:

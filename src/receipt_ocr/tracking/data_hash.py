@@ -9,11 +9,7 @@ __all__ = ["hash_table"]
 
 
 def hash_table(table: pd.DataFrame) -> str:
-    """Hash a table's content to twelve hexadecimal digits, whatever file it came from.
-
-    Args:
-        table: With plain columns, or columns of number lists such as polygons.
-    """
+    """Hash plain columns, and columns of number lists such as polygons, to twelve hex digits."""
     digest = hashlib.sha256()
     for name, column in table.items():
         digest.update(f"\n{name}\n".encode())

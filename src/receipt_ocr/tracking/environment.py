@@ -12,11 +12,7 @@ PACKAGES = ("receipt_ocr", "torch", "lightning", "timm", "albumentations", "open
 
 
 def describe_environment(project: Path) -> dict[str, str]:
-    """Collect tags of a run: the commit, whether the tree differs from it, versions and machine.
-
-    Args:
-        project: Folder of the Kedro project.
-    """
+    """Collect tags of a run: the commit, whether the tree differs from it, versions and machine."""
     machine = f"{platform.system()} {platform.machine()}"
     tags = {"environment.python": platform.python_version(), "environment.machine": machine}
     for package in PACKAGES:
@@ -27,17 +23,14 @@ def describe_environment(project: Path) -> dict[str, str]:
     commit = read_commit(project)
     if commit:
         tags["mlflow.source.git.commit"] = commit
-        tags["git.changed"] = str(_has_changes(project)).lower()
+        changes = _git(project, "status", "--porcelain", "--untracked-files=no")
+        tags["git.changed"] = str(bool(changes)).lower()
     return tags
 
 
 def read_commit(project: Path) -> str | None:
     """Read the git commit that is checked out; None outside a repository."""
     return _git(project, "rev-parse", "HEAD")
-
-
-def _has_changes(project: Path) -> bool:
-    return bool(_git(project, "status", "--porcelain", "--untracked-files=no"))
 
 
 def _git(project: Path, *words: str) -> str | None:

@@ -24,11 +24,19 @@ OF_ONE_FOLD = frozenset({"train_fold", "predict_fold"})
 log = logging.getLogger(__name__)
 
 
-class MlflowRun:
-    """Gives the MLflow run its parent, name and tags, and what the catalog says that it gets."""
+class _RunHook:
+    """Knows the run between its beginning and its end."""
 
-    def __init__(self) -> None:
-        self._run: _Run | None = None
+    _run: "_Run | None" = None
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Forget the run."""
+        self._run = None
+
+
+class MlflowRun(_RunHook):
+    """Gives the MLflow run its parent, name and tags, and what the catalog says that it gets."""
 
     @hook_impl(trylast=True)  # once MLflow has opened the run
     def before_pipeline_run(self, run_params: dict[str, Any], catalog: DataCatalog) -> None:
@@ -42,11 +50,6 @@ class MlflowRun:
         _leave_blocks_to_us()
         tags = describe_environment(run_params["project_path"])
         place_run(_experiment(catalog), self._run.pipeline, self._run.fold, tags)
-
-    @hook_impl
-    def after_pipeline_run(self) -> None:
-        """Forget the run."""
-        self._run = None
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
@@ -79,23 +82,16 @@ class MlflowRun:
                 MlflowClient().log_artifact(run_id, str(file))
 
 
-class Provenance:
+class Provenance(_RunHook):
     """Notes for every entry of the catalog which run wrote it, so that figures can be traced."""
 
-    def __init__(self) -> None:
-        self._run: _Run | None = None
-        self._commit: str | None = None
+    _commit: str | None = None
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], catalog: DataCatalog) -> None:
         """Remember what the records of the run have in common."""
         self._run = _Run.read(run_params, catalog)
         self._commit = read_commit(run_params["project_path"])
-
-    @hook_impl
-    def after_pipeline_run(self) -> None:
-        """Forget the run."""
-        self._run = None
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:

@@ -8,6 +8,7 @@ seen the same pages. Within it, a run tagged ``role: experiment`` stands for eac
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = [
     "ROLE",
     "ROLES",
     "find_parent",
-    "first_line",
     "is_tracked",
     "name_run",
     "open_child",
@@ -50,55 +50,43 @@ log = logging.getLogger(__name__)
 
 
 def find_parent(client: "MlflowClient", mlflow_experiment: str, experiment: str) -> str:
-    """Find the run that stands for an experiment, or make it.
+    """Find the run that stands for an experiment, or make it; return its id.
 
-    Args:
-        client: Of the tracking server.
-        mlflow_experiment: Id of the MLflow experiment, which is the data set.
-        experiment: Name, or ``name@view``.
-
-    Returns:
-        Its id.
+    ``mlflow_experiment`` is the id of the MLflow experiment, which is the data set; ``experiment``
+    is a name, or ``name@view``.
     """
     wanted = f"tags.{ROLE} = 'experiment' and tags.{EXPERIMENT} = '{experiment}'"
     order = ["attributes.start_time ASC"]  # of two that were made at once all take the first
-    found = client.search_runs([mlflow_experiment], wanted, order_by=order, max_results=1)
+    search = partial(client.search_runs, [mlflow_experiment], wanted, order_by=order, max_results=1)
+    found = list(search())
     if not found:
         own = _with_user({ROLE: "experiment", EXPERIMENT: experiment})
         run = client.create_run(mlflow_experiment, tags=own, run_name=experiment)
         client.set_terminated(run.info.run_id, FINISHED)  # it holds no work of its own
-        again = client.search_runs([mlflow_experiment], wanted, order_by=order, max_results=1)
-        return str((again or [run])[0].info.run_id)
+        found = list(search()) or [run]
     return str(found[0].info.run_id)
 
 
 def open_child(
     client: "MlflowClient", mlflow_experiment: str, experiment: str, fold: int, name: str
 ) -> str:
-    """Open a new run for a fold's training, below its experiment's run; its id."""
-    tags = {
-        PARENT: find_parent(client, mlflow_experiment, experiment),
-        ROLE: "fold",
-        EXPERIMENT: experiment,
-        FOLD: str(fold),
-    }
+    """Open a new run for a fold's training, below its experiment's run; return its id."""
+    parent = find_parent(client, mlflow_experiment, experiment)
+    tags = {PARENT: parent, ROLE: "fold", EXPERIMENT: experiment, FOLD: str(fold)}
     run = client.create_run(mlflow_experiment, tags=_with_user(tags), run_name=name)
     return str(run.info.run_id)
 
 
 @contextmanager
 def warn_if_away(what: str) -> Iterator[None]:
-    """Warn where the tracking server does not answer: a missing note costs no result.
-
-    Args:
-        what: Names what it was sent.
-    """
+    """Warn if the tracking server does not take ``what``: a missing note costs no result."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except (MlflowException, OSError) as error:
-        log.warning("MLflow did not take %s: %s", what, first_line(error))
+        reason = str(error).partition("\n")[0]  # without the advice below
+        log.warning("MLflow did not take %s: %s", what, reason)
 
 
 def is_tracked() -> bool:
@@ -120,8 +108,3 @@ def _with_user(tags: Mapping[str, Any]) -> dict[str, str]:
     with suppress(OSError):
         return dict(resolve_tags(dict(tags)))
     return dict(tags)
-
-
-def first_line(error: Exception) -> str:
-    """A library's message without the advice below it."""
-    return str(error).partition("\n")[0]

@@ -1,6 +1,5 @@
 """What a run does in MLflow: it takes its place, opens runs of folds, and logs figures."""
 
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from receipt_ocr.tracking.layout import (
     ROLE,
     ROLES,
     find_parent,
-    first_line,
     is_tracked,
     name_run,
     open_child,
@@ -42,40 +40,28 @@ __all__ = [
 OF_SCORES = ("leaderboard", "test truth")
 """Roles of runs that only record a score of a submission."""
 
-FOLDS = {fold_name(number): number for number in range(FOLD_COUNT)}
-
 FOLD_RUNS: dict[str, str] = {}
 """Name of a fold's work folder -> id of the run that trained it in this session."""
 
 INHERITED = ("data.", "environment.", "git.", "mlflow.source.git")
 """Beginnings of the tags that a fold's run takes over from the whole run."""
 
-MOST_PARAMS = 100
-"""Parameters that MLflow takes at once."""
-
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """Answers of a tracking server that has no such run, or where no run can have such an id."""
 
-log = logging.getLogger(__name__)
-
 
 def place_run(experiment: str, pipeline: str, fold: int | None, tags: Mapping[str, str]) -> None:
-    """Put the active run in its place: tags, name, parent.
+    """Give the active run its tags, its name, and its experiment's run as parent.
 
-    Args:
-        experiment: Name, or ``name@view``.
-        pipeline: Name of the pipeline that is run.
-        fold: Its fold, if it is a pipeline of one fold.
-        tags: Further ones.
+    ``experiment`` is a name, or ``name@view``; ``fold`` is None unless the pipeline is of one fold.
     """
     import mlflow
 
     run, role = mlflow.active_run(), ROLES.get(pipeline, pipeline)
     if run is None:
         return
-    of_fold = {} if fold is None else {FOLD: str(fold)}
+    own = {**tags, ROLE: role} | ({} if fold is None else {FOLD: str(fold)})
     with warn_if_away("the place of the run"):
-        own = {**tags, ROLE: role, **of_fold}
         _move(run, experiment, own, {pipeline: name_run(experiment, role, fold)})
 
 
@@ -101,11 +87,7 @@ def place_score(experiment: str) -> None:
 def _move(run: "Run", experiment: str, tags: Mapping[str, str], names: Mapping[str, str]) -> None:
     """Put the active run below an experiment's.
 
-    Args:
-        run: The active run, as far as it is known.
-        experiment: Name of the experiment.
-        tags: Further tags.
-        names: Name that nobody has given -> name to replace it.
+    ``names`` maps a name that the run has only by default to the name that replaces it.
     """
     import mlflow
     from mlflow.tracking import MlflowClient
@@ -121,16 +103,16 @@ def _move(run: "Run", experiment: str, tags: Mapping[str, str], names: Mapping[s
 def fold_run(fold: str, experiment: str) -> Iterator[str | None]:
     """Open the MLflow run for a fold's figures, and note it in :data:`FOLD_RUNS`.
 
-    Where the whole run is of this fold, that is the active run. Where one Kedro run trains several
-    folds, it is a new one beside the active one, with the same parameters and tags of data and
-    code. Where a new one cannot be opened, the active one serves.
+    If the active run trains only this fold, it is the active run. If one Kedro run trains several
+    folds, it is a new run with the active run's parameters and tags of data and code. If no new one
+    can be opened, the active one serves.
 
     Args:
         fold: Name of its work folder, ``fold_3`` or ``final``.
         experiment: Name under ``experiments.variants``.
 
     Yields:
-        Its id; None where no MLflow run is active, as in a test that runs a node alone.
+        Its id; None if no MLflow run is active, as in a test that runs a node alone.
     """
     import mlflow
     from mlflow.tracking import MlflowClient
@@ -158,7 +140,8 @@ def _open_fold(client: "MlflowClient", active_id: str, fold: str, experiment: st
     """Open a sibling run with the active run's parameters and tags; None if that is the fold's."""
     from mlflow.entities import Param, RunTag
 
-    number, active = FOLDS.get(fold), client.get_run(active_id)
+    numbers = {fold_name(number): number for number in range(FOLD_COUNT)}
+    number, active = numbers.get(fold), client.get_run(active_id)
     if number is None or active.data.tags.get(ROLE, "fold") == "fold":
         return None
     name = name_run(experiment, "fold", number)
@@ -166,32 +149,25 @@ def _open_fold(client: "MlflowClient", active_id: str, fold: str, experiment: st
     with warn_if_away(f"parameters and tags of {fold}"):
         known = active.data.tags.items()
         tags = [RunTag(key, value) for key, value in known if key.startswith(INHERITED)]
-        client.log_batch(own, tags=tags)
         params = [Param(key, value) for key, value in active.data.params.items()]
-        for first in range(0, len(params), MOST_PARAMS):
-            client.log_batch(own, params=params[first : first + MOST_PARAMS])
+        client.log_batch(own, params=params, tags=tags)
     return own
 
 
 def log_figures(
     run_id: str, figures: Mapping[str, float | None], tags: Mapping[str, str] | None = None
 ) -> bool:
-    """Write figures into a run that may have ended long ago.
-
-    Args:
-        run_id: Of the run.
-        figures: Name -> value; None is left out.
-        tags: Further tags.
+    """Write figures and tags into a run that may have ended long ago; a figure of None is left out.
 
     Returns:
-        Whether it took them; a run that is gone, and a server that is away, are warned of.
+        Whether the run took them; a warning names a run that is gone or a server that is away.
     """
     from mlflow.entities import Metric, RunTag
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
     known = {name: float(value) for name, value in figures.items() if value is not None}
-    try:
+    with warn_if_away(f"{', '.join(known)} of run {run_id}"):
         client = MlflowClient()
         if client.get_run(run_id).info.lifecycle_stage == "deleted":
             raise MlflowException("it was deleted")
@@ -201,11 +177,8 @@ def log_figures(
             metrics=[Metric(name, value, now, 0) for name, value in known.items()],
             tags=[RunTag(name, text) for name, text in (tags or {}).items()],
         )
-    except (MlflowException, OSError) as error:
-        names, why = ", ".join(known), first_line(error)
-        log.warning("MLflow run %s did not get %s: %s", run_id, names, why)
-        return False
-    return True
+        return True
+    return False
 
 
 def log_active(figures: Mapping[str, float | None]) -> None:
@@ -229,10 +202,9 @@ def log_experiment(experiment: str, figures: Mapping[str, float | None]) -> None
 
 
 def find_lost(run_ids: Iterable[str]) -> set[str]:
-    """Find the runs that the tracking server no longer has.
+    """Find the runs that the tracking server says it no longer has.
 
-    Only what the server itself says counts: none where it does not answer, which is warned of, and
-    none where MLflow is not in use.
+    Empty if MLflow is not in use, or if the server does not answer, which is warned of.
     """
     from mlflow.tracking import MlflowClient
 
