@@ -1,4 +1,4 @@
-"""Fills the lists of pipelines, layers and files in the pages, anew at every build.
+"""Fills the lists of pipelines, layers, files and settings in the pages, anew at every build.
 
 A page asks for a list by a comment of its own line: ``<!-- list: pipelines -->``.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.pipeline import Pipeline
+from settings_page import list_settings, write_table
 
 from receipt_ocr.pipeline_registry import register_pipelines
 
@@ -34,15 +35,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def list_pipelines() -> str:
     """A row a registered pipeline: its name, what its stages do, and its nodes in their order."""
-    lines = ["| NAME | what it does | nodes |", "| :--- | :--- | :--- |"]
+    rows = [["none", "The stages below, from raw receipts to the report.", "theirs"]]
     for name, pipeline in register_pipelines().items():
-        nodes = ", ".join(f"`{node}`" for node in _names(pipeline))
-        stages = "<br>".join(_stages(pipeline))
-        if name == "__default__":
-            stages, nodes = "The stages below, from raw receipts to the report.", "theirs"
-        shown = f"`{name}`" if name != "__default__" else "none"
-        lines.append(f"| {shown} | {stages} | {nodes} |")
-    return _wide(lines)
+        if name != "__default__":
+            # The nodes without their namespaces, those of all folds once.
+            nodes = dict.fromkeys(f"`{node.name.rpartition('.')[2]}`" for node in pipeline.nodes)
+            rows.append([f"`{name}`", "<br>".join(_stages(pipeline)), ", ".join(nodes)])
+    return write_table("wide", ["NAME", "what it does", "nodes"], rows)
 
 
 def list_layers() -> str:
@@ -64,6 +63,7 @@ LISTS: dict[str, Callable[[], str]] = {
     "pipelines": list_pipelines,
     "layers": list_layers,
     "files": list_files,
+    "settings": list_settings,
 }
 
 
@@ -72,21 +72,14 @@ def _list_room(room: Path) -> Iterator[str]:
     yield f"\n### {name}/\n\n{_first_line(room / '__init__.py')}\n"
     stages = [f for f in room.glob("*/__init__.py") if room.name == "pipelines"]
     files = sorted([*(f for f in room.glob("*.py") if f.name != "__init__.py"), *stages])
-    rows = [
-        f"| `{f.parent.name + '/' if f in stages else f.name}` | {_first_line(f)} |" for f in files
-    ]
+    rows = [[f"`{f.parent.name + '/' if f in stages else f.name}`", _first_line(f)] for f in files]
     if rows:
-        yield _wide(["| file | what it holds |", "| :--- | :--- |", *rows])
+        yield write_table("wide", ["file", "what it holds"], rows)
 
 
 def _first_line(file: Path) -> str:
     text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-    return text.partition("\n\n")[0].replace("\n", " ").replace("``", "`").replace("|", "&#124;")
-
-
-def _names(pipeline: Pipeline) -> list[str]:
-    """The nodes without their namespaces, those of all folds once."""
-    return list(dict.fromkeys(node.name.rpartition(".")[2] for node in pipeline.nodes))
+    return text.partition("\n\n")[0].replace("\n", " ").replace("``", "`")
 
 
 def _stages(pipeline: Pipeline) -> list[str]:
@@ -96,7 +89,3 @@ def _stages(pipeline: Pipeline) -> list[str]:
         for match in STAGE.finditer(node.func.__module__):
             found[match[1]] = (sys.modules[match[1]].__doc__ or "").partition("\n")[0]
     return list(found.values())
-
-
-def _wide(lines: list[str]) -> str:
-    return "\n".join(['<div class="wide" markdown>', "", *lines, "", "</div>"])

@@ -1,4 +1,4 @@
-"""Writes the page of all settings from the settings classes and conf/, anew at every build."""
+"""Lists all settings, as the settings classes and conf/ have them, for the page of that name."""
 
 import ast
 import inspect
@@ -11,60 +11,40 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from conf_files import ABSENT, SHORT, Configuration, Tree, look_up
+from conf_files import ABSENT, SHORT, Configuration, look_up
 from kedro.validation.type_extractor import TypeExtractor
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from receipt_ocr.pipeline_registry import register_pipelines
 
-__all__ = ["on_files", "write_page"]
+__all__ = ["list_settings", "write_table"]
 
-PAGE = "settings.md"
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BASIC = {float: "number", int: "whole number", str: "text", bool: "true or false"}
 BOUNDS = {"ge": ", {} or more", "gt": " above {}", "le": ", at most {}", "lt": ", below {}"}
 
-INTRODUCTION = """\
-# Settings
 
-Every key of the files `conf/base/parameters_<stage>.yml`, in the order of the stages. This page is
-written from the settings classes and from the YAML files each time the site is built.
-
-- **On the command line** any key can be given by its dotted name, several joined by commas:
-  `kedro run --pipeline=train_fold --params fold=0,experiments.recipe.training.epochs=3`.
-  A few have a short name, noted beside them. Lists and whole blocks go into a file.
-- **In a file** an environment (`conf/demo`, `conf/sroie`, or `conf/local` for what is yours alone)
-  holds only what differs from `conf/base`. The same holds for an experiment under
-  `experiments.variants`: it lists what differs from `experiments.recipe`.
-- **Checked first.** An unknown key, a wrong type or a value out of range stops the run before the
-  first image is read, and the message names the key and the value.
-
-Defaults are those of `conf/base`; where the demo or SROIE environment has another value, it stands
-below.
-"""
-
-
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """MkDocs asks for further files here: add the page."""
-    files.append(File.generated(config, PAGE, content=write_page()))
-    return files
-
-
-def write_page() -> str:
-    """The page as Markdown."""
+def list_settings() -> str:
+    """A section a block, with a table of its values, in the order in which data flows."""
     conf = Configuration.read(CONF)
     classes = TypeExtractor(register_pipelines()).extract_types_from_pipelines()
     single = [key for key in conf.base if key not in classes]
-    parts = [INTRODUCTION, "## Single values\n"]
-    parts.append(_table([_row(key, None, type(conf.plain(key)), conf) for key in single]))
+    rows = [_row(key, None, type(conf.plain(key)), conf) for key in single]
+    parts = ["## Single values\n", _table(rows)]
     for key in conf.base:
         if key in classes:
             parts += _section(key, classes[key], conf, level=2)
     parts.append(_list_variants(conf))
     return "\n".join(parts)
+
+
+def write_table(style: str, head: list[str], rows: list[list[str]]) -> str:
+    """Write a table in Markdown, inside an element of the classes ``style``."""
+    lines = [head, [":---"] * len(head), *rows]
+    cells = [[cell.replace("|", "&#124;") for cell in line] for line in lines]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    return f'<div class="{style}" markdown>\n\n{table}\n\n</div>\n'
 
 
 def _section(key: str, block: type[BaseModel], conf: Configuration, level: int) -> Iterator[str]:
@@ -100,19 +80,17 @@ def _find_block(annotation: Any) -> tuple[type[BaseModel] | None, str]:
 
 def _row(
     key: str, field: FieldInfo | None, annotation: Any, conf: Configuration, meaning: str = ""
-) -> str:
+) -> list[str]:
     shown = "<wbr>".join(re.split(r"(?<=[.\]])(?=.)", key.replace("<", "&lt;")))
     metadata = field.metadata if field else []
     comment = conf.comments.get(key, "")
     meaning = _inline(meaning or comment[:1].upper() + comment[1:])
     name = f'<code id="{key}">{shown}</code>' if "<" not in key else f"<code>{shown}</code>"
-    cells = [name, _describe(annotation, metadata), _default(key, field, conf), meaning]
-    return "| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |"
+    return [name, _describe(annotation, metadata), _default(key, field, conf), meaning]
 
 
-def _table(rows: list[str]) -> str:
-    head = "| setting | value | default | meaning |\n| :--- | :--- | :--- | :--- |\n"
-    return '<div class="wide settings" markdown>\n\n' + head + "\n".join(rows) + "\n\n</div>\n"
+def _table(rows: list[list[str]]) -> str:
+    return write_table("wide settings", ["setting", "value", "default", "meaning"], rows)
 
 
 def _describe(annotation: Any, metadata: list[Any]) -> str:
@@ -158,13 +136,13 @@ def _default(key: str, field: FieldInfo | None, conf: Configuration) -> str:
     if own is ABSENT:  # inside a list or under a free name
         parts += ["must be given" if field is None or field.is_required() else _code(_of(field))]
     elif key == "experiments.variants":
-        parts += ["[see the end](#experimentsvariants)"]
+        return "[see the end](#experimentsvariants)"
     else:
         parts += [_code(conf.plain(key))]
         parts += [f"from Python: {_code(value)}" for value in _differing(key, field, conf)]
     for env, tree in conf.environments.items():
         other = look_up(tree, key)
-        if other is not ABSENT and key != "experiments.variants":
+        if other is not ABSENT:
             parts.append(f"{env}: {_code(other)}")
     if match := SHORT.fullmatch(str(own)):
         parts.append(f"short name: `{match[1]}`")
@@ -192,14 +170,10 @@ def _list_variants(conf: Configuration) -> str:
     ]
     for env, tree in {"base": conf.base, **conf.environments}.items():
         for name, changes in (look_up(tree, "experiments.variants") or {}).items():
-            text = textwrap.indent(_block(changes), "    ")
+            text = yaml.safe_dump(dict(changes), sort_keys=False, default_flow_style=None, width=70)
+            text = textwrap.indent(text, "    ")
             lines.append(f'??? example "{name} (conf/{env})"\n\n    ```yaml\n{text}    ```\n')
     return "\n".join(lines)
-
-
-def _block(changes: Tree) -> str:
-    text: str = yaml.safe_dump(dict(changes), sort_keys=False, default_flow_style=None, width=70)
-    return text
 
 
 def _yaml(value: Any) -> str:
@@ -231,9 +205,8 @@ def _attribute_docs(block: type[BaseModel]) -> dict[str, str]:
     docs: dict[str, str] = {}
     (cls,) = ast.parse(textwrap.dedent(inspect.getsource(block))).body
     assert isinstance(cls, ast.ClassDef)
-    for field, text in itertools.pairwise(cls.body):
-        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
-            continue
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            docs[field.target.id] = str(text.value.value)
+    for pair in itertools.pairwise(cls.body):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=text)):
+                docs[name] = str(text)
     return docs
