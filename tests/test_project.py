@@ -4,19 +4,18 @@ import re
 import subprocess
 import sys
 import typing
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
-from kedro.framework.project import configure_project, pipelines
+from kedro.config import AbstractConfigLoader
+from kedro.framework.project import configure_project
 from kedro.validation.exceptions import ParameterValidationError
 from kedro.validation.parameter_validator import ParameterValidator
 
+from receipt_ocr.datasets.project import open_config
 from receipt_ocr.pipeline_registry import register_pipelines
 from receipt_ocr.receipts.settings import FOLD_COUNT
-from receipt_ocr.settings import CONFIG_LOADER_ARGS
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ["base", "demo", "sroie"]
@@ -26,23 +25,13 @@ RAW_DATASETS = {"raw_receipts", "experiment_store", "leaderboard_records"} | {
 }
 
 
-@lru_cache(maxsize=1)
-def registered() -> dict[str, Any]:
+def read_config(environment: str, **runtime_params: Any) -> AbstractConfigLoader:
     configure_project("receipt_ocr")
-    return dict(pipelines)
-
-
-def read_config(environment: str, **runtime_params: Any) -> OmegaConfigLoader:
-    return OmegaConfigLoader(
-        str(PROJECT / "conf"),
-        env=environment,
-        runtime_params=runtime_params,
-        **{**CONFIG_LOADER_ARGS, "default_run_env": environment},
-    )
+    return open_config(PROJECT, environment, runtime_params)
 
 
 def validate(parameters: dict[str, Any]) -> dict[str, Any]:
-    return ParameterValidator(registered()).validate_raw_params(parameters)
+    return ParameterValidator(register_pipelines()).validate_raw_params(parameters)
 
 
 def test_data_flows_forward_through_the_stages() -> None:
