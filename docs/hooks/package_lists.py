@@ -45,12 +45,20 @@ def list_pipelines() -> str:
 
 
 def list_layers() -> str:
-    """The layers that import-linter checks, from the top down."""
+    """The rooms from the top down, as import-linter checks them: a row a room, a rule a layer."""
     with (PROJECT / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    rows = [layer.replace("receipt_ocr.", "").replace("|", ",") for layer in layers]
-    return "\n".join(["```text", *rows, "```"])
+    rows = []
+    for height, layer in zip(range(len(layers), 0, -1), layers, strict=True):
+        for module in layer.split(" | "):
+            name = module.removeprefix("receipt_ocr.")
+            room = PACKAGE / name
+            file = room / "__init__.py" if room.is_dir() else room.with_suffix(".py")
+            rows.append(
+                [str(height), f"`{name}{'/' if room.is_dir() else '.py'}`", _first_line(file)]
+            )
+    return write_table("wide", ["layer", "room", "what it is for"], rows)
 
 
 def list_files() -> str:
