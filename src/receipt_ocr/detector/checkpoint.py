@@ -43,10 +43,10 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def load_checkpoint(content: BinaryIO, file: Path | str) -> Checkpoint:
-    """Read a checkpoint from an open file, which may come from a remote address.
+    """Read a checkpoint from an open, seekable file, which may come from a remote address.
 
     Args:
-        content: The open file; it must be seekable.
+        content: The open file.
         file: Its name in messages, and the checkpoint's ``source``.
 
     Raises:
@@ -97,10 +97,6 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 def build_from_checkpoint(checkpoint: Checkpoint, expected: Recipe | None = None) -> DBNet:
     """Build the network of a checkpoint, in evaluation mode.
-
-    Args:
-        checkpoint: Weights and recipe.
-        expected: Where given, the recipe whose network the checkpoint must hold.
 
     Raises:
         ValueError: If the checkpoint holds another architecture than its recipe, or than

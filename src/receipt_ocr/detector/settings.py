@@ -231,8 +231,6 @@ class DetectionSettings(Config):
 def _overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
-            merged[key] = _overlay(base[key], value)
-        else:
-            merged[key] = value
+        is_block = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _overlay(base[key], value) if is_block else value
     return merged

@@ -31,16 +31,11 @@ _QUARTER = 90
 
 @dataclass(frozen=True)
 class TtaView:
-    """One view of a page.
-
-    Attributes:
-        scale: Longest side of the page, against the frame that the detector was trained for.
-        flip: ``horizontal``, ``vertical`` or empty.
-        turn: Degrees anticlockwise: 0, 90, 180 or 270.
-    """
+    """One view of a page; see :class:`TtaSettings`."""
 
     scale: float = 1.0
     flip: str = ""
+    """``horizontal``, ``vertical`` or empty."""
     turn: int = 0
 
     def apply(self, framed: Image) -> Image:

@@ -23,8 +23,7 @@ def best_epochs(history: Sequence[EpochRow], count: int) -> list[EpochRow]:
 def epochs_of_peaks(best: Sequence[int]) -> int:
     """Choose how many epochs to train without validation: the median of the folds' best epochs.
 
-    Args:
-        best: The best epoch of each fold, from 0; of two in the middle the later one counts.
+    Those are numbered from 0; of two in the middle the later one counts.
     """
     return sorted(best)[len(best) // 2] + 1
 

@@ -52,13 +52,7 @@ class DetectorModule(lightning.LightningModule):
     def __init__(
         self, recipe: Recipe, validation: Sequence[LabelledPage], steps_per_epoch: int
     ) -> None:
-        """Build the network of a recipe.
-
-        Args:
-            recipe: Network, loss and schedule.
-            validation: Pages that every epoch is scored on; may be empty.
-            steps_per_epoch: Optimiser steps, for the schedule.
-        """
+        """Build the network of a recipe; there may be no validation pages to score it on."""
         super().__init__()
         self.save_hyperparameters({"recipe": recipe.model_dump(mode="json")}, logger=False)
         self.recipe = recipe
