@@ -43,11 +43,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def load_checkpoint(content: BinaryIO, file: Path | str) -> Checkpoint:
-    """Read a checkpoint from an open, seekable file, which may come from a remote address.
-
-    Args:
-        content: The open file.
-        file: Its name in messages, and the checkpoint's ``source``.
+    """Read a checkpoint from an open, seekable file; ``file`` names its source in messages.
 
     Raises:
         ValueError: If it is not a checkpoint of this project.

@@ -44,14 +44,9 @@ class Detector:
         device: str | None = None,
         tta: TtaSettings | None = None,
     ) -> None:
-        """Put a trained network to work.
+        """Put a network to work in the frames of the recipe that it was trained with.
 
-        Args:
-            network: The trained network.
-            recipe: Settings that it was trained with; they give the frame of the pages.
-            postprocess: How maps become polygons; None takes the recipe's.
-            device: torch's name of the device; None takes a GPU where there is one.
-            tta: Test-time augmentation; None predicts the plain view alone.
+        None takes the recipe's post-processing, a GPU where there is one, and the plain view.
         """
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = network.to(self.device).eval()
@@ -108,8 +103,7 @@ class Detector:
         batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         with torch.inference_mode():
             maps = self.network.predict(batch.to(self.device))
-        probabilities: NDArray[np.float32] = maps[:, 0].cpu().numpy()
-        return probabilities
+        return maps[:, 0].cpu().numpy()
 
 
 def detect_images(

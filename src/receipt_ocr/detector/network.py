@@ -59,7 +59,7 @@ class DBNet(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 
     def forward(self, images: Tensor) -> DBNetOutput:
-        """Compute the maps of (B, 3, H, W) uint8 or float RGB in [0, 255], H and W times 32."""
+        """Compute the maps of (B, 3, H, W) RGB in [0, 255]; H and W are multiples of 32."""
         maps: DBNetOutput = self.head(self._features(images))
         return maps
 

@@ -41,10 +41,9 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identity of the weights, 16 hexadecimal digits; maps note which detector made them.
+        """16 hexadecimal digits of the weights' names, types, shapes and values, and nothing else.
 
-        Two checkpoints share it exactly if names, types, shapes and values of their weights are
-        the same, whatever the file, recipe and history.
+        Maps note by it which detector made them.
         """
         import torch  # noqa: PLC0415  # see above
 

@@ -33,11 +33,7 @@ class TrainingResult:
 
 
 def write_result(work: WorkFolder, result: TrainingResult) -> None:
-    """Note that the training is finished, and delete its decoded pages.
-
-    Raises:
-        FileNotFoundError: If the best epoch's checkpoint is not there.
-    """
+    """Note that the training is finished, and delete its decoded pages."""
     _check_exists(result.checkpoint)
     write_json(work, RESULT_FILE, {**vars(result), "checkpoint": result.checkpoint.name})
     shutil.rmtree(work.path / DECODED_PAGES, ignore_errors=True)

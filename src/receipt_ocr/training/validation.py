@@ -58,11 +58,7 @@ class ValidationScorer:
         self._scores[name] = score_prepared(self._truths[name], polygons)
 
     def conclude(self) -> DatasetScore:
-        """Average all pages that were added since the last time, on all processes.
-
-        Raises:
-            RuntimeError: If a page was scored by no process.
-        """
+        """Average all pages that were added since the last time, on all processes."""
         scores = {name: score for part in _gather(self._scores) for name, score in part.items()}
         self._scores = {}
         if missing := self._truths.keys() - scores.keys():

@@ -37,17 +37,12 @@ class WorkFolder(RemoteCache, os.PathLike[str]):
     """
 
     def __init__(
-        self,
-        address: str | os.PathLike[str] | Folder,
-        results: Iterable[tuple[Folder, str]] = (),
+        self, address: str | os.PathLike[str] | Folder, results: Iterable[tuple[Folder, str]] = ()
     ) -> None:
         """Point at an address; nothing is read or made yet.
 
-        Args:
-            address: A path, any address that fsspec knows, or a folder there.
-            results: Files and folders elsewhere that are made from the finished training, each
-                as a folder and a pattern below it (see :meth:`Folder.glob`); with an empty
-                pattern, the folder or file itself.
+        ``results`` lie elsewhere and are made from the finished training: each is a folder and a
+        pattern below it (see :meth:`Folder.glob`), or with an empty one the folder or file itself.
         """
         super().__init__(open_folder(address))
         self._results = tuple(results)
