@@ -26,7 +26,7 @@ def main() -> None:
     """Measure, print and write."""
     arguments = _parse()
     cv2.setNumThreads(1)
-    figures = measure(PROJECT, arguments.reference, is_quick=arguments.quick)
+    figures = measure(arguments.reference, is_quick=arguments.quick)
     machine = _describe_machine()
     print(write_tables(figures, machine))
     _write_json(arguments.json, figures, machine)

@@ -65,16 +65,9 @@ def draw_page(words: int, points: int, *, size: int = 960, seed: int = 0) -> Den
     their neighbour; as many detections again stand where no word is. The other detections are a
     pixel or two off.
 
-    Args:
-        words: Number of words, from 1 to 1000.
-        points: Vertices of every outline: 4 for slanted quads, or an even number from 8 on for
-            gently curved words with rounded ends. The first half is the upper side from left to
-            right, the second half the lower side from right to left.
-        size: Side of the map in pixels.
-        seed: Everything random follows from it.
-
-    Returns:
-        The page; its words do not overlap.
+    Words do not overlap. Outlines have 4 ``points`` as slanted quads, or an even number from 8 on
+    as gently curved words with rounded ends: the first half is the upper side from left to right,
+    the second one the lower side from right to left. ``size`` is the side of the map in pixels.
 
     Raises:
         ValueError: If a number is out of range or the words do not fit.
@@ -91,13 +84,9 @@ def draw_page(words: int, points: int, *, size: int = 960, seed: int = 0) -> Den
     text = [place for place in places if not place.is_free]
     truth = tuple(_outline(word, points) for word in text)
     map_to_page = _letterbox(width, height, size)
-    return DensePage(
-        truth=truth,
-        detections=_detect(places, points, rng),
-        probability_map=_draw_map(truth, map_to_page, size, rng),
-        map_to_page=map_to_page,
-        page_size=(width, height),
-    )
+    detections = _detect(places, points, rng)
+    probability_map = _draw_map(truth, map_to_page, size, rng)
+    return DensePage(truth, detections, probability_map, map_to_page, (width, height))
 
 
 def _set_lines(words: int, width: int, height: int, rng: np.random.Generator) -> list[_Word]:
@@ -116,7 +105,8 @@ def _set_lines(words: int, width: int, height: int, rng: np.random.Generator) ->
     for line, members in enumerate(np.array_split(np.arange(count), lines)):
         # The lines' own slants differ by less than the space between them.
         slope = page_slope + rng.uniform(-0.08, 0.08) * pitch / across
-        ends = left + across * np.cumsum(_shares(len(members), rng))
+        lengths = rng.uniform(0.6, 1.4, len(members))
+        ends = left + across * np.cumsum(lengths / lengths.sum())
         start = left
         for index, end in zip(members.tolist(), ends.tolist(), strict=True):
             middle = top + (line + 0.5) * pitch
@@ -127,13 +117,6 @@ def _set_lines(words: int, width: int, height: int, rng: np.random.Generator) ->
             places.append(replace(place, line=line, middle=middle, slope=slope, is_free=is_free))
             start = end
     return places
-
-
-def _shares(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Divide a line among its words; the shares sum to 1."""
-    weights = rng.uniform(0.6, 1.4, count)
-    shares: NDArray[np.float64] = weights / weights.sum()
-    return shares
 
 
 def _set_word(start: float, end: float, pitch: float, rng: np.random.Generator) -> _Word:
@@ -158,10 +141,7 @@ def _outline(word: _Word, points: int) -> Polygon:
         bend = word.bend * (2 * (x / half_length) ** 2 - 1) / 2
     base = word.middle + word.slope * x + bend
     centre = (word.left + word.right) / 2
-    upper, lower = (
-        np.stack([centre + x, base - y], axis=1),
-        np.stack([centre + x, base + y], axis=1),
-    )
+    upper, lower = (np.stack([centre + x, side], axis=1) for side in (base - y, base + y))
     outline: Polygon = np.round(np.concatenate([upper, lower[::-1]])) + 0.0
     return outline
 
@@ -244,10 +224,7 @@ def _letterbox(width: int, height: int, size: int) -> NDArray[np.float64]:
 
 
 def _draw_map(
-    truth: tuple[Polygon, ...],
-    map_to_page: NDArray[np.float64],
-    size: int,
-    rng: np.random.Generator,
+    truth: tuple[Polygon, ...], map_to_page: Polygon, size: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """The shrunk kernels of the words as a network shows them: soft edges, some noise.
 

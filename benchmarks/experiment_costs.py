@@ -13,26 +13,23 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from kedro.config import OmegaConfigLoader
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.sroie import read_experiments
 from benchmarks.timing import best_time
 from benchmarks.training_step import prepare_step
-from receipt_ocr.detector.settings import Experiments, Recipe
+from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.report.markdown import NOTHING, format_table
-from receipt_ocr.settings import CONFIG_LOADER_ARGS
 from receipt_ocr.training.module import DetectorModule
 
-__all__ = ["Cost", "count_classifier", "measure_cost", "read_experiments", "tabulate_costs"]
+__all__ = ["Cost", "count_classifier", "measure_cost", "tabulate_costs"]
 
-PROJECT = Path(__file__).resolve().parents[1]
 PAGE = (960, 1200)
 """Width and height of a usual page."""
 BASELINE = "convnext_tiny"
@@ -42,41 +39,24 @@ ADAM_STATES = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """Costs of one experiment.
-
-    Attributes:
-        frame: Width and height of the measured page in its frame, pixels.
-        classifier: Parameters of the whole ImageNet classifier that the encoder is part of.
-        encoder: Parameters of the encoder.
-        decoder: Parameters of the decoder, the levels' fusion included.
-        head: Parameters of both branches.
-        operations: Floating point operations of the forward pass, a multiplication and an
-            addition being two.
-        seconds: Time of a training step on one page: forward, loss, backward, optimiser.
-        memory: Bytes that the process grew by at most: weights, gradients, optimiser and what
-            the forward pass keeps; None where the system does not tell.
-        weights: Bytes of the weights alone.
-        checkpoint: Bytes of a training's checkpoint, which holds Adam's states as well, and the
-            moving average of the weights where the experiment has one.
-    """
+    """Costs of one experiment: numbers of parameters, bytes, and those of a step on one page."""
 
     frame: tuple[int, int]
+    """Width and height of the measured page in its frame, pixels."""
     classifier: int
+    """Parameters of the whole ImageNet classifier that the encoder is part of."""
     encoder: int
     decoder: int
     head: int
     operations: float
+    """Floating point operations of the forward pass, a multiplication and an addition being two."""
     seconds: float
+    """Forward, loss, backward, optimiser."""
     memory: int | None
+    """Bytes that the process grew by at most; None where the system does not tell."""
     weights: int
     checkpoint: int
-
-
-def read_experiments(environment: str = "base") -> Experiments:
-    """The experiments of an environment."""
-    arguments: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
-    loader = OmegaConfigLoader(str(PROJECT / "conf"), env=environment, **arguments)
-    return Experiments.model_validate(loader["parameters"]["experiments"])
+    """Bytes of a training's checkpoint, with Adam's states and any moving average."""
 
 
 def measure_cost(
@@ -84,11 +64,8 @@ def measure_cost(
 ) -> Cost:
     """Measure one experiment, in a process that has done nothing else for the memory to be right.
 
-    Args:
-        recipe: The experiment's recipe; its ImageNet weights are not loaded.
-        size: Longest side of the page in pixels; None takes the recipe's final one.
-        rounds: How often a step is timed; the best counts.
-        threads: PyTorch's threads from here on.
+    ImageNet weights are not loaded. ``size`` is the longest side of the page in pixels; None takes
+    the recipe's final one. The best of the rounds counts.
     """
     torch.set_num_threads(threads)
     settings = recipe.network.model_copy(update={"pretrained": False})

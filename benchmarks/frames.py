@@ -30,32 +30,22 @@ class FrameTimes:
         return self.square / self.whole_pages
 
 
-def measure_frames(
-    project: Path, sroie: Path, encoders: tuple[str, ...], batches: int = 4
-) -> list[FrameTimes]:
+def measure_frames(sroie: Path, encoders: tuple[str, ...], batches: int = 4) -> list[FrameTimes]:
     """Time steps at the text size of ``conf/sroie``, the same pages in both frames.
 
-    Args:
-        project: The project's folder.
-        sroie: Folder of the receipts in the competition's layout.
-        encoders: timm's names; weights do not matter for the time.
-        batches: Number of batches that the mean is taken over.
-
-    Returns:
-        Nothing where the receipts are not there.
+    It is a mean over some batches, of encoders with timm's names; empty without the receipts.
     """
     if not has_receipts(sroie):
         return []
-    recipe = read_recipe(project)
+    recipe = read_recipe()
     size = recipe.training.batch_size
     # Every fifth page, so that all shapes of the data set occur as often as in it.
     pages = read_pages(sroie, "train")[:: len(read_pages(sroie, "train")) // (batches * size)]
     pages = pages[: batches * size]
     times = []
     for encoder in encoders:
-        network = recipe.network.model_copy(
-            update={"encoder": encoder, "pretrained": False, "encoder_weights": None}
-        )
+        changes = {"encoder": encoder, "pretrained": False, "encoder_weights": None}
+        network = recipe.network.model_copy(update=changes)
         square, whole = (
             _time_epoch(recipe.model_copy(update={"network": network}), pages, shape)
             for shape in ("square", "page")

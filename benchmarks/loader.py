@@ -30,35 +30,22 @@ class LoaderTimes:
     """Ours with decoded pages at hand, in frames of the pages' own shapes."""
 
 
-def measure_loader(project: Path, sroie: Path, count: int = 48) -> LoaderTimes | None:
+def measure_loader(sroie: Path, count: int = 48) -> LoaderTimes | None:
     """Time samples of whole SROIE pages at the size and with the changes of ``conf/sroie``.
 
-    Decoding, augmentation and targets; every page once a round.
-
-    Args:
-        project: The project's folder.
-        sroie: Folder of the receipts in the competition's layout.
-        count: Pages.
-
-    Returns:
-        None where the receipts are not there.
+    Decoding, augmentation and targets, every page once a round; None without the receipts.
     """
     if not has_receipts(sroie):
         return None
-    recipe = read_recipe(project)
+    recipe = read_recipe()
     pages = read_pages(sroie, "train")[:count]
     size, changes = recipe.frame.final_size, recipe.augmentation
 
-    def draw_plainly(_: int) -> None:
+    strengths = {name: getattr(changes, name) for name in ("rotation", "brightness", "contrast")}
+
+    def draw_plainly() -> None:
         for page in pages:
-            draw_sample(
-                page.path,
-                page.polygons,
-                size,
-                rotation=changes.rotation,
-                brightness=changes.brightness,
-                contrast=changes.contrast,
-            )
+            draw_sample(page.path, page.polygons, size, **strengths)
 
     with TemporaryDirectory() as folder:
         cache = (Path(folder), CACHE_MIB)
@@ -74,7 +61,7 @@ def measure_loader(project: Path, sroie: Path, count: int = 48) -> LoaderTimes |
         first = _rate(lambda: draw(0, "square"), count)
         rates: dict[str, list[float]] = {"plain": [], "square": [], "page": []}
         for epoch in range(1, 4):
-            rates["plain"].append(_rate(partial(draw_plainly, epoch), count))
+            rates["plain"].append(_rate(draw_plainly, count))
             for shape in ("square", "page"):
                 rates[shape].append(_rate(partial(draw, epoch, shape), count))
     return LoaderTimes(max(rates["plain"]), first, max(rates["square"]), max(rates["page"]))

@@ -78,13 +78,10 @@ class Measurements:
     """Peak memory of a training after each epoch in MiB."""
 
 
-def measure(project: Path, reference: Path, *, is_quick: bool = False) -> Measurements:
-    """Measure everything.
+def measure(reference: Path, *, is_quick: bool = False) -> Measurements:
+    """Measure everything, or a few pages only, to see that everything runs.
 
-    Args:
-        project: The project's folder.
-        reference: Folder of the recorded pages and the SROIE receipts; either may be missing.
-        is_quick: A few pages only, to see that everything runs.
+    The reference folder holds the recorded pages and the SROIE receipts; either may be missing.
     """
     logging.getLogger("receipt_ocr").setLevel(logging.ERROR)  # candidates cut by the grid
     recorded = recorded_pages(reference / "golden")[: 2 if is_quick else None]
@@ -104,13 +101,13 @@ def measure(project: Path, reference: Path, *, is_quick: bool = False) -> Measur
             figures.peaks = Peaks(*page, peaks)
         bar.update()
         sroie = reference / "data" / "sroie"
-        figures.training_step = measure_training_step(project, sroie)
+        figures.training_step = measure_training_step(sroie)
         bar.update()
-        figures.loader = measure_loader(project, sroie, 4 if is_quick else 48)
+        figures.loader = measure_loader(sroie, 4 if is_quick else 48)
         bar.update()
-        figures.frames = measure_frames(project, sroie, ENCODERS, 1 if is_quick else 4)
+        figures.frames = measure_frames(sroie, ENCODERS, 1 if is_quick else 4)
         bar.update()
-        figures.epoch_peaks = measure_flatness(project, sroie, *((4, 2) if is_quick else ()))
+        figures.epoch_peaks = measure_flatness(sroie, *((4, 2) if is_quick else ()))
         bar.update()
     return figures
 
@@ -131,20 +128,15 @@ def _page_sets(recorded: list[BenchmarkPage], is_quick: bool) -> dict[str, Seque
 
 
 def _measure_set(name: str, pages: Sequence[BenchmarkPage]) -> Iterator[Step]:
+    words = float(np.mean([len(page.truth) for page in pages]))
+    points = float(np.mean([len(d) for page in pages for d in page.detections]))
     for step, calls in STEPS.items():
         times = compare([calls(page) for page in pages])
-        yield Step(
-            step=step,
-            pages=f"{len(pages)} {name}",
-            words=float(np.mean([len(page.truth) for page in pages])),
-            points=float(np.mean([len(d) for page in pages for d in page.detections])),
-            plain=times.plain,
-            fast=times.fast,
-            ratio=times.ratio,
-            offsets=float(np.mean([time_offsets(step, page) for page in pages]))
-            if step in OFFSETTING
-            else None,
-        )
+        offsets = None
+        if step in OFFSETTING:
+            offsets = float(np.mean([time_offsets(step, page) for page in pages]))
+        title = f"{len(pages)} {name}"
+        yield Step(step, title, words, points, times.plain, times.fast, times.ratio, offsets)
 
 
 def _measure_growth(numbers: Sequence[int]) -> Iterator[Growth]:

@@ -19,8 +19,7 @@ RESET = Path("/proc/self/clear_refs")
 def measure_peaks(words: int, points: int, size: int) -> dict[str, float] | None:
     """Step -> MiB that a page takes at most beyond what the process held before.
 
-    Returns:
-        None where the system does not tell (it is read from Linux's ``/proc``).
+    It is None where the system does not tell (it is read from Linux's ``/proc``).
     """
     if not (STATUS.exists() and RESET.exists()):
         return None

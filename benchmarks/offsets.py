@@ -17,13 +17,7 @@ OFFSETTING = {
 
 
 def time_offsets(step: str, page: BenchmarkPage, rounds: int = 5) -> float:
-    """Milliseconds of a page's fast step that pass in pyclipper, the best of some rounds.
-
-    Args:
-        step: A name of ``OFFSETTING``.
-        page: The page.
-        rounds: How often the step is called.
-    """
+    """Milliseconds of a page's fast step that pass in pyclipper, the best of some rounds."""
     spent = 0.0
 
     def timed(path: Path, distance: float) -> list[Path]:

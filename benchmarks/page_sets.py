@@ -45,29 +45,20 @@ def recorded_pages(golden: Path) -> list[BenchmarkPage]:
 def drawn_page(words: int, points: int, *, size: int = 960, seed: int = 0) -> BenchmarkPage:
     """A synthetic dense page, see `benchmarks.dense_pages`."""
     page = draw_page(words, points, size=size, seed=seed)
-    return _assemble(
-        list(page.truth),
-        list(page.detections),
-        page.probability_map,
-        page.map_to_page,
-        page.page_size,
-    )
+    words = list(page.truth), list(page.detections)
+    return _assemble(*words, page.probability_map, page.map_to_page, page.page_size)
 
 
 def _recorded(page: dict[str, Any], golden: Path) -> BenchmarkPage:
     stored = cv2.imread(str(golden / page["map"]), cv2.IMREAD_GRAYSCALE)
     if stored is None:
         raise FileNotFoundError(f"no map {page['map']} in {golden}")
-    return _assemble(
-        [np.array(flat, dtype=np.float64).reshape(-1, 2) for flat in page["gt"]],
-        [
-            np.array(flat, dtype=np.float64).reshape(-1, 2)
-            for flat in page["results"][0]["polygons"]
-        ],
-        stored.astype(np.uint8),
-        np.array(page["map_to_page"], dtype=np.float64),
-        (page["width"], page["height"]),
+    truth, detections = (
+        [np.array(flat, dtype=np.float64).reshape(-1, 2) for flat in words]
+        for words in (page["gt"], page["results"][0]["polygons"])
     )
+    matrix, size = np.array(page["map_to_page"]), (page["width"], page["height"])
+    return _assemble(truth, detections, stored.astype(np.uint8), matrix, size)
 
 
 def _assemble(

@@ -32,18 +32,10 @@ def draw_sample(  # noqa: PLR0913  # what a recipe holds
     brightness: float,
     contrast: float,
 ) -> dict[str, NDArray[Any]]:
-    """One sample of a page in a square letterbox.
+    """One sample of a page: ``image`` (3, size, size) and four (1, size, size) maps.
 
-    Args:
-        path: The photo.
-        polygons: The words, (P, 2) upright page pixels.
-        size: Side of the square in pixels.
-        rotation: Largest turn in degrees, either way.
-        brightness: Largest change, as a share.
-        contrast: Largest change, as a share.
-
-    Returns:
-        ``image`` (3, size, size) and four (1, size, size) maps.
+    Polygons are the words, (P, 2) upright page pixels; the largest turn either way is in degrees,
+    the other largest changes are shares.
     """
     image = np.array(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
     transform = alb.Compose(

@@ -1,8 +1,8 @@
-"""The real receipts and the recipe of the SROIE environment, where they lie beside the project."""
+"""The real receipts, where they lie beside the project, and the recipes of the environments."""
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from kedro.config import OmegaConfigLoader
@@ -11,7 +11,9 @@ from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
 
-__all__ = ["has_receipts", "read_pages", "read_recipe"]
+__all__ = ["has_receipts", "read_experiments", "read_pages", "read_recipe"]
+
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 def has_receipts(sroie: Path) -> bool:
@@ -19,12 +21,16 @@ def has_receipts(sroie: Path) -> bool:
     return all((sroie / "jsons" / f"{subset}.json").is_file() for subset in ("train", "test"))
 
 
-def read_recipe(project: Path) -> Recipe:
+def read_experiments(environment: str) -> Experiments:
+    """The experiments of an environment."""
+    arguments: dict[str, Any] = dict(CONFIG_LOADER_ARGS)
+    loader = OmegaConfigLoader(str(PROJECT / "conf"), env=environment, **arguments)
+    return Experiments.model_validate(loader["parameters"]["experiments"])
+
+
+def read_recipe() -> Recipe:
     """The recipe that ``conf/sroie`` selects."""
-    loader = OmegaConfigLoader(
-        str(project / "conf"), env="sroie", **cast(dict[str, Any], CONFIG_LOADER_ARGS)
-    )
-    return Experiments.model_validate(loader["parameters"]["experiments"]).chosen
+    return read_experiments("sroie").chosen
 
 
 def read_pages(sroie: Path, subset: str) -> list[LabelledPage]:

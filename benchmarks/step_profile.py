@@ -50,32 +50,23 @@ WARM_UP = 2  # steps that load, compile and choose algorithms
 
 
 class Part(NamedTuple):
-    """A part of the work and what it costs.
-
-    Attributes:
-        group: ``sample`` (drawn in the workers), ``step`` (on the device) or ``validation``.
-        name: What is done.
-        milliseconds: Mean a page.
-        share: Share of its group, from 0 to 1.
-    """
+    """A part of the work and what it costs."""
 
     group: str
+    """``sample`` (drawn in the workers), ``step`` (on the device) or ``validation``."""
     name: str
     milliseconds: float
+    """Mean a page."""
     share: float
+    """Share of its group, from 0 to 1."""
 
 
 def profile_training(recipe: Recipe, pages: Sequence[LabelledPage], steps: int = 5) -> list[Part]:
-    """Measure a few steps at the recipe's final size.
+    """Measure a few steps at the recipe's final size, on as many pages as they need.
 
     Samples are drawn twice, so that decoded pages are at hand as from the second epoch on. The
     device is waited for after each part, so that the parts add up to a little more than a step
     takes in training.
-
-    Args:
-        recipe: The recipe to train with.
-        pages: At least one page with words; as many are used as the steps need.
-        steps: Number of steps that are measured.
     """
     size = recipe.training.batch_size
     chosen = [pages[k % len(pages)] for k in range(max(len(pages), size))][: size * steps]

@@ -13,12 +13,7 @@ __all__ = ["write_tables"]
 
 
 def write_tables(figures: Measurements, machine: dict[str, str]) -> str:
-    """All figures of a run as one Markdown text.
-
-    Args:
-        figures: What was measured.
-        machine: Name -> value of what it was measured on.
-    """
+    """All figures of a run on a machine as one Markdown text."""
     parts = [", ".join(f"{name} {value}" for name, value in machine.items())]
     rows = [
         (

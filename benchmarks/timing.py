@@ -36,10 +36,6 @@ def compare(pairs: Sequence[tuple[Call, Call]], rounds: int = 5) -> Comparison:
 
     A round takes the mean of as many calls as fill 20 ms, the same for both ways. Whatever else a
     machine does makes a round slower, never faster: the best one is closest to the cost itself.
-
-    Args:
-        pairs: The plain and the fast call for each page.
-        rounds: How often each pair is timed.
     """
     plain, fast = 0.0, 0.0
     for plain_call, fast_call in pairs:

@@ -39,7 +39,7 @@ class StepTimes:
     training_step: float
 
 
-def measure_training_step(project: Path, sroie: Path) -> StepTimes | None:
+def measure_training_step(sroie: Path) -> StepTimes | None:
     """Time validation on 80 SROIE pages, and a step of training with that environment's recipe.
 
     The maps are drawn from the truth (the shrink map of the page, blurred), so that no trained
@@ -47,16 +47,11 @@ def measure_training_step(project: Path, sroie: Path) -> StepTimes | None:
     loss, backward pass and optimiser on a batch of real samples, on as many cores as PyTorch
     takes; drawing the samples is not counted.
 
-    Args:
-        project: The project's folder, whose settings are read.
-        sroie: Folder of the SROIE receipts in the competition's layout.
-
-    Returns:
-        None where the receipts are not there.
+    It is None where the receipts are not there.
     """
     if not has_receipts(sroie):
         return None
-    recipe = read_recipe(project)
+    recipe = read_recipe()
     scored = [
         (_draw_map(page, recipe), prepare_truth(page.polygons))
         for page in read_pages(sroie, "test")[:PAGES]
@@ -78,26 +73,16 @@ def _draw_map(page: LabelledPage, recipe: Recipe) -> ProbabilityMap:
 
 
 def _score(scored: list[tuple[ProbabilityMap, TruthWords]], recipe: Recipe) -> float:
-    scores = [
-        score_prepared(
-            truth,
-            extract_polygons(
-                page_map.probability, page_map.map_to_page, recipe.postprocess
-            ).polygons,
-        ).hmean
-        for page_map, truth in scored
-    ]
+    scores = []
+    for page, truth in scored:
+        found = extract_polygons(page.probability, page.map_to_page, recipe.postprocess)
+        scores.append(score_prepared(truth, found.polygons).hmean)
     return float(np.mean(scores))
 
 
 def _time_step(recipe: Recipe, pages: list[LabelledPage]) -> float:
-    samples = TrainingSamples(
-        pages[: recipe.training.batch_size],
-        recipe.frame,
-        recipe.augmentation,
-        recipe.targets,
-        (recipe.training.seed, 0),
-    )
+    pages, draw = pages[: recipe.training.batch_size], (recipe.training.seed, 0)
+    samples = TrainingSamples(pages, recipe.frame, recipe.augmentation, recipe.targets, draw)
     batch = default_collate([samples[index] for index in range(len(samples))])
     return best_time(prepare_step(build_module(recipe), batch))
 
@@ -109,12 +94,7 @@ def build_module(recipe: Recipe) -> DetectorModule:
 
 
 def prepare_step(module: DetectorModule, batch: dict[str, Any]) -> Callable[[], object]:
-    """Prepare a training step: network, loss, backward pass, clipping and optimiser.
-
-    Args:
-        module: The network with its recipe.
-        batch: Collated samples.
-    """
+    """Prepare a training step: network, loss, backward pass, clipping and optimiser."""
     settings = module.recipe.training
     optimizer = module.configure_optimizers()["optimizer"]
     images = batch["image"]

@@ -50,24 +50,17 @@ CHEAP_GRID = GridSettings(
 
 
 class Cost(NamedTuple):
-    """Time and memory of a stage.
-
-    Attributes:
-        seconds: Time from the first map that is read to the last result.
-        peak: MiB of the process at most, libraries included.
-    """
+    """Time and memory of a stage, from the first map that is read to the last result."""
 
     seconds: float
     peak: float
+    """MiB of the process at most, libraries included."""
 
 
 def measure_vote(pages: Sequence[BenchmarkPage], count: int, folder: Path) -> Cost:
     """Average five members' stored maps, store the mean, decode and score it.
 
-    Args:
-        pages: Repeated until there are ``count``.
-        count: Pages of the ensemble.
-        folder: Takes the maps.
+    The pages are repeated until there are ``count``; the folder takes the maps.
     """
     names, truths = _name_pages(pages, count)
     members = {}
@@ -80,16 +73,9 @@ def measure_vote(pages: Sequence[BenchmarkPage], count: int, folder: Path) -> Co
 
 
 def measure_search(
-    pages: Sequence[BenchmarkPage], count: int, folder: Path, grid: GridSettings = GRID
+    pages: Sequence[BenchmarkPage], count: int, folder: Path, grid: GridSettings
 ) -> Cost:
-    """Score every setting of the grid on stored maps.
-
-    Args:
-        pages: Repeated until there are ``count``.
-        count: Pages that are searched.
-        folder: Takes the maps.
-        grid: The settings and the number of processes.
-    """
+    """Score every setting of the grid on stored maps, as many as for :func:`measure_vote`."""
     names, truths = _name_pages(pages, count)
     dataset = ProbabilityMapsDataset(filepath=str(folder / f"{count}_searched"))
     dataset.save(LazyMaps({name: partial(_as_map, page, 0) for name, page in names.items()}))

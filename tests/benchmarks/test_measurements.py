@@ -84,10 +84,10 @@ def test_peaks_are_measured_in_a_process_of_their_own() -> None:
 
 
 def test_without_receipts_no_training_is_measured(tmp_path: Path) -> None:
-    assert measure_training_step(tmp_path, tmp_path) is None
-    assert measure_loader(tmp_path, tmp_path) is None
-    assert measure_frames(tmp_path, tmp_path, ("resnet18",)) == []
-    assert measure_flatness(tmp_path, tmp_path) == []
+    assert measure_training_step(tmp_path) is None
+    assert measure_loader(tmp_path) is None
+    assert measure_frames(tmp_path, ("resnet18",)) == []
+    assert measure_flatness(tmp_path) == []
 
 
 def test_the_plain_loader_draws_the_same_sample(shared: Path) -> None:
@@ -95,30 +95,18 @@ def test_the_plain_loader_draws_the_same_sample(shared: Path) -> None:
     still = {"rotation": 0.0, "brightness": 0.0, "contrast": 0.0}
     plain = draw_sample(page.path, page.polygons, 320, **still)
     # Mirrored or not by chance: both are as likely, and either is compared with its like.
-    samples = [
-        TrainingSamples(
-            [page],
-            FrameSettings(sizes={0: 320}),
-            AugmentationSettings(horizontal_flip=flip),
-            TargetSettings(min_height=0.0),
-            draw=(0, 0),
-        )[0]
-        for flip in (0.0, 1.0)
-    ]
-    overlaps = [
-        np.logical_and(sample["shrink_map"], _centred(plain["shrink_map"], sample)).sum()
-        / max(1, plain["shrink_map"].sum())
-        for sample in samples
-    ]
-    assert max(overlaps) > 0.9
+    frame, targets = FrameSettings(sizes={0: 320}), TargetSettings(min_height=0.0)
+    changes = [AugmentationSettings(horizontal_flip=flip) for flip in (0.0, 1.0)]
+    samples = [TrainingSamples([page], frame, change, targets, (0, 0))[0] for change in changes]
+    kernels = plain["shrink_map"]
+    overlaps = [(s["shrink_map"] * _centred(kernels, s)).sum() for s in samples]
+    assert max(overlaps) > 0.9 * max(1, kernels.sum())
 
 
 def _centred(plain: NDArray[Any], sample: dict[str, Any]) -> NDArray[Any]:
     """The plain map moved to where the sample's page lies: its padding is drawn at random."""
-    columns = np.flatnonzero(sample["image"].any(axis=(0, 1)))
-    rows = np.flatnonzero(sample["image"].any(axis=(0, 2)))
-    middle = (320 - 1) / 2
-    shift = round((rows[0] + rows[-1]) / 2 - middle), round((columns[0] + columns[-1]) / 2 - middle)
+    ink = [np.flatnonzero(sample["image"].any(axis=axes)) for axes in ((0, 2), (0, 1))]
+    shift = [round((where[0] + where[-1] - 319) / 2) for where in ink]
     return np.roll(plain, shift, axis=(1, 2))
 
 

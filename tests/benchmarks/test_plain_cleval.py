@@ -4,20 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from benchmarks.dense_pages import draw_page
 from benchmarks.plain_cleval import WordModel, hmean, score_page
 from receipt_ocr.evaluation import cleval
-from tests.golden import OUR_NAMES, as_polygons
+from tests.golden import OUR_NAMES, as_polygons, load_contest
+from tests.polygon_strategies import box
 
 CONTEST_PAGES = {"005", "135", "213", "317", "395", "603"}
 # Don't-care words, many false positives, splits and merges occur on them.
 KOREAN_PAGES = {"03638", "03689", "06477", "07576", "07761", "25686"}
-
-Polygons = list[NDArray[np.float64]]
 
 
 def assert_recorded(counts: dict[str, int], expected: dict[str, float], page: str) -> None:
@@ -33,13 +30,8 @@ def assert_same_as_the_package(truth: Any, found: Any, model: WordModel, **label
     assert hmean(counts) == pytest.approx(expected.hmean, rel=0, abs=1e-12)
 
 
-def rectangle(left: float, top: float, right: float, bottom: float) -> NDArray[np.float64]:
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=float)
-
-
 def test_contest_pages_have_the_recorded_counts(shared: Path) -> None:
-    pages = json.loads((shared / "golden" / "postprocess_cleval.json").read_text())["pages"]
-    chosen = [page for page in pages if page["page"] in CONTEST_PAGES]
+    chosen = [page for page in load_contest(shared)["pages"] if page["page"] in CONTEST_PAGES]
     assert len(chosen) == len(CONTEST_PAGES)
     for page in chosen:
         truth = as_polygons(page["gt"])
@@ -58,8 +50,8 @@ def test_korean_pages_have_the_recorded_counts_in_all_variants(shared: Path) -> 
         quad = score_page(truth, found, transcriptions=texts, ignored=ignored, word_model="quad")
         assert_recorded(quad, page["quad_with_transcriptions"], name)
         assert_recorded(score_page(truth, found), page["polygon"], name)
-        polygon_ignored = score_page(truth, found, ignored=ignored)
-        assert_recorded(polygon_ignored, page["polygon_ignored"], name)
+        without = score_page(truth, found, ignored=ignored)
+        assert_recorded(without, page["polygon_ignored"], name)
 
 
 @pytest.mark.parametrize("points", [4, 24])
@@ -85,15 +77,9 @@ def test_odd_and_self_crossing_outlines_have_the_packages_counts() -> None:
 
 def test_a_word_cut_in_two_and_a_false_positive_are_counted_by_hand() -> None:
     # 42 x 10 pixels: round(0.5 + 4.2) = 5 characters, centred at 4, 12, 20.5, 29 and 37.5.
-    word, halves = rectangle(0, 0, 42, 10), [rectangle(0, 0, 20, 10), rectangle(20, 0, 42, 10)]
-    counts = score_page([word], [*halves, rectangle(100, 100, 110, 110)])
-    assert counts == {
-        "characters_truth": 5,
-        "characters_detected": 2 + 3 + 1,  # a square counts as one character
-        "characters_matched": 5,
-        "false_positives": 1,
-        "recall_penalty": 1,
-        "precision_penalty": 0,
-    }
+    left, right = box(0, 0, 20, 10), box(20, 0, 42, 10)
+    square = box(100, 100, 110, 110)  # counts as one character
+    counts = score_page([box(0, 0, 42, 10)], [left, right, square])
+    assert [counts[name] for name in OUR_NAMES.values()] == [5, 2 + 3 + 1, 5, 1, 1, 0]
     # Recall (5 - 1) / 5, precision 5 / 6.
     assert hmean(counts) == pytest.approx(40 / 49)

@@ -16,7 +16,7 @@ from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 from tests.golden import as_polygons, load_contest, read_map
 
-PAGES = {"005", "135"}
+PAGES = ("005", "135")
 GRID = GridSettings(
     thresh=(0.2, 0.4), box_thresh=(0.5, 0.8), unclip_ratio=(1.5, 2.2), min_size=(3.0, 12.0)
 )
@@ -24,12 +24,9 @@ BASE = PostprocessSettings(candidate_order="contour")
 
 
 def test_plain_code_finds_the_same_best_settings(shared: Path) -> None:
-    recorded = [page for page in load_contest(shared)["pages"] if page["page"] in PAGES]
-    assert len(recorded) == len(PAGES)
-    maps: dict[str, LoadMap] = {}
-    words = {page["page"]: as_polygons(page["gt"]) for page in recorded}
-    for page in recorded:
-        maps[page["page"]] = partial(read_map, shared, page)
+    recorded = {page["page"]: page for page in load_contest(shared)["pages"]}
+    words = {name: as_polygons(recorded[name]["gt"]) for name in PAGES}
+    maps: dict[str, LoadMap] = {name: partial(read_map, shared, recorded[name]) for name in PAGES}
     truths = {name: prepare_truth(polygons) for name, polygons in words.items()}
     with ScoreTable(maps, truths, BASE) as table:
         result = search_grid(table, GRID)

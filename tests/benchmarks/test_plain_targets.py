@@ -1,4 +1,4 @@
-"""The plain target maps: equal to the recorded ones, to a hand-drawn word and to the package's."""
+"""The plain target maps: equal to the recorded ones and to the package's."""
 
 from pathlib import Path
 
@@ -31,19 +31,6 @@ def test_dense_pages_have_the_packages_maps(points: int) -> None:
     for name in ("shrink_map", "shrink_mask", "threshold_mask"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(expected, name))
     np.testing.assert_allclose(plain.threshold_map, expected.threshold_map, rtol=0, atol=1e-5)
-
-
-def test_a_rectangle_has_hand_derived_pixels() -> None:
-    # Area 4000, perimeter 280, shrink ratio 0.4: offset 4000 * 0.84 / 280 = 12 pixels exactly.
-    word = np.array([[20.0, 20.0], [120.0, 20.0], [120.0, 60.0], [20.0, 60.0]])
-    shrink_map, _, threshold_map, _ = render_targets([word], 80, 140)
-    kernel = np.zeros((80, 140))
-    kernel[32:49, 32:109] = 1
-    np.testing.assert_array_equal(shrink_map, kernel)
-    expected = [0.3, 0.5, 0.7, 0.6, 0.3]
-    np.testing.assert_allclose(threshold_map[40, [8, 14, 20, 23, 32]], expected, atol=1e-6)
-    # At the corner the distance is to the vertex: (3, 4) pixels away are 5.
-    assert threshold_map[16, 17] == pytest.approx(0.3 + 0.4 * (1 - 5 / 12), abs=1e-6)
 
 
 def test_a_repeated_vertex_changes_nothing() -> None:

@@ -43,11 +43,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def load_checkpoint(content: BinaryIO, file: Path | str) -> Checkpoint:
-    """Read a checkpoint from an open file, which may come from a remote address.
-
-    Args:
-        content: The open file; it must be seekable.
-        file: Its name in messages, and the checkpoint's ``source``.
+    """Read a checkpoint from an open, seekable file; ``file`` names its source in messages.
 
     Raises:
         ValueError: If it is not a checkpoint of this project.
@@ -97,10 +93,6 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 def build_from_checkpoint(checkpoint: Checkpoint, expected: Recipe | None = None) -> DBNet:
     """Build the network of a checkpoint, in evaluation mode.
-
-    Args:
-        checkpoint: Weights and recipe.
-        expected: Where given, the recipe whose network the checkpoint must hold.
 
     Raises:
         ValueError: If the checkpoint holds another architecture than its recipe, or than

@@ -15,13 +15,10 @@ class Decoder(nn.Module):
     def __init__(
         self, in_channels: Sequence[int], inner: int, output: int, *, adaptive: bool = False
     ) -> None:
-        """Build the decoder over four levels.
+        """Build the decoder over levels at strides 4, 8, 16, 32 with these channels.
 
-        Args:
-            in_channels: Channels of the levels at strides 4, 8, 16, 32.
-            inner: Channels of the summed levels.
-            output: Channels of each level before joining; the result has four times as many.
-            adaptive: Join by :class:`AdaptiveScaleFusion` (DBNet++), not by plain concatenation.
+        The summed levels have ``inner`` channels, each of the joined ones ``output``; ``adaptive``
+        joins them by :class:`AdaptiveScaleFusion` (DBNet++), not by plain concatenation.
         """
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(c, inner, 1, bias=False) for c in in_channels)

@@ -44,9 +44,7 @@ class ChannelsFirst(nn.Module):
 def build_encoder(settings: NetworkSettings, *, load_weights: bool = True) -> nn.Module:
     """Build a timm backbone that gives (B, C, H, W) features at strides 4, 8, 16 and 32.
 
-    Args:
-        settings: Name and weights of the encoder.
-        load_weights: False skips the ImageNet weights (a checkpoint follows).
+    ``load_weights`` false skips the ImageNet weights (a checkpoint follows).
 
     Raises:
         ValueError: If timm does not know the name, the encoder lacks one of the strides or takes
@@ -98,10 +96,7 @@ def _inspect(name: str) -> _Plan:
 
 
 def _try_out(name: str, encoder: Any, *, is_channels_last: bool) -> None:
-    """Check that an encoder takes images of any size.
-
-    Frames change their size as training goes on and from page to page.
-    """
+    """Check that an encoder takes images of any size: pages and epochs differ in theirs."""
     height, width = _TRIAL
     sides = slice(1, 3) if is_channels_last else slice(2, 4)
     try:

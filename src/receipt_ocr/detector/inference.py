@@ -44,14 +44,9 @@ class Detector:
         device: str | None = None,
         tta: TtaSettings | None = None,
     ) -> None:
-        """Put a trained network to work.
+        """Put a network to work in the frames of the recipe that it was trained with.
 
-        Args:
-            network: The trained network.
-            recipe: Settings that it was trained with; they give the frame of the pages.
-            postprocess: How maps become polygons; None takes the recipe's.
-            device: torch's name of the device; None takes a GPU where there is one.
-            tta: Test-time augmentation; None predicts the plain view alone.
+        None takes the recipe's post-processing, a GPU where there is one, and the plain view.
         """
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = network.to(self.device).eval()
@@ -66,12 +61,7 @@ class Detector:
         postprocess: PostprocessSettings | None = None,
         device: str | None = None,
     ) -> Self:
-        """Read a detector from a file that a training wrote.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it is not a detector's checkpoint.
-        """
+        """Read a detector from a file that a training wrote; see :func:`read_checkpoint`."""
         return cls.restore(read_checkpoint(path), postprocess=postprocess, device=device)
 
     @classmethod
@@ -83,11 +73,7 @@ class Detector:
         device: str | None = None,
         tta: TtaSettings | None = None,
     ) -> Self:
-        """Build a detector from a checkpoint in memory.
-
-        Raises:
-            ValueError: If the checkpoint holds another architecture than ``expected``.
-        """
+        """Build a detector from a checkpoint in memory; see :func:`build_from_checkpoint`."""
         network = build_from_checkpoint(checkpoint, expected)
         return cls(network, checkpoint.recipe, postprocess, device, tta)
 
@@ -96,28 +82,15 @@ class Detector:
         return str(MapSource(checkpoint.fingerprint, self.tta.label))
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
-        """Find the words of one page.
-
-        Args:
-            image: (H, W, 3) uint8 RGB, upright.
-
-        Returns:
-            Polygons in the image's pixels, and their scores.
-
-        Raises:
-            ValueError: If the image is of another shape or type.
-        """
+        """Find the words of one page, in its pixels; see :meth:`predict_map` for the image."""
         page = self.predict_map(image)
         return extract_polygons(page.values, page.map_to_page, self.postprocess)
 
     def predict_map(self, image: NDArray[np.uint8]) -> ProbabilityMap:
-        """Predict the probability map of one page, in its letterboxed frame.
-
-        Args:
-            image: (H, W, 3) uint8 RGB, upright.
+        """Predict the probability map of an upright page (H, W, 3), in its letterboxed frame.
 
         Raises:
-            ValueError: If the image is of another shape or type.
+            ValueError: If the image is of another shape, or not uint8 RGB.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
@@ -130,18 +103,15 @@ class Detector:
         batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         with torch.inference_mode():
             maps = self.network.predict(batch.to(self.device))
-        probabilities: NDArray[np.float32] = maps[:, 0].cpu().numpy()
-        return probabilities
+        return maps[:, 0].cpu().numpy()
 
 
 def detect_images(
     detector: Detector, images: Mapping[str, Path]
 ) -> tuple[dict[str, Sequence[Polygon]], dict[str, tuple[int, int]]]:
-    """Find the words on many images, behind a progress bar.
+    """Find the words on many images: polygons in upright page pixels, and (width, height).
 
-    Returns:
-        Name -> polygons in upright page pixels, and name -> (width, height) of the page. An
-        image that cannot be read is left out of both, with a warning.
+    An image that cannot be read is left out of both, with a warning.
     """
     polygons: dict[str, Sequence[Polygon]] = {}
     sizes: dict[str, tuple[int, int]] = {}
@@ -161,8 +131,7 @@ def predict_maps(
 ) -> dict[str, Callable[[], ProbabilityMap]]:
     """Prepare the maps of many pages: page name -> function that predicts its map.
 
-    A data set's maps take gigabytes. Whoever stores them calls one function after the other, so
-    that only one page is in memory at a time.
+    A data set's maps take gigabytes: storing them page by page holds one in memory at a time.
     """
     tta = detector.tta
     if images and tta.label:

@@ -19,15 +19,10 @@ __all__ = ["DBNet", "DBNetOutput", "Decoder", "Head", "build_encoder", "build_ne
 
 
 class DBNetOutput(NamedTuple):
-    """The maps that the loss is computed on, each (B, 1, H, W) at the input's resolution.
-
-    Attributes:
-        logits: Logits of the probability map.
-        threshold: Threshold map in [0, 1].
-        binary: Approximate binary map in [0, 1].
-    """
+    """The maps that the loss is computed on, each (B, 1, H, W) at the input's resolution."""
 
     logits: Tensor
+    """Logits of the probability map; both others are in [0, 1]."""
     threshold: Tensor
     binary: Tensor
 
@@ -64,11 +59,7 @@ class DBNet(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255, persistent=False)
 
     def forward(self, images: Tensor) -> DBNetOutput:
-        """Compute the maps for training.
-
-        Args:
-            images: (B, 3, H, W) uint8 or float RGB in [0, 255], sides multiples of 32.
-        """
+        """Compute the maps of (B, 3, H, W) RGB in [0, 255]; H and W are multiples of 32."""
         maps: DBNetOutput = self.head(self._features(images))
         return maps
 

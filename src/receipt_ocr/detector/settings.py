@@ -169,8 +169,7 @@ class Recipe(Config):
 class Experiments(Config):
     """A recipe and its named variants; each holds only its differences from the recipe.
 
-    All variants are checked when the block is read, so that a wrong value fails at once, and not
-    when its experiment is first selected.
+    All variants are checked when the block is read: a wrong value fails before it is selected.
     """
 
     selected: str
@@ -198,12 +197,7 @@ class Experiments(Config):
         return self.named(self.selected)
 
     def named(self, name: str) -> Recipe:
-        """Lay one variant's differences over the recipe.
-
-        Raises:
-            KeyError: If there is no such variant.
-            ValueError: If the variant names a key or value that a recipe cannot have.
-        """
+        """Lay one variant's differences over the recipe; a ValueError names a wrong one."""
         return Recipe.model_validate(_overlay(self.recipe.model_dump(), self.variants[name]))
 
 
@@ -215,11 +209,7 @@ class DetectionSettings(Config):
 
     @property
     def images_folder(self) -> Path:
-        """The folder as a path.
-
-        Raises:
-            ValueError: If none is named.
-        """
+        """The folder as a path; a ValueError where none is named."""
         if self.images is None:
             raise ValueError(
                 "detection.images names no folder; "
@@ -231,8 +221,6 @@ class DetectionSettings(Config):
 def _overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
-            merged[key] = _overlay(base[key], value)
-        else:
-            merged[key] = value
+        is_block = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _overlay(base[key], value) if is_block else value
     return merged

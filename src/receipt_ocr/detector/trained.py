@@ -28,28 +28,22 @@ _NOT_TRAINED = ("running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that is needed to run a detector again.
-
-    Attributes:
-        source: File it was read from, or its address as text where that is not a local one.
-        recipe: Settings that the detector was trained with.
-        state: Names and weights of the network.
-        epoch: Epoch at whose end it was written, from 0.
-        history: One row an epoch up to then.
-    """
+    """Everything that is needed to run a detector again."""
 
     source: Path | str
+    """File it was read from, or its address as text where that is not a local one."""
     recipe: Recipe
     state: "dict[str, torch.Tensor]"
+    """Names and weights of the network."""
     epoch: int
+    """Epoch at whose end it was written, from 0; ``history`` reaches to it."""
     history: list[EpochRow]
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identity of the weights, 16 hexadecimal digits; maps note which detector made them.
+        """16 hexadecimal digits of the weights' names, types, shapes and values, and nothing else.
 
-        Two checkpoints share it exactly if names, types, shapes and values of their weights are
-        the same, whatever the file, recipe and history.
+        Maps note by it which detector made them.
         """
         import torch  # noqa: PLC0415  # see above
 

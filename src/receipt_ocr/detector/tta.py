@@ -31,16 +31,11 @@ _QUARTER = 90
 
 @dataclass(frozen=True)
 class TtaView:
-    """One view of a page.
-
-    Attributes:
-        scale: Longest side of the page, against the frame that the detector was trained for.
-        flip: ``horizontal``, ``vertical`` or empty.
-        turn: Degrees anticlockwise: 0, 90, 180 or 270.
-    """
+    """One view of a page; see :class:`TtaSettings`."""
 
     scale: float = 1.0
     flip: str = ""
+    """``horizontal``, ``vertical`` or empty."""
     turn: int = 0
 
     def apply(self, framed: Image) -> Image:
@@ -75,14 +70,10 @@ def relative_cost(settings: TtaSettings) -> float:
 def predict_augmented(
     image: Image, frame: Frame, settings: TtaSettings, shape: FrameSettings, predict: Predict
 ) -> Map:
-    """Average a page's maps over all views, in the detector's own frame.
+    """Average an upright page's maps over all views, in the page's frame at scale 1.
 
-    Args:
-        image: (H, W, 3) uint8 RGB, upright.
-        frame: The page's frame at scale 1.
-        settings: Which views, and how they are averaged.
-        shape: Size and shape of frames that the detector was trained for.
-        predict: The network; views of one shape come to it in one batch.
+    Views of one shape come to ``predict`` in one batch. ``shape`` describes the frames that the
+    detector was trained for.
 
     Returns:
         (height, width) of the frame, text probability in [0, 1], 0 outside the page.

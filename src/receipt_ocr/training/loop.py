@@ -44,19 +44,18 @@ def train_detector(
     """Train one detector, or go on where an earlier run of the same settings stopped.
 
     With ``training.resume`` false the folder's earlier training is deleted, once the new one is
-    ready to start.
-
-    Where a launcher has started several processes (torchrun, SLURM), each of them calls this with
-    the same arguments. The first one writes and returns; the others end with the training.
+    ready to start. Where a launcher has started several processes (torchrun, SLURM), each of them
+    calls this with the same arguments: the first one writes and returns; the others end with the
+    training.
 
     Args:
-        recipe: Network, loss, schedule and everything else that is trained with.
+        recipe: Everything that is trained with.
         training: Pages to learn from.
-        validation: Pages to score after every epoch; none of them may be a training page. Without
-            any, all epochs of the recipe are trained, and the last one counts.
+        validation: Other pages, to score after every epoch. Without any, all epochs of the recipe
+            are trained, and the last one counts.
         folder: Takes the checkpoints and the state to resume from, and decoded pages meanwhile.
             Where it is kept at a remote address, every epoch is published there.
-        logger: A Lightning logger that receives every epoch's figures.
+        logger: Receives every epoch's figures.
 
     Raises:
         ValueError: If pages are missing or stand on both sides, ``folder`` holds something else

@@ -32,13 +32,7 @@ class DBLoss(nn.Module):
         self.settings = settings
 
     def forward(self, output: DBNetOutput, batch: dict[str, Tensor]) -> LossParts:
-        """Compute the loss of a batch.
-
-        Args:
-            output: The network's maps.
-            batch: ``shrink_map``, ``shrink_mask``, ``threshold_map`` and ``threshold_mask``,
-                each (B, 1, H, W) of any type of number.
-        """
+        """Compute the loss of the network's maps; targets are (B, 1, H, W) of any number type."""
         settings = self.settings
         shrink_map, shrink_mask = batch["shrink_map"].float(), batch["shrink_mask"].float()
         threshold_mask = batch["threshold_mask"].float()
@@ -61,15 +55,9 @@ def balanced_cross_entropy(
 ) -> Tensor:
     """Binary cross entropy over all positives and the hardest negatives.
 
-    Args:
-        logits: (B, 1, H, W).
-        truth: (B, 1, H, W), 0 or 1.
-        mask: (B, 1, H, W), 1 where a pixel counts.
-        negative_ratio: At most this many negatives for each positive of the batch.
-
-    Returns:
-        Mean over the chosen pixels; 0 where nothing counts. A batch without positives takes as
-        many negatives as a single positive pixel would allow.
+    Maps are (B, 1, H, W); ``truth`` is 0 or 1, ``mask`` 1 where a pixel counts. At most
+    ``negative_ratio`` negatives are taken for each positive of the batch; without positives, as
+    many as a single one would allow. The loss is 0 where nothing counts.
     """
     pixel = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     positive = truth * mask

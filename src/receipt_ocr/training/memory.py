@@ -13,10 +13,9 @@ __all__ = ["measure_peak_mib"]
 
 
 def measure_peak_mib(device: torch.device) -> float | None:
-    """Read the peak so far: tensors on the GPU where one is used, else this whole process.
+    """Read the peak so far in MiB: tensors on the GPU where one is used, else this process.
 
-    Returns:
-        MiB, without the processes that draw samples; None where the system does not tell.
+    The processes that draw samples are not in it; it is None where the system does not tell.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20

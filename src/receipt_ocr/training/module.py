@@ -52,13 +52,7 @@ class DetectorModule(lightning.LightningModule):
     def __init__(
         self, recipe: Recipe, validation: Sequence[LabelledPage], steps_per_epoch: int
     ) -> None:
-        """Build the network of a recipe.
-
-        Args:
-            recipe: Network, loss and schedule.
-            validation: Pages that every epoch is scored on; may be empty.
-            steps_per_epoch: Optimiser steps, for the schedule.
-        """
+        """Build the network of a recipe; there may be no validation pages to score it on."""
         super().__init__()
         self.save_hyperparameters({"recipe": recipe.model_dump(mode="json")}, logger=False)
         self.recipe = recipe
@@ -110,11 +104,7 @@ class DetectorModule(lightning.LightningModule):
         self._skipped_before = self.guard.skipped
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
-        """Compute the loss of a batch; 0 if it is not finite, so that the weights stay as they are.
-
-        Raises:
-            ValueError: If the loss is not finite for several batches in a row.
-        """
+        """Compute the loss of a batch; 0 if it is not finite, so that the weights stay."""
         images = batch["image"]
         if self.recipe.training.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -131,9 +121,6 @@ class DetectorModule(lightning.LightningModule):
 
         Without gradients PyTorch's optimisers pass over a weight. With gradients of 0, momentum
         and weight decay would still move it.
-
-        Raises:
-            ValueError: If the gradients are not finite for several steps in a row.
         """
         # In half precision a scaler checks gradients itself: while it looks for its scale, some of
         # them are infinite, and that is no fault.
@@ -150,11 +137,7 @@ class DetectorModule(lightning.LightningModule):
         self._page_seconds = []
 
     def validation_step(self, page: FramedPage, _: int) -> None:
-        """Decode and score one page.
-
-        Raises:
-            ValueError: If the map is not finite: such a network learns nothing any more.
-        """
+        """Decode and score one page."""
         start = time.perf_counter()
         polygons = self.scorer.decode(self._predict(page), page.frame)
         self._page_seconds.append(time.perf_counter() - start)
@@ -195,7 +178,10 @@ class DetectorModule(lightning.LightningModule):
         self.costs = dict(checkpoint.get("costs", {}))
 
     def _predict(self, page: FramedPage) -> NDArray[np.float32]:
-        """Predict a page's probability map (H, W), in full precision if half does not suffice."""
+        """Predict a page's probability map (H, W), in full precision if half does not suffice.
+
+        A network whose map is not finite learns nothing any more: that ends the training.
+        """
         probability = self.network.predict(page.image[None])[0, 0].float().cpu().numpy()
         if not np.isfinite(probability).all():  # a number too large for half precision?
             with torch.autocast(self.device.type, enabled=False):
@@ -225,8 +211,7 @@ class DetectorModule(lightning.LightningModule):
         # The median: the first page also waits for caches and kernels to be chosen.
         if self._page_seconds:
             self.costs["inference_seconds_per_page"] = median(self._page_seconds)
-        peak = measure_peak_mib(self.device)
-        if peak is not None:
+        if (peak := measure_peak_mib(self.device)) is not None:
             self.costs["peak_memory_mib"] = max(peak, self.costs.get("peak_memory_mib", 0.0))
 
     def _stop_when_patience_is_spent(self) -> None:

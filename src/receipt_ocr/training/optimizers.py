@@ -17,11 +17,7 @@ def build_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.opt
 
 
 def parameter_groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
-    """Group the weights by their decay.
-
-    Returns:
-        One group; or two where norms and biases (all weights with one dimension) do not decay.
-    """
+    """Group the weights by their decay; norms and biases are those with one dimension."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     if settings.decay_norms_and_biases:
         return [{"params": weights, "weight_decay": settings.weight_decay}]

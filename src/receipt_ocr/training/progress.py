@@ -40,10 +40,8 @@ def describe_epoch(row: EpochRow, epochs: int) -> str:
     """Write an epoch's row as one line for a log, with the time that is left of all epochs."""
     score = ""
     if "hmean" in row:
-        score = (
-            f"precision {row['precision']:.4f}, recall {row['recall']:.4f}, "
-            f"H-mean {row['hmean']:.4f}, "
-        )
+        text = "precision {precision:.4f}, recall {recall:.4f}, H-mean {hmean:.4f}, "
+        score = text.format_map(row)
     left = (epochs - 1 - row["epoch"]) * row["seconds"]
     ahead = f", at most {_format_duration(left)} to go" if left else ""
     return (

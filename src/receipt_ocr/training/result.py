@@ -17,36 +17,23 @@ DECODED_PAGES = "decoded_pages"
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The end of a finished training.
-
-    Attributes:
-        checkpoint: File of the epoch with the best H-mean; of the last epoch in a training
-            without validation pages.
-        best_epoch: Its number, from 0.
-        best_hmean: Page-mean CLEval H-mean on the validation pages; None without any.
-        history: One row an epoch, see :data:`receipt_ocr.detector.checkpoint.EpochRow`.
-        stopped_by: Why no further epoch was trained.
-        inference_seconds_per_page: Network and decoding of a page in the last validation, the
-            median; None without validation pages.
-        peak_memory_mib: Largest memory of the training: of the GPU where one is used, else of the
-            process. None where it was not measured.
-    """
+    """The end of a finished training."""
 
     checkpoint: Path
+    """File of the epoch with the best H-mean; of the last one where there is no validation."""
     best_epoch: int
     best_hmean: float | None
+    """Page-mean CLEval H-mean on the validation pages; None without any."""
     history: list[EpochRow]
     stopped_by: str
     inference_seconds_per_page: float | None = None
+    """Network and decoding in the last validation, the median; None without validation pages."""
     peak_memory_mib: float | None = None
+    """Memory of the GPU where one is used, else of the process; None where not measured."""
 
 
 def write_result(work: WorkFolder, result: TrainingResult) -> None:
-    """Note that the training is finished, and delete its decoded pages.
-
-    Raises:
-        FileNotFoundError: If the best epoch's checkpoint is not there.
-    """
+    """Note that the training is finished, and delete its decoded pages."""
     _check_exists(result.checkpoint)
     write_json(work, RESULT_FILE, {**vars(result), "checkpoint": result.checkpoint.name})
     shutil.rmtree(work.path / DECODED_PAGES, ignore_errors=True)

@@ -48,11 +48,7 @@ def find_state(folder: Path, *, resume: bool) -> Path | None:
 
 
 def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    """Refuse a folder that is not a training's, or that holds epochs of another training.
-
-    Raises:
-        ValueError: With the first difference, and what to do.
-    """
+    """Refuse a folder that is not a training's, or that holds epochs of another training."""
     file = folder / IDENTITY_FILE
     has_content = folder.is_dir() and any(f.suffix != ".partial" for f in folder.iterdir())
     if has_content and not file.is_file():
@@ -64,8 +60,7 @@ def check_folder(folder: Path, identity: dict[str, Any], *, resume: bool) -> Non
         return
     earlier = json.loads(file.read_text(encoding="utf-8"))
     earlier["recipe"] = _add_new_settings(earlier["recipe"], identity["recipe"])
-    difference = _first_difference(earlier, identity)
-    if difference is not None:
+    if difference := _first_difference(earlier, identity):
         raise ValueError(
             f"{folder} holds a training with other settings or pages (first difference: "
             f"{difference}); choose another experiment name, or start over with "
@@ -94,11 +89,7 @@ def claim_folder(work: WorkFolder, identity: dict[str, Any], *, resume: bool) ->
 
 
 def hold_folder(folder: Path) -> AbstractContextManager[object]:
-    """Keep other processes of this machine from training in a folder meanwhile.
-
-    Raises:
-        ValueError: If another process is training there.
-    """
+    """Keep other processes of this machine from training in a folder meanwhile."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder: a lock inside would count as content that is no training's.
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
@@ -133,8 +124,7 @@ def _first_difference(old: object, new: object, key: str = "") -> str | None:
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return None if old == new else f"{key} was {old}, now {new}"
     for name in sorted((old.keys() | new.keys()) - _MAY_CHANGE):
-        inner = _first_difference(old.get(name), new.get(name), f"{key}.{name}".strip("."))
-        if inner is not None:
+        if inner := _first_difference(old.get(name), new.get(name), f"{key}.{name}".strip(".")):
             return inner
     return None
 

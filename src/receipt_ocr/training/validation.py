@@ -39,15 +39,9 @@ class ValidationScorer:
         self._scores: dict[str, PageScore] = {}
 
     def decode(self, probability: NDArray[Any], frame: Frame) -> Sequence[Polygon]:
-        """Find the words in a map; a map of noise has none.
+        """Find the words in a map (height, width), as (P, 2) polygons in page pixels.
 
-        Args:
-            probability: (height, width) text probability in the frame, changed in place: what
-                lies beside the page is no text.
-            frame: Where the page lies in the map.
-
-        Returns:
-            (P, 2) polygons in page pixels.
+        The map is changed in place: what lies beside the page is no text.
         """
         frame.blank_padding(probability)
         page = ProbabilityMap.from_probability(
@@ -64,11 +58,7 @@ class ValidationScorer:
         self._scores[name] = score_prepared(self._truths[name], polygons)
 
     def conclude(self) -> DatasetScore:
-        """Average all pages that were added since the last time, on all processes.
-
-        Raises:
-            RuntimeError: If a page was scored by no process.
-        """
+        """Average all pages that were added since the last time, on all processes."""
         scores = {name: score for part in _gather(self._scores) for name, score in part.items()}
         self._scores = {}
         if missing := self._truths.keys() - scores.keys():
@@ -78,7 +68,6 @@ class ValidationScorer:
 
 
 def _gather(scores: dict[str, PageScore]) -> list[dict[str, PageScore]]:
-    """Collect the scores of every process."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return [scores]
     parts: list[Any] = [None] * torch.distributed.get_world_size()

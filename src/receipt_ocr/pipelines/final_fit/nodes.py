@@ -52,7 +52,7 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     recipe = experiments.chosen
     schedule = recipe.training.model_copy(update={"epochs": final_epochs.epochs})
     recipe = recipe.model_copy(update={"training": schedule})
-    with fold_run(final_work_folder.name, experiments.selected) as run_id:
+    with fold_run(final_work_folder.path.name, experiments.selected) as run_id:
         result = loop.train_detector(recipe, labelled, [], final_work_folder, mlflow_logger(run_id))
     return read_checkpoint(result.checkpoint), pd.DataFrame(result.history)
 

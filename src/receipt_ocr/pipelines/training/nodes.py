@@ -61,7 +61,7 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     own = pages[pages["subset"] == "train"]
     training = load_pages(own, words, raw_receipts, split["training"])
     validation = load_pages(own, words, raw_receipts, split["validation"])
-    with fold_run(work_folder.name, experiments.selected) as run_id:
+    with fold_run(work_folder.path.name, experiments.selected) as run_id:
         logger = mlflow_logger(run_id)
         result = loop.train_detector(experiments.chosen, training, validation, work_folder, logger)
         best = replace(read_checkpoint(result.checkpoint), history=result.history)
