@@ -50,7 +50,7 @@ class LocalExecutor:
 
 
 def share_devices(text: str, each: float) -> list[str]:
-    """Deal devices, named as CUDA_VISIBLE_DEVICES takes them: ``0,1,2,3`` by two in ``0,1``, ``2,3``.
+    """Deal devices, as CUDA_VISIBLE_DEVICES has them: ``0,1,2,3`` by two is ``0,1`` and ``2,3``.
 
     Raises:
         ValueError: If a device is named twice or not visible, or they cannot be shared out evenly.
