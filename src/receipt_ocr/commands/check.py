@@ -48,7 +48,6 @@ def check(metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]) 
 
 
 def _list_findings(findings: list[dict[str, str]]) -> list[str]:
-    """Make a line or more for each finding: level and subject, what was found, what to do."""
     lines = []
     for finding in findings:
         lines += _wrap(f"{finding['level']:<8} {finding['subject']}: {finding['message']}")

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,12 +23,7 @@ if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
 
 __all__ = ["compare"]
 
-NAME = re.compile(r"[^@]+(@[^@]+)?")
-"""``EXPERIMENT`` or ``EXPERIMENT@TTA``."""
-
-SET_BY_NAMES = {"experiment", "tta"}
-"""Parameters that follow from the names and cannot be given as well."""
-
+NAME = re.compile(r"[^@]+(@[^@]+)?")  # EXPERIMENT or EXPERIMENT@TTA
 HOW_TO_READ = """\
 Scores are page means of H-mean. Intervals hold 95 % of 10,000 resamples of the pages (paired
 bootstrap: both are judged on the same pages). An interval around 0 decides nothing; one row in 20
@@ -70,15 +64,16 @@ def compare(  # noqa: PLR0913, PLR0917 (click passes every option by itself)
     """  # noqa: D301 (the backspace is click's mark of lines that stay as they are)
     names = (first, second)
     _check_names(names, params)
-    ids = [ExperimentId.parse(name) for name in names]
-    places = [{"experiment": own.experiment, "tta": own.tta_view} for own in ids]
-    one, other = (StoredResults(metadata.project_path, env, {**params, **own}) for own in places)
-    if one.address("page_scores") == other.address("page_scores"):
+    results = {}
+    for name in names:
+        experiment, view = ExperimentId.parse(name)
+        own = {**params, "experiment": experiment, "tta": view}
+        results[name] = StoredResults(metadata.project_path, env, own)
+    address = results[first].address("page_scores")
+    if address == results[second].address("page_scores"):
         raise click.ClickException(
-            f"{first} and {second} both lead to {one.address('page_scores')}; nothing can be "
-            "compared"
+            f"{first} and {second} both lead to {address}; nothing can be compared"
         )
-    results = {first: one, second: other}
     tables = _load_page_scores(results, params)
     lines = [*_compare(tables), *_describe_voting(results)]
     if test_pages is not None:
@@ -89,7 +84,7 @@ def compare(  # noqa: PLR0913, PLR0917 (click passes every option by itself)
 def _check_names(names: tuple[str, str], params: dict[str, Any]) -> None:
     if names[0] == names[1]:
         raise click.ClickException(f"{names[0]} and {names[1]} are the same; name two")
-    if given := SET_BY_NAMES & set(params):
+    if given := {"experiment", "tta"} & set(params):
         raise click.ClickException(
             f"--params {', '.join(sorted(given))} cannot be given: the names FIRST and SECOND say "
             "it (EXPERIMENT or EXPERIMENT@TTA)"
@@ -139,11 +134,7 @@ def _describe_voting(results: dict[str, StoredResults]) -> list[str]:
         chosen = ChosenPostprocess.model_validate(dataset.load())
         voting = chosen.members
         assert voting is not None  # only the final fit has none
-        way = {
-            "members": len(voting.names),
-            "mean of": voting.mean,
-            "thresholds": chosen.source,
-        }
+        way = {"members": len(voting.names), "mean of": voting.mean, "thresholds": chosen.source}
         lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in way.items()))
         ways.append(way)
     if differing := [key for key in ways[0] if ways[0][key] != ways[1][key]]:
@@ -154,61 +145,42 @@ def _describe_voting(results: dict[str, StoredResults]) -> list[str]:
 
 
 def _compare(tables: dict[str, "pd.DataFrame"]) -> list[str]:
-    """Make the comparison's table, and a line that concludes."""
-    from receipt_ocr.analysis.comparisons import compare_tables
+    """Make two lines or more for each comparison: numbers, and what they say; then conclude."""
+    from receipt_ocr.analysis.comparisons import compare_tables, state_verdict
 
-    (first, one), (second, other) = tables.items()
+    first, second = tables
     names = (first, second)
-    compared = compare_tables(one, other, names)
-    if compared.empty:
+    rows = compare_tables(tables[first], tables[second], names).to_dict("records")
+    if not rows:
         raise click.ClickException(
             f"{first} and {second} were judged on no two pages in common; nothing can be compared"
         )
-    rows = compared.to_dict("records")
-    return [*_tabulate(rows, names), "", _conclude(rows, names)]
-
-
-def _tabulate(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> list[str]:
-    """Make two lines or more for each row: its numbers, and what they say."""
-    from receipt_ocr.analysis.comparisons import state_verdict
-
     widths = [max(len(name), 6) + 2 for name in names]
-    heads = "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
+    heads = f"{first:>{widths[0]}}{second:>{widths[1]}}"
     lines = [
-        f"difference: {names[0]} minus {names[1]}",
+        f"difference: {first} minus {second}",
         "",
         f"{'subset':<13}{'compared':<11}{'pages':>5}{heads}  {'difference':>10}  95 % interval",
     ]
+    verdicts: list[Verdict] = ["better", "worse", "cannot be told apart"]
+    places: dict[str, list[str]] = {state_verdict(verdict, names): [] for verdict in verdicts}
     for row in rows:
+        subset, verdict = SUBSETS[row["subset"]], state_verdict(row["verdict"], names)
         scores = f"{row['first_hmean']:>{widths[0]}.4f}{row['second_hmean']:>{widths[1]}.4f}"
         interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
-        start = f"{SUBSETS[row['subset']]:<13}{row['member']:<11}{row['pages']:>5}"
-        lines.append(f"{start}{scores}  {row['difference']:>+10.4f}  {interval}")
-        lines.append(f"  -> {state_verdict(row['verdict'], names)}")
+        start = f"{subset:<13}{row['member']:<11}{row['pages']:>5}"
+        lines += [f"{start}{scores}  {row['difference']:>+10.4f}  {interval}", f"  -> {verdict}"]
         for name, pages in zip(names, (row["only_first"], row["only_second"]), strict=True):
             if pages:
                 lines.append(f"     left out: {_count(pages)} that only {name} was judged on")
-    return lines
+        places[verdict].append(f"{subset} ({row['member']})")
+    parts = [f"{verdict} on {', '.join(where)}" for verdict, where in places.items() if where]
+    conclusion = "; ".join(parts) if len(parts) > 1 else f"{verdict}, whatever is compared"
+    return [*lines, "", f"conclusion: {conclusion}"]
 
 
 def _count(pages: int) -> str:
     return "1 page" if pages == 1 else f"{pages} pages"
-
-
-def _conclude(rows: list[dict[Hashable, Any]], names: tuple[str, str]) -> str:
-    """Say in one line who is better where."""
-    from receipt_ocr.analysis.comparisons import state_verdict
-
-    places: dict[Verdict, list[str]] = {"better": [], "worse": [], "cannot be told apart": []}
-    for row in rows:
-        places[row["verdict"]].append(f"{SUBSETS[row['subset']]} ({row['member']})")
-    sentences = {
-        verdict: state_verdict(verdict, names) for verdict, where in places.items() if where
-    }
-    if len(sentences) == 1:
-        return f"conclusion: {next(iter(sentences.values()))}, whatever is compared"
-    parts = [f"{text} on {', '.join(places[verdict])}" for verdict, text in sentences.items()]
-    return f"conclusion: {'; '.join(parts)}"
 
 
 def _foretell(tables: dict[str, "pd.DataFrame"], test_pages: int) -> list[str]:

@@ -20,22 +20,15 @@ __all__ = ["PlainCommand", "params_option", "plain_errors"]
 TRACEBACK = "RECEIPT_OCR_TRACEBACK"
 """Environment variable that shows tracebacks of users' errors."""
 
-_CONFIGURATION_ERRORS = (
-    BadConfigException,
-    MissingConfigException,
-    OmegaConfBaseException,
-    YAMLError,
-)
-_USER_ERRORS = (*_CONFIGURATION_ERRORS, DatasetError, ParameterValidationError, ValueError, OSError)
+_CONFIGURATION = (BadConfigException, MissingConfigException, OmegaConfBaseException, YAMLError)
+_USER_ERRORS = (*_CONFIGURATION, DatasetError, ParameterValidationError, ValueError, OSError)
 
 _LINKS = re.compile(r"\n *For further information visit https://errors\.pydantic\.dev\S*")
 """Lines of a validation error with links to pages on Python types, not on these settings."""
 
 _TALKERS = (
     "kedro.pipeline.node",
-    "kedro.runner.parallel_runner",
-    "kedro.runner.sequential_runner",
-    "kedro.runner.thread_runner",
+    *(f"kedro.runner.{kind}_runner" for kind in ("parallel", "sequential", "thread")),
 )
 _CHATTER = ("Node %s failed", "No nodes ran", "There are ", "Using synchronous mode")
 """Starts of messages that repeat the error, or that advise on Kedro's own options."""
@@ -64,11 +57,7 @@ def params_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[...
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn errors that users' data or settings can cause into one message.
-
-    Raises:
-        click.ClickException: In place of such an error.
-    """
+    """Turn errors that users' data or settings can cause into one click.ClickException."""
     if os.environ.get(TRACEBACK):
         yield
         return
@@ -90,7 +79,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def _describe(error: Exception) -> str:
     lines = [str(error), *getattr(error, "__notes__", [])]
-    if isinstance(error, _CONFIGURATION_ERRORS):
+    if isinstance(error, _CONFIGURATION):
         if isinstance(error, YAMLError) and error.__cause__ is not None:
             lines.append(str(error.__cause__))  # names what is wrong with the line
         lines.append("Correct that place in the folder conf, or the --params that lead there.")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["experiments"]
 
 WIDTH = 100
-NO_DIFFERENCE = "the recipe itself"
 
 
 @click.command(name="experiments", cls=PlainCommand)
@@ -51,7 +50,9 @@ def experiments(
     parameters = open_config(metadata.project_path, env, params)["parameters"]
     block = Experiments.model_validate(parameters["experiments"])
     if name is None:
-        click.echo(_list_as_json(block) if as_json else "\n".join(_tabulate(block)))
+        differences = {name: _differences(block, name) for name in block.variants}
+        content = {"selected": block.selected, "differences": differences}
+        click.echo(json.dumps(content, indent=2) if as_json else "\n".join(_tabulate(block)))
         return
     if name not in block.variants:
         known = ", ".join(sorted(block.variants))
@@ -68,26 +69,19 @@ def _tabulate(experiments: Experiments) -> list[str]:
     for name in experiments.variants:
         mark = "*" if name == experiments.selected else " "
         lines.append(f"{mark} {name}".ljust(indent))
-        differences = _differences(experiments, name)
-        items = [f"{key}={_as_text(value)}" for key, value in differences.items()]
-        for item in items or [NO_DIFFERENCE]:
+        differing = _differences(experiments, name).items()
+        items = [f"{key}={_as_text(value)}" for key, value in differing]
+        for item in items or ["the recipe itself"]:
             if len(lines[-1]) > indent and len(lines[-1]) + len(item) > WIDTH:
                 lines.append(" " * indent)
             lines[-1] += f"{item}  "
     return [line.rstrip() for line in lines]
 
 
-def _list_as_json(experiments: Experiments) -> str:
-    differences = {name: _differences(experiments, name) for name in experiments.variants}
-    return json.dumps({"selected": experiments.selected, "differences": differences}, indent=2)
-
-
 def _differences(experiments: Experiments, name: str) -> dict[str, Any]:
     """Return dotted key -> value of each setting that differs from the recipe."""
-    base, own = (
-        flatten_settings(recipe.model_dump(mode="json"))
-        for recipe in (experiments.recipe, experiments.named(name))
-    )
+    base = flatten_settings(experiments.recipe.model_dump(mode="json"))
+    own = flatten_settings(experiments.named(name).model_dump(mode="json"))
     return {key: value for key, value in own.items() if value != base[key]}
 
 

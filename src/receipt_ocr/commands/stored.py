@@ -19,22 +19,15 @@ __all__ = ["StoredResults"]
 
 @dataclass(frozen=True)
 class StoredResults:
-    """The results of runs in one environment with one set of parameters."""
+    """The results of runs in one environment with one set of runtime parameters."""
 
     project: Path
-    """Folder of the Kedro project."""
     env: str | None
-    """Environment under ``conf``; None for the default one."""
     params: Mapping[str, Any]
-    """Runtime parameters, which decide on experiment, workspace and so on."""
 
     @cached_property
     def catalog(self) -> dict[str, Any]:
-        """Name -> catalog entry as in YAML, with addresses resolved.
-
-        Raises:
-            FileNotFoundError: If the environment has no folder.
-        """
+        """Name -> catalog entry as in YAML, with addresses resolved."""
         entries: dict[str, Any] = open_config(self.project, self.env, self.params)["catalog"]
         return entries
 
@@ -43,10 +36,7 @@ class StoredResults:
         return str(self.catalog[name]["filepath"])
 
     def find(self, name: str) -> AbstractDataset[Any, Any] | None:
-        """Return the dataset of an entry; None if its file does not exist.
-
-        Relative paths start from the project's folder.
-        """
+        """Return the dataset of an entry; None if its file does not exist."""
         entry = self.catalog[name]
         local = open_folder(entry["filepath"]).local
         address = entry["filepath"] if local is None else str(self.project / local)
@@ -56,6 +46,4 @@ class StoredResults:
     def command(self, pipeline: str | None = None) -> str:
         """Return the command that runs a pipeline, or all of them, in this environment."""
         options = {"--env": self.env, "--pipeline": pipeline}
-        return " ".join(
-            ["kedro run", *(f"{key}={value}" for key, value in options.items() if value)]
-        )
+        return " ".join(["kedro run", *(f"{key}={own}" for key, own in options.items() if own)])

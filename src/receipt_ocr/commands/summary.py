@@ -18,7 +18,6 @@ SUBSETS = {"out_of_fold": "out-of-fold", "holdout": "holdout", "test": "test"}
 """Subset in tables -> its name for people."""
 
 UNKNOWN = {"holdout": "unknown (no holdout)", "test": "unknown (no test truth)"}
-ENSEMBLE = "ensemble"
 
 
 @click.command(cls=PlainCommand)
@@ -43,7 +42,11 @@ def summary(metadata: "ProjectMetadata", env: str | None, params: dict[str, Any]
             f"them from trained folds, `{results.command()}` everything from the raw receipts"
         )
     scores = stored.load()
-    lines = [*_tabulate_scores(scores), "", *_list_files(results), "", *_conclude(scores)]
+    conclusion = [
+        f"ensemble {subset} H-mean: {_hmean(scores, 'ensemble', subset) or unknown}"
+        for subset, unknown in UNKNOWN.items()
+    ]
+    lines = [*_tabulate_scores(scores), "", *_list_files(results), "", *conclusion]
     click.echo("\n".join(lines))
 
 
@@ -68,13 +71,6 @@ def _list_files(results: StoredResults) -> list[str]:
             hint = "" if is_there else f"  (not there yet: {results.command(pipeline)})"
             lines.append(f"{title + ':':<12}{results.address(name)}{hint}")
     return lines
-
-
-def _conclude(scores: "pd.DataFrame") -> list[str]:
-    return [
-        f"ensemble {subset} H-mean: {_hmean(scores, ENSEMBLE, subset) or unknown}"
-        for subset, unknown in UNKNOWN.items()
-    ]
 
 
 def _hmean(scores: "pd.DataFrame", member: str, subset: str) -> str:

@@ -14,12 +14,12 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 
 from receipt_ocr.commands.console import PlainCommand, params_option
-from receipt_ocr.fan_out.job import PIPELINE
+from receipt_ocr.fan_out.job import PIPELINE, Job
 from receipt_ocr.fan_out.local import LocalExecutor, share_devices
 from receipt_ocr.fan_out.on_ray import LOCAL, RayExecutor
 from receipt_ocr.fan_out.plan import Fold, parse_folds, plan_folds
 from receipt_ocr.fan_out.schedule import Scheduler, Stopped, stop_on_signals
-from receipt_ocr.fan_out.tracking import FoldRuns
+from receipt_ocr.fan_out.tracking import open_runs
 from receipt_ocr.hooks import MissingInputs
 from receipt_ocr.tracking.environment import describe_environment
 
@@ -36,10 +36,7 @@ HEADINGS = ("experiment", "fold", "status", "min", "H-mean", "epoch", "log")
 @click.command(name="train-folds", cls=PlainCommand)
 @env_option
 @click.option(
-    "--experiments",
-    default="",
-    metavar="NAME,...",
-    help="Experiments to train; without it the one that the environment selects.",
+    "--experiments", default="", metavar="NAME,...", help="Those to train, not just the selected."
 )
 @click.option(
     "--folds", default="all", show_default=True, metavar="0,2-4|all", help="Folds of each of them."
@@ -109,69 +106,53 @@ def train_folds(  # noqa: PLR0913, PLR0917  # one argument an option
 
     Example: kedro train-folds --env=sroie --experiments lite0,convnext_tiny --folds 0-2
     """
-    shares = _share(devices, address, gpus_per_fold)
+    if address is None and devices is None and gpus_per_fold is not None:
+        raise ValueError("--gpus-per-fold goes with --devices or --ray")
+    if address is not None and devices is not None:
+        raise ValueError("--devices is for this machine alone; on Ray, Ray chooses them")
+    each = 1.0 if gpus_per_fold is None else gpus_per_fold
+    shares = [] if devices is None else share_devices(devices, each)
     project = Path(metadata.project_path)
     names = [name.strip() for name in experiments.split(",") if name.strip()]
     planned = plan_folds(project, env, params, names, parse_folds(folds))
-    context = _open_project(planned[0])
-    executor: LocalExecutor | RayExecutor = (
+    runs = open_runs(_open_project(planned[0].job))
+    executor = (
         LocalExecutor(shares, cpus_per_fold)
         if address is None
         else RayExecutor(address, cpus=cpus_per_fold, gpus=gpus_per_fold)
     )
-    scheduler = Scheduler(executor, FoldRuns.of_project(context), retries, _say)
-    signal_number = _train(planned, scheduler)
-    click.echo("\n".join(["", *tabulate_folds(planned, project)]))
-    if signal_number:
-        raise click.exceptions.Exit(128 + signal_number)
+    _train(planned, Scheduler(executor, runs, retries, _say), project)
     if any(fold.status == "failed" for fold in planned):
         raise click.exceptions.Exit(1)
 
 
-def _share(devices: str | None, address: str | None, each: float | None) -> list[str]:
-    """Deal the devices of this machine to folds that are trained at a time; empty without any."""
-    if devices is None:
-        if address is None and each is not None:
-            raise ValueError("--gpus-per-fold goes with --devices or --ray")
-        return []
-    if address is not None:
-        raise ValueError("--devices is for this machine alone; on Ray, Ray chooses them")
-    if each is not None and not each.is_integer():
-        raise ValueError(f"--gpus-per-fold must be a whole number with --devices, got {each:g}")
-    return share_devices(devices, 1 if each is None else int(each))
-
-
-def _open_project(fold: Fold) -> "KedroContext":
+def _open_project(job: Job) -> "KedroContext":
     """Open the project's context, after a check that the inputs of a training are there."""
-    project, env, params = fold.job.project, fold.job.env, dict(fold.job.params)
-    context = KedroSession.create(project, env=env, runtime_params=params).load_context()
-    asked = {"env": env, "runtime_params": params}
+    asked: dict[str, Any] = {"env": job.env, "runtime_params": dict(job.params)}
+    context = KedroSession.create(job.project, **asked).load_context()
     catalog = cast("DataCatalog", context.catalog)
     MissingInputs().before_pipeline_run(asked, pipelines[PIPELINE], catalog)
     return context
 
 
-def _train(folds: list[Fold], scheduler: Scheduler) -> int:
-    """Train all folds, and leave neither jobs nor open runs; returns the signal that ended it."""
-    tags = {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        **describe_environment(Path(folds[0].job.project)),
-    }
-    number = 0
+def _train(folds: list[Fold], scheduler: Scheduler, project: Path) -> None:
+    """Train all folds, show what became of them, and leave neither jobs nor open runs."""
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    tags = {"command": command, **describe_environment(project)}
     try:
         # After the executor is made, since Ray takes the signals for itself when it starts.
         with stop_on_signals(), closing(scheduler.executor):
             scheduler.runs.start(folds, tags)
             scheduler.train(folds)
     except Stopped as stop:
-        _say(str(stop))
-        number = stop.number
+        _say(f"stopped by {stop.name}")
+        raise
     finally:  # no process is left: a second Ctrl-C may end the wait for an absent MLflow
         for fold in folds:
             if fold.status in {"waiting", "running"}:
                 fold.status = "stopped"
         scheduler.runs.close(folds)
-    return number
+        click.echo("\n".join(["", *tabulate_folds(folds, project)]))
 
 
 def _say(line: str) -> None:
@@ -181,9 +162,7 @@ def _say(line: str) -> None:
 def tabulate_folds(folds: Sequence[Fold], project: Path) -> list[str]:
     """Make a line for each fold, and below failed ones the message of their last failure.
 
-    Args:
-        folds: All folds, with their outcomes.
-        project: Folder that paths of logs are shown from, if they lie in it.
+    Paths of logs that lie in the project are shown from there.
     """
     rows = [HEADINGS, *(_row(fold, project) for fold in folds)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -202,12 +181,13 @@ def _row(fold: Fold, project: Path) -> tuple[str, ...]:
         status = f"failed after {fold.tries} {'try' if fold.tries == 1 else 'tries'}"
     elif status == "trained" and fold.tries > 1:
         status = f"trained in {fold.tries} tries"
+    hmean, epoch = fold.after.hmean, fold.after.epoch
     return (
         fold.experiment,
         str(fold.number),
         status,
         f"{fold.seconds / 60:.1f}",
-        "-" if fold.hmean is None else f"{fold.hmean:.4f}",
-        "-" if fold.epoch is None else str(fold.epoch),
+        "-" if hmean is None else f"{hmean:.4f}",
+        "-" if epoch is None else str(epoch),
         str(fold.log.relative_to(project) if fold.log.is_relative_to(project) else fold.log),
     )

@@ -9,30 +9,19 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["FAILED", "PIPELINE", "TITLE", "Job", "Result", "last_line", "run_job"]
 
 PIPELINE = "train_fold"
-"""Name of the pipeline that trains one fold."""
-
-TITLE = "---- "
-"""Start of the first line that a try writes to the log."""
-
-FAILED = "failed: "
-"""Start of the last line that a failed try writes to the log."""
-
-TAIL = 16384
-"""Bytes at the end of a log that are searched for its last lines."""
-
-WIDTH = 600
-"""Characters of a message that are kept."""
-
-PAUSE = 0.1
-"""Seconds between two looks at a process."""
+TITLE = "---- "  # start of the first line that a try writes to the log
+FAILED = "failed: "  # start of the last line that a failed try writes to the log
+TAIL = 16384  # bytes at the end of a log that are searched for its last lines
+WIDTH = 600  # characters of a message that are kept
+PAUSE = 0.1  # seconds between two looks at a process
 
 
 @dataclass(frozen=True)
@@ -40,33 +29,21 @@ class Job:
     """All that a machine must know to train a fold once; plain values, so that it can be sent."""
 
     name: str
-    """Name of the fold."""
-    project: str
-    """Folder of the Kedro project."""
+    project: str  # folder of the Kedro project
     env: str | None
-    """Environment of the project; None for the default one."""
-    params: Mapping[str, Any]
-    """Runtime parameters of the Kedro session."""
-    log: str
-    """File that the output is appended to."""
-    folder: str
-    """Working directory, which relative paths start from."""
-    attempt: str = ""
-    """Number of the try, for people: ``try 1 of 3``."""
-    resume: bool = False
-    """Whether to go on from what an earlier try has left, whatever the parameters say."""
+    params: Mapping[str, Any]  # runtime parameters of the Kedro session
+    log: str  # file that the output is appended to
+    folder: str  # working directory, which relative paths start from
+    attempt: str = ""  # number of the try, for people: try 1 of 3
+    resume: bool = False  # go on from what an earlier try has left, whatever the parameters say
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The end of a job."""
 
-    message: str
-    """Reason of a failure; empty if the job succeeded."""
+    message: str  # reason of a failure; empty if the job succeeded
     seconds: float
-    """Duration."""
-    host: str
-    """Name of the machine that it ran on."""
+    host: str  # name of the machine that it ran on
 
 
 def run_job(job: Job, variables: Mapping[str, str], stop: Event | None = None) -> Result:
@@ -84,7 +61,7 @@ def run_job(job: Job, variables: Mapping[str, str], stop: Event | None = None) -
         output.write(title.encode())
         output.flush()
         process = subprocess.Popen(
-            [sys.executable, "-m", "receipt_ocr.fan_out.worker", json.dumps(asdict(job))],
+            [sys.executable, "-m", "receipt_ocr.fan_out.worker", json.dumps(vars(job))],
             stdin=subprocess.PIPE,  # nothing is written to it: the worker ends when it is closed
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -108,10 +85,9 @@ def _explain(code: int, log: Path) -> str:
     """Say why a process failed; empty if it did not."""
     if code == 0:
         return ""
-    if code == -signal.SIGKILL:
-        return "killed by signal SIGKILL, as happens where memory runs out"
     if code < 0:
-        return f"killed by signal {signal.Signals(-code).name}"
+        hint = ", as happens where memory runs out" if code == -signal.SIGKILL else ""
+        return f"killed by signal {signal.Signals(-code).name}{hint}"
     own = [line for line in _last_try(log) if line.startswith(FAILED)]
     return own[-1].removeprefix(FAILED) if own else f"exit code {code}: {last_line(log)}"
 

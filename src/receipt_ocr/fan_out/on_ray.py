@@ -2,8 +2,8 @@
 
 import math
 import os
+import sys
 from concurrent.futures import Future
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,32 +13,22 @@ from receipt_ocr.fan_out.job import Job, Result
 
 __all__ = ["LOCAL", "RayExecutor"]
 
-LOCAL = "local"
-"""Address that starts a Ray of its own on this machine."""
-
-MOST_CPUS = 4
-"""CPUs of a fold where none are asked for, if a machine has as many."""
-
+LOCAL = "local"  # address that starts a Ray of its own on this machine
+MOST_CPUS = 4  # CPUs of a fold where none are asked for, if a machine has as many
 SENT_VARIABLES = (
     *("RECEIPT_OCR_", "MLFLOW_", "KEDRO_", "FSSPEC_"),
     *("AWS_", "AZURE_", "GOOGLE_", "HF_", "NUMBA_CACHE_DIR"),
 )
 """Prefixes of the environment variables that a job takes along to its machine."""
-
-STORE_BYTES = 80_000_000
-"""Size of a local Ray's object store, which hardly anything passes through."""
-
-PATIENCE = 10.0
-"""Seconds that cancelled tasks get to end."""
-
+STORE_BYTES = 80_000_000  # size of a local Ray's object store, which hardly anything passes through
+PATIENCE = 10.0  # seconds that cancelled tasks get to end
 INSTEAD = "leave --ray out: folds are trained on this machine then (see --devices)"
 
 
 class RayExecutor:
     """Hands every job to Ray, which starts it when a machine has room for it."""
 
-    slots = math.inf
-    """Jobs that may be submitted at a time."""
+    slots = math.inf  # jobs that may be submitted at a time
 
     def __init__(
         self, address: str = LOCAL, *, cpus: float | None = None, gpus: float | None = None
@@ -60,8 +50,9 @@ class RayExecutor:
             self._ray.shutdown()
             raise
         self.has_gpus = self._gpus > 0
-        self.errors = (self._ray.exceptions.RayError,)
-        self._task = _make_task(self._ray, self._cpus, self._gpus)
+        # No retries by Ray: the scheduler counts them and reports them. A worker is used once.
+        demand = {"num_cpus": self._cpus, "num_gpus": self._gpus}
+        self._task = self._ray.remote(**demand, max_retries=0, max_calls=1)(_make_task())
         self._submitted: list[Any] = []
 
     def submit(self, job: Job) -> tuple[Future[Result], str]:
@@ -72,7 +63,7 @@ class RayExecutor:
         variables["PYTHONPATH"] = os.pathsep.join(paths)
         if not self.has_gpus:  # Ray hides them only from tasks that ask for some
             variables["CUDA_VISIBLE_DEVICES"] = ""
-        self._submitted.append(self._task.remote(asdict(job), variables, source))
+        self._submitted.append(self._task.remote(vars(job), variables, source))
         demand = f"{self._cpus:g} CPU and {self._gpus:g} GPU"
         return self._submitted[-1].future(), f"handed to Ray, asking for {demand}"
 
@@ -134,16 +125,14 @@ def _demand(
     return cpus, gpus
 
 
-def _make_task(ray: Any, cpus: float, gpus: float) -> Any:
-    # Nested, so that Ray sends its code: a machine finds our modules only through ``source``.
-    def run(job: dict[str, Any], variables: dict[str, str], source: str) -> Result:
-        import sys
-
+def _make_task() -> Any:
+    # Nested, so that Ray sends its code, and without our types, which it would send by name:
+    # a machine finds our modules only through ``source``.
+    def run(job: dict[str, Any], variables: dict[str, str], source: str) -> Any:
         if source not in sys.path:
             sys.path.insert(0, source)
         from receipt_ocr.fan_out.job import Job, run_job
 
         return run_job(Job(**job), variables)
 
-    # No retries by Ray: the scheduler counts them and reports them. A worker is used once.
-    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, max_calls=1)(run)
+    return run

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kedro.config import AbstractConfigLoader, MissingConfigException
 
@@ -14,13 +14,18 @@ from receipt_ocr.fan_out.job import Job
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.storage.files import Folder, open_folder, storage_options
 
-__all__ = ["Fold", "parse_folds", "plan_folds"]
-
-LOCAL_LOGS = Path("logs")
-"""Folder in the project for the logs of folds whose results lie at a remote address."""
-
+__all__ = ["Fold", "Status", "Traces", "parse_folds", "plan_folds"]
 
 Status = Literal["waiting", "running", "trained", "finished before", "failed", "stopped"]
+
+
+class Traces(NamedTuple):
+    """What trainings have left in a folder; a version changes with every writing."""
+
+    begun: str | None = None  # version of the settings, which a training writes first
+    finished: str | None = None  # version of the result, which it writes at the end
+    hmean: float | None = None  # best page-mean H-mean on the validation pages; None if unknown
+    epoch: int | None = None  # epoch that reached it, from 0
 
 
 @dataclass
@@ -28,24 +33,16 @@ class Fold:
     """One fold of one experiment, and how far its training has come."""
 
     experiment: str
-    """Name under ``experiments.variants``."""
     number: int
-    """Number of the fold, from 0."""
-    job: Job
-    """Job that each try is a copy of."""
-    folder: Folder
-    """Folder that the training works in and leaves its result in."""
-    status: Status = "waiting"
-    """``finished before`` if it was trained already when the command began."""
+    job: Job  # job that each try is a copy of
+    folder: Folder  # folder that the training works in and leaves its result in
+    status: Status = "waiting"  # "finished before" if it was trained already when the command began
     tries: int = 0
-    seconds: float = 0.0
-    """Duration of all its tries."""
-    hmean: float | None = None
-    """Best page-mean H-mean on the validation pages; None if unknown."""
-    epoch: int | None = None
-    """Epoch that reached it, from 0."""
-    message: str = ""
-    """Error of the last try that failed."""
+    seconds: float = 0.0  # duration of all its tries
+    before: Traces | None = None  # its folder before the first try; None if unreadable
+    after: Traces = field(default_factory=Traces)  # its folder after success
+    shown: str = ""  # last line of its log that was shown, or lay there before its try
+    message: str = ""  # error of the last try that failed
 
     @property
     def name(self) -> str:
@@ -84,14 +81,7 @@ def plan_folds(
     experiments: Sequence[str],
     folds: Sequence[int],
 ) -> list[Fold]:
-    """List every fold of every experiment, and check names and settings.
-
-    Args:
-        project: Folder of the Kedro project.
-        env: Environment under ``conf``; None for the default one.
-        params: Runtime parameters that all folds share.
-        experiments: Names; if empty, the experiment that the settings select.
-        folds: Fold numbers.
+    """List the folds of every experiment, or of the selected one if none is named.
 
     Raises:
         FileNotFoundError: If the environment has no folder.
@@ -114,8 +104,9 @@ def _plan_fold(project: Path, env: str | None, params: Mapping[str, Any]) -> Fol
     loader = open_config(project, env, params)
     experiment = Experiments.model_validate(loader["parameters"]["experiments"]).selected
     folder, number = _work_folder(project, loader), params["fold"]
+    # Logs lie beside the work folder, or in the project where that is at a remote address.
     logs = folder.local and folder.local.parent
-    log = (logs or project / LOCAL_LOGS / (env or "default") / experiment) / f"{folder.name}.log"
+    log = (logs or project / "logs" / (env or "default") / experiment) / f"{folder.name}.log"
     name, here = f"{experiment} fold {number}", str(Path.cwd())
     job = Job(name, str(project), env, params, log=str(log), folder=here)
     return Fold(experiment, number, job, folder)
@@ -124,8 +115,7 @@ def _plan_fold(project: Path, env: str | None, params: Mapping[str, Any]) -> Fol
 def _work_folder(project: Path, loader: AbstractConfigLoader) -> Folder:
     entry, credentials = loader["catalog"]["work_folder"], None
     with suppress(MissingConfigException):  # Kedro will say so when it builds the catalog
-        if name := entry.get("credentials"):
-            credentials = loader["credentials"].get(name)
+        credentials = loader["credentials"].get(entry.get("credentials"))
     options = storage_options(credentials, entry.get("fs_args"))
     folder = open_folder(entry["filepath"], options)
     return folder if folder.local is None else open_folder(project / folder.local)

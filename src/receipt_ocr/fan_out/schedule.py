@@ -4,51 +4,38 @@ import json
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
 from receipt_ocr.fan_out.job import FAILED, Result, last_line
 from receipt_ocr.fan_out.local import LocalExecutor
 from receipt_ocr.fan_out.on_ray import RayExecutor
-from receipt_ocr.fan_out.plan import Fold
+from receipt_ocr.fan_out.plan import Fold, Traces
 from receipt_ocr.fan_out.tracking import FoldRuns
 from receipt_ocr.storage.files import Folder
 from receipt_ocr.training.work_folder import IDENTITY_FILE, RESULT_FILE
 
 __all__ = ["Scheduler", "Stopped", "stop_on_signals"]
 
-LOG_PAUSE = 30.0
-"""Seconds between two looks at the logs of the folds that are trained."""
+LOG_PAUSE = 30.0  # seconds between two looks at the logs of the folds that are trained
 
 ON_GPUS = {"experiments": {"recipe": {"training": {"accelerator": "gpu"}}}}
 """Parameters of a fold that is given GPUs: it fails if they cannot be used (an old driver, say),
 instead of training on the CPU without a word. An accelerator that the user names has its way."""
 
-Found = TypeVar("Found")
 
-
-class Stopped(BaseException):
+class Stopped(SystemExit):
     """A signal asked for the end; no Exception, so that nothing handles it on the way."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.number = number
-        """Number of the signal."""
-
-
-class Traces(NamedTuple):
-    """Versions of two files of a training, which change with every writing; None if missing."""
-
-    claim: str | None
-    """Settings, written when a training begins in the folder."""
-    end: str | None
-    """Record of the result, written when it has finished."""
+        super().__init__(128 + number)  # as a shell reports it
+        self.name = signal.Signals(number).name
 
 
 @dataclass(frozen=True)
@@ -57,14 +44,8 @@ class Scheduler:
 
     executor: LocalExecutor | RayExecutor
     runs: FoldRuns
-    retries: int
-    """Further tries of a fold that fails, after all others have had their first."""
-    say: Callable[[str], None]
-    """Takes one line for each event."""
-    _before: dict[str, Traces | None] = field(default_factory=dict)
-    """Fold -> traces before its first try; None if they could not be read."""
-    _seen: dict[str, str] = field(default_factory=dict)
-    """Fold -> last line of its log that was shown, or lay there before its try."""
+    retries: int  # further tries of a fold that fails, after all others have had their first
+    say: Callable[[str], None]  # takes one line for each event
 
     def train(self, folds: Sequence[Fold]) -> None:
         """Train all folds; they are updated in place as they come along."""
@@ -77,33 +58,31 @@ class Scheduler:
                 running[self._submit(fold)] = fold
             for future in wait(running, LOG_PAUSE, FIRST_COMPLETED).done:
                 fold = running.pop(future)
-                self._conclude(fold, self._result(future))
+                self._conclude(fold, _result(future))
                 if fold.status == "waiting":
                     waiting.append(fold)
                 else:
                     self.runs.end(fold)
             if time.monotonic() - looked >= LOG_PAUSE:
                 looked = time.monotonic()
-                self._show_logs(running.values())
+                for fold in running.values():
+                    self._show_log(fold)
 
     def _submit(self, fold: Fold) -> Future[Result]:
-        now = self._look(read_traces, fold)
-        before = self._before.setdefault(fold.name, now)
+        now = self._look(fold)
+        if fold.tries == 0:
+            fold.before = now
         # With resume=false a retry still resumes what this command began, but not what was there
         # before. If that is unknown it resumes, since starting over deletes files.
-        is_ours = now is None or before is None or now.claim != before.claim
+        is_ours = now is None or fold.before is None or now.begun != fold.before.begun
         resume = fold.tries > 0 and is_ours
         fold.tries += 1
         fold.status = "running"
-        self._seen[fold.name] = last_line(fold.log)
-        job = replace(
-            fold.job,
-            params=self._params(fold),
-            attempt=f"try {fold.tries} of {self.retries + 1}",
-            resume=resume,
-        )
+        fold.shown = last_line(fold.log)
+        attempt = f"try {fold.tries} of {self.retries + 1}"
+        job = replace(fold.job, params=self._params(fold), attempt=attempt, resume=resume)
         future, event = self.executor.submit(job)
-        self.say(f"{fold.name}: {event} ({job.attempt})")
+        self.say(f"{fold.name}: {event} ({attempt})")
         return future
 
     def _params(self, fold: Fold) -> dict[str, Any]:
@@ -111,14 +90,6 @@ class Scheduler:
         if not self.executor.has_gpus:
             return params
         return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.merge(ON_GPUS, params)))
-
-    def _result(self, future: Future[Result]) -> Result:
-        try:
-            return future.result()
-        except self.executor.errors as error:  # no log could be written, a machine is gone ...
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            message = f"{type(error).__name__}: {' '.join(lines[:2])}"
-            return Result(message, 0.0, "an unknown machine")
 
     def _conclude(self, fold: Fold, result: Result) -> None:
         """Note how a job ended; the status is ``waiting`` if the fold is to be tried again."""
@@ -130,41 +101,44 @@ class Scheduler:
             ahead = "no try is left" if is_last else "it will be tried again"
             self.say(f"{fold.name}: FAILED on {result.host}, {ahead}: {result.message}")
             return
-        after, before = self._look(read_traces, fold), self._before[fold.name]
-        was_finished = bool(after and before and after.end and after.end == before.end)
+        fold.after = self._look(fold) or fold.after
+        version, hmean = fold.after.finished, fold.after.hmean
+        was_finished = version and fold.before and version == fold.before.finished
         fold.status = "finished before" if was_finished else "trained"
-        fold.hmean, fold.epoch = self._look(read_best, fold) or (None, None)
-        score = "" if fold.hmean is None else f", best H-mean {fold.hmean:.4f}"
+        score = "" if hmean is None else f", best H-mean {hmean:.4f}"
         self.say(f"{fold.name}: {fold.status} on {result.host}, {fold.seconds / 60:.1f} min{score}")
 
-    def _look(self, read: Callable[[Folder], Found], fold: Fold) -> Found | None:
+    def _look(self, fold: Fold) -> Traces | None:
         """Read a fold's folder; None if its storage does not answer, which must end no fold."""
         try:
-            return read(fold.folder)
+            return read_traces(fold.folder)
         except Exception as error:  # noqa: BLE001 - every file system has errors of its own
             self.say(f"{fold.name}: its folder cannot be read now ({error})")
             return None
 
-    def _show_logs(self, running: Iterable[Fold]) -> None:
-        for fold in running:
-            line = last_line(fold.log)
-            if line and line != self._seen[fold.name] and not line.startswith(FAILED):
-                self._seen[fold.name] = line
-                self.say(f"{fold.name}: {line}")
+    def _show_log(self, fold: Fold) -> None:
+        line = last_line(fold.log)
+        if line and line != fold.shown and not line.startswith(FAILED):
+            fold.shown = line
+            self.say(f"{fold.name}: {line}")
 
 
 def read_traces(folder: Folder) -> Traces:
     """Look which trainings have begun and finished in a folder."""
-    return Traces(folder.stamp(IDENTITY_FILE), folder.stamp(RESULT_FILE))
+    begun, finished = folder.stamp(IDENTITY_FILE), folder.stamp(RESULT_FILE)
+    if finished is None:
+        return Traces(begun, finished)
+    record = json.loads(folder.read(RESULT_FILE))
+    return Traces(begun, finished, record["best_hmean"], record["best_epoch"])
 
 
-def read_best(folder: Folder) -> tuple[float | None, int | None]:
-    """Read H-mean and number of the best epoch of a finished training; None if unknown."""
-    try:
-        record = json.loads(folder.read(RESULT_FILE))
-    except FileNotFoundError:
-        return None, None
-    return record["best_hmean"], record["best_epoch"]
+def _result(future: Future[Result]) -> Result:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    # No log could be written, a machine is gone ...
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return Result(f"{type(error).__name__}: {' '.join(lines[:2])}", 0.0, "an unknown machine")
 
 
 @contextmanager

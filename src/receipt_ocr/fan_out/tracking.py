@@ -11,43 +11,23 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from mlflow.tracking import MlflowClient
 
-__all__ = ["FoldRuns"]
-
-KILLED, SCHEDULED, RUNNING = "KILLED", "SCHEDULED", "RUNNING"
+__all__ = ["FoldRuns", "open_runs"]
 
 
 class FoldRuns:
     """A run for each fold, and the runs of the experiments that they belong to.
 
     A run that cannot be opened or closed, because the server is away, costs a warning and no
-    training. Where the project does not track trainings, nothing is done.
+    training. Without a client nothing is done.
     """
 
     def __init__(self, client: "MlflowClient | None" = None, mlflow_experiment: str = "") -> None:
-        """Send nothing yet.
-
-        Args:
-            client: Client of the tracking server; None if trainings are not tracked.
-            mlflow_experiment: Id of the MLflow experiment, which is the data set.
-        """
+        """Send nothing yet; the MLflow experiment is the id of the data set's."""
         self._client: Any = client
         self._mlflow_experiment = mlflow_experiment
         self._children: dict[str, str] = {}
         self.parents: dict[str, str] = {}
         """Experiment -> id of its run."""
-
-    @classmethod
-    def of_project(cls, context: "KedroContext") -> "FoldRuns":
-        """Read from the context, whose hooks have read ``mlflow.yml``, where runs are kept."""
-        config: Any = getattr(context, "mlflow", None)
-        if config is None or PIPELINE in (config.tracking.disable_tracking.pipelines or ()):
-            return cls()
-        from mlflow.tracking import MlflowClient
-
-        client = MlflowClient()  # at the address that the hook has set
-        experiment = client.get_experiment_by_name(config.tracking.experiment.name)
-        assert experiment is not None  # the hook has made it
-        return cls(client, experiment.experiment_id)
 
     def start(self, folds: Sequence[Fold], tags: Mapping[str, str]) -> None:
         """Find or make the runs of the experiments, and note on them what is to be trained."""
@@ -62,7 +42,7 @@ class FoldRuns:
             own = {**tags, "folds": ",".join(map(str, sorted(numbers)))}
             for key, value in own.items():
                 self._client.set_tag(parent, key, value)
-            self._client.update_run(parent, status=RUNNING)
+            self._client.update_run(parent, status="RUNNING")
 
     def open(self, fold: Fold) -> dict[str, str]:
         """Make the run of a fold, or take that of its earlier tries; returns its parameters.
@@ -74,7 +54,7 @@ class FoldRuns:
                 place = self._mlflow_experiment
                 run = open_child(self._client, place, fold.experiment, fold.number, fold.name)
                 self._children[fold.name] = run
-                self._client.update_run(run, status=SCHEDULED)
+                self._client.update_run(run, status="SCHEDULED")
         if fold.name not in self._children:
             return {}
         # With its name, or kedro-mlflow would name it after the pipeline.
@@ -82,22 +62,31 @@ class FoldRuns:
 
     def end(self, fold: Fold) -> None:
         """Note on a fold's run that it has ended for good."""
-        run = self._children.pop(fold.name, None)
-        if run is not None:
-            self._terminate(run, _status([fold]))
+        if run := self._children.pop(fold.name, None):
+            self._terminate(run, [fold])
 
     def close(self, folds: Sequence[Fold]) -> None:
         """Note on the runs of experiments, and of folds that were stopped, how all went."""
         for fold in folds:
             self.end(fold)
         for name, parent in self.parents.items():
-            self._terminate(parent, _status(fold for fold in folds if fold.experiment == name))
+            self._terminate(parent, (fold for fold in folds if fold.experiment == name))
 
-    def _terminate(self, run: str, status: str) -> None:
+    def _terminate(self, run: str, folds: Iterable[Fold]) -> None:
+        ended = {fold.status for fold in folds}
+        status = "KILLED" if "stopped" in ended else FAILED if "failed" in ended else FINISHED
         with warn_if_away(f"the end of run {run}"):
             self._client.set_terminated(run, status)
 
 
-def _status(folds: Iterable[Fold]) -> str:
-    ended = {fold.status for fold in folds}
-    return KILLED if "stopped" in ended else FAILED if "failed" in ended else FINISHED
+def open_runs(context: "KedroContext") -> FoldRuns:
+    """Read from the context, whose hooks have read ``mlflow.yml``, where runs are kept."""
+    config: Any = getattr(context, "mlflow", None)
+    if config is None or PIPELINE in (config.tracking.disable_tracking.pipelines or ()):
+        return FoldRuns()
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()  # at the address that the hook has set
+    experiment = client.get_experiment_by_name(config.tracking.experiment.name)
+    assert experiment is not None  # the hook has made it
+    return FoldRuns(client, experiment.experiment_id)

@@ -32,11 +32,14 @@ class ResumeTraining:
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Return the inputs that a node gets in place of its own."""
-        return {
-            name: _with_resume(value)
-            for name, value in inputs.items()
-            if isinstance(value, Experiments)
-        }
+        changed = {}
+        for key, value in inputs.items():
+            if isinstance(value, Experiments):
+                name, variants = value.selected, value.variants
+                training = {**variants[name].get("training", {}), "resume": True}
+                own = {**variants[name], "training": training}  # overrules the recipe
+                changed[key] = value.model_copy(update={"variants": {**variants, name: own}})
+        return changed
 
 
 def main(text: str) -> int:
@@ -46,8 +49,7 @@ def main(text: str) -> int:
     try:
         bootstrap_project(job.project)
         params = dict(job.params)
-        session = KedroSession.create(job.project, env=job.env, runtime_params=params)
-        with session:
+        with KedroSession.create(job.project, env=job.env, runtime_params=params) as session:
             if job.resume:
                 session._hook_manager.register(ResumeTraining())
             session.run(pipeline_names=[PIPELINE])
@@ -57,13 +59,6 @@ def main(text: str) -> int:
         print(f"{FAILED}{message}", flush=True)  # noqa: T201  # the log is the output
         return 1
     return 0
-
-
-def _with_resume(experiments: Experiments) -> Experiments:
-    name = experiments.selected
-    variant = experiments.variants[name]  # it overrules the recipe
-    changed = {**variant, "training": {**variant.get("training", {}), "resume": True}}
-    return experiments.model_copy(update={"variants": {**experiments.variants, name: changed}})
 
 
 def _die_with_parent() -> None:
