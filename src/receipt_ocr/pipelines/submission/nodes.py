@@ -30,7 +30,7 @@ def format_submission(
     return built, submission.tabulate_submission(built)
 
 
-def register_submission(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def register_submission(
     table: pd.DataFrame,
     experiments: Experiments,
     tta: TtaVariants,
