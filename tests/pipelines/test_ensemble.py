@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,24 +65,16 @@ def maps_of_fold(fold: int, *look: Any) -> dict[str, LazyMaps]:
 
 
 class Others:
-    """Stands for what other experiments have stored; asked for by name."""
+    """Other experiments: name -> levels of its detectors' maps."""
 
-    def __init__(self, **experiments: Mapping[str, LazyMaps]) -> None:
-        self.experiments = experiments
+    def __init__(self, source: str = "other", **levels: tuple[int, int]) -> None:
+        self.source, self.levels = source, levels
 
     def maps(self, experiment: str, fold: int, kind: str) -> LazyMaps:
-        return self.experiments[experiment][f"{fold}/{kind}"]
+        return maps_of_fold(fold, self.levels[experiment], self.source)[kind]
 
     def training_run(self, experiment: str, fold: int) -> str:
         return f"run of {experiment} {fold}"
-
-
-def other_folds(levels: tuple[int, int], source: str = "other") -> dict[str, LazyMaps]:
-    return {
-        f"{fold}/{kind}": maps
-        for fold in ALL
-        for kind, maps in maps_of_fold(fold, levels, source).items()
-    }
 
 
 def tuned_on(folds: Sequence[int], source: str = "first", **changes: Any) -> TunedPostprocess:
@@ -107,7 +98,9 @@ def make_tables(test_truth: bool = True) -> dict[str, pd.DataFrame]:
     corners = [(x1 - 3, y1 - 3, x2 + 3, y2 + 3) for x1, y1, x2, y2 in BARS]
     bars = [[2.0 * v for v in (x1, y1, x2, y1, x2, y2, x1, y2)] for x1, y1, x2, y2 in corners]
     words = [
-        (name, kind, n, bar, False) for name, kind in pages.items() for n, bar in enumerate(bars)
+        (name, kind, str(n), bar, False)
+        for name, kind in pages.items()
+        for n, bar in enumerate(bars)
     ]
     folds = [(name, fold, "train") for fold, (name,) in enumerate(OUT_OF_FOLD)]
     rejected = [
@@ -209,7 +202,7 @@ def test_the_worst_pages_are_kept_with_what_was_found_on_them() -> None:
 
 def test_the_worst_pages_out_of_fold_are_those_of_own_folds() -> None:
     # The external members are blind, on the page that fold 0 knows and on one that it does not.
-    others = Others(wide=other_folds((0, 0)))
+    others = Others(wide=(0, 0))
     catalog = run(("0", "wide/0", "wide/1"), others=others, weights=(1.0, 0.0, 0.0))
     worst = catalog.load("worst_detections")
     assert {page: len(found) for page, found in worst["out_of_fold"].items()} == {"train_0.jpg": 2}
@@ -219,7 +212,7 @@ def test_the_worst_pages_out_of_fold_are_those_of_own_folds() -> None:
 
 
 def test_a_submission_is_kept_under_its_id_with_who_made_it() -> None:
-    others = Others(wide=other_folds((230, 200)))
+    others = Others(wide=(230, 200))
     catalog = run(("0", "wide/1"), others=others, weights=(3.0, 1.0))
     ((submission, record),) = catalog.load("submission_records").items()
     copies = catalog.load("submissions")
@@ -303,13 +296,6 @@ def test_maps_of_an_image_that_has_changed_are_refused() -> None:
         run(tables=tables)
 
 
-def test_a_member_without_maps_is_an_error_that_names_the_command(tmp_path: Path) -> None:
-    command = "kedro run --pipeline=train_fold --params fold=3,experiment=tiny"
-    missing = {"fold_3_test_maps": StoredMaps(open_folder(tmp_path / "fold_3"), command)}
-    with pytest.raises(FileNotFoundError, match=f"no probability maps in .*{command}"):
-        run(maps=missing)
-
-
 def test_a_withheld_truth_leaves_the_test_pages_unscored_but_detected() -> None:
     tables = make_tables(test_truth=False)
     tables["words"] = tables["words"][tables["words"]["subset"] != "test"]
@@ -330,7 +316,7 @@ def test_data_without_a_holdout_has_no_holdout_scores() -> None:
 
 class TestOtherExperiments:
     def test_members_of_another_experiment_vote_and_are_named_after_it(self) -> None:
-        others = Others(wide=other_folds((90, 0)))
+        others = Others(wide=(90, 0))
         catalog = run(("0", "wide/0"), others=others, weights=(3.0, 1.0), stages=TUNED_ENSEMBLE)
         names = ["fold_0", "wide/fold_0"]
         chosen = catalog.load("chosen_postprocess").members
@@ -342,18 +328,14 @@ class TestOtherExperiments:
         tuned = catalog.load("tuned_postprocess")
         assert (tuned.members, tuned.pages) == (tuple(names), 1)
 
-    def test_a_named_set_is_a_list(self) -> None:
-        others = Others(wide=other_folds((230, 200)))
-        catalog = run("both", others=others, sets={"both": ["all", "wide/all"]})
-        assert len(catalog.load("chosen_postprocess").names) == 2 * FOLD_COUNT
-
     def test_its_maps_are_checked_too(self) -> None:
-        others = Others(wide=other_folds((90, 0)) | {"1/test": maps_of(["test_0.jpg"])})
-        with pytest.raises(ValueError, match=r"wide/fold_1 has no map of page 'test_1.jpg'"):
-            run("wide/1", others=others)
+        tables = make_tables()
+        tables["pages"] = tables["pages"][tables["pages"]["page"] != "test_1.jpg"]
+        with pytest.raises(ValueError, match=r"wide/fold_1 has a map of page 'test_1.jpg'"):
+            run("wide/1", others=Others(wide=(90, 0)), tables=tables)
 
     def test_a_detector_votes_once(self) -> None:
-        twice = Others(tiny=other_folds((90, 0), source="first"))
+        twice = Others(source="first", tiny=(90, 0))
         with pytest.raises(ValueError, match="fold_1 and tiny/fold_1 are the same detector"):
             run(("all", "tiny/1"), others=twice)
 
@@ -362,7 +344,7 @@ class TestOtherExperiments:
             run(view="flips")
 
     def test_who_does_not_count_is_not_searched_on(self) -> None:
-        others = Others(wide=other_folds((0, 0)))
+        others = Others(wide=(0, 0))
         catalog = run(("0", "wide/0"), others=others, weights=(1.0, 0.0), stages=TUNED_ENSEMBLE)
         assert catalog.load("tuned_postprocess").chosen_hmean == 1.0
         catalog = run((0, 1), weights=(1.0, 0.0), stages=TUNED_ENSEMBLE)  # nor its pages
@@ -424,10 +406,6 @@ class TestThresholds:
             with pytest.raises(ValueError, match=r"(averaged then|probability then).*; run"):
                 run(thresholds="holdout", holdout=found, **other)
 
-    def test_untuned_thresholds_that_must_be_tuned_are_an_error(self) -> None:
-        with pytest.raises(ValueError, match="nothing is tuned yet; run --pipeline=tuning first"):
-            run(thresholds="tuned")
-
     @pytest.mark.parametrize(("thresholds", "source"), [("recipe", "recipe"), ("auto", "tuned")])
     def test_the_recipe_can_be_insisted_on(self, thresholds: str, source: str) -> None:
         catalog = run(tuned=tuned_on(ALL), thresholds=thresholds)
@@ -444,18 +422,20 @@ class TestThresholds:
     @pytest.mark.parametrize(
         ("tuned", "reason"),
         [
+            (None, "nothing is tuned yet"),
             (tuned_on(ALL, source="zeroth"), "fold_0 has been trained anew since"),
             (tuned_on([1, 2]), "fold_1, fold_2 were tuned, not fold_0"),
             (tuned_on(ALL, shape="box"), "shape was box then, the recipe has polygon now"),
         ],
     )
     def test_stale_thresholds_are_not_used(
-        self, tuned: TunedPostprocess, reason: str, caplog: pytest.LogCaptureFixture
+        self, tuned: TunedPostprocess | None, reason: str, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level("INFO")
         catalog = run(0, tuned=tuned)
         assert catalog.load("chosen_postprocess").source == "recipe"
         assert re.search(reason, caplog.text)
-        with pytest.raises(ValueError, match=reason):
+        with pytest.raises(ValueError, match=f"{reason}; run --pipeline=tuning first"):
             run(0, tuned=tuned, thresholds="tuned")
 
 

@@ -120,7 +120,7 @@ def find_id(
         reference: The id or its first characters, with or without its ``s``, or a text that holds
             the id, such as the path of ``submission_<id>.csv``.
         records: Id -> record of every submission.
-        faults: File of a record that cannot be used -> what is wrong with it, and what to do.
+        faults: File of a damaged record -> what is wrong with it, and what to do.
 
     Raises:
         ValueError: If nothing or several things fit, or the record that fits is damaged.
@@ -164,15 +164,12 @@ def score_copy(
     copies: Mapping[str, Callable[[], pd.DataFrame]],
     truths: Mapping[str, TruthWords],
 ) -> LeaderboardScore:
-    """Score a submission's copy by the truth of the test pages.
+    """Score a submission by the truth of the test pages.
 
-    Args:
-        submission: Its record.
-        copies: ``submission_<id>`` -> function that reads the copy.
-        truths: Test page -> its words; empty where the truth is withheld.
+    ``copies`` maps ``submission_<id>`` to a function that reads the copy.
 
     Raises:
-        ValueError: If the truth is withheld, or the copy is gone.
+        ValueError: If the truth is withheld (``truths`` is empty), or the copy is gone.
     """
     if not truths:
         raise ValueError(

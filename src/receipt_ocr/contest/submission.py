@@ -149,7 +149,7 @@ def parse_submission(table: pd.DataFrame) -> dict[str, list[Polygon]]:
             raise ValueError(f"the submission holds page {page!r} twice")
         try:
             flat = [[float(number) for number in one.split()] for one in text.split("|") if one]
-            parsed[str(page)] = [as_polygon(numbers) for numbers in flat]
+            parsed[page] = [as_polygon(numbers) for numbers in flat]
         except ValueError as error:
             raise ValueError(f"page {page!r} of the submission: {error}") from error
     return parsed

@@ -1,7 +1,8 @@
 """Nodes of the ensemble stage."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -53,7 +54,7 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
         from receipt_ocr.analysis.judging import list_pages
         from receipt_ocr.decoding import members
 
-        find = _map_finder(kinds, stored, fold_maps)
+        find = partial(_find_maps, kinds, stored, fold_maps)
         return members.gather(ensemble, find, list_pages(pages, folds), kinds, tta.chosen.label)
 
     return gather
@@ -192,12 +193,9 @@ def publish_scores(
     log_scores(own, chosen.names, scores, stored.training_run)
 
 
-def _map_finder(
-    kinds: tuple[str, ...], stored: ExperimentStore, own: tuple[LazyMaps, ...]
-) -> Callable[[Member, str], LazyMaps]:
-    def find(member: Member, kind: str) -> LazyMaps:
-        if member.is_external:
-            return stored.maps(str(member.source), member.fold, kind)
-        return own[kinds.index(kind) * FOLD_COUNT + member.fold]
-
-    return find
+def _find_maps(
+    kinds: Sequence[str], store: ExperimentStore, own: Sequence[LazyMaps], member: Member, kind: str
+) -> LazyMaps:
+    if member.is_external:
+        return store.maps(str(member.source), member.fold, kind)
+    return own[kinds.index(kind) * FOLD_COUNT + member.fold]
