@@ -7,18 +7,13 @@ from receipt_ocr.identity import ExperimentId, Member
 
 
 @pytest.mark.parametrize(
-    ("name", "identity", "params"),
-    [
-        ("lite0", ExperimentId("lite0"), "experiment=lite0"),
-        ("lite0@flips", ExperimentId("lite0", "flips"), "experiment=lite0,tta=flips"),
-    ],
+    ("name", "view", "params"),
+    [("lite0", "none", "experiment=lite0"), ("lite0@flips", "flips", "experiment=lite0,tta=flips")],
 )
-def test_an_experiment_is_read_from_its_name(
-    name: str, identity: ExperimentId, params: str
-) -> None:
-    assert ExperimentId.parse(name) == identity
-    assert str(identity) == name
-    assert identity.params == params
+def test_an_experiment_is_read_from_its_name(name: str, view: str, params: str) -> None:
+    identity = ExperimentId.parse(name)
+    assert identity == ("lite0", view)
+    assert (str(identity), identity.params) == (name, params)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Records that one stage writes as JSON and later ones read; each is checked when it is read.
 
-Keys that earlier versions wrote under another name are still read, and keys that this version does
-not know are passed over. A record that lacks a key, or holds a value of another kind, is refused
-with the key's name. See :mod:`receipt_ocr.datasets.records` for the files.
+Keys that earlier versions wrote under another name are still read, and unknown keys are passed
+over. A record that lacks a key, or holds a value of another kind, is refused with the key's name.
+See :mod:`receipt_ocr.datasets.records` for the files.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,6 @@ __all__ = [
     "Voting",
 ]
 
-
 FINAL = "final"
 """Name of the final fit's detector as a member."""
 
@@ -57,7 +56,6 @@ class Sensitivity(Record):
     """The lowest value is the end of what was tried, not of what is good."""
     is_open_above: bool
     hmean: float
-    """At the chosen value."""
 
 
 class TunedPostprocess(Record):
@@ -71,9 +69,7 @@ class TunedPostprocess(Record):
     sources: dict[str, str]
     """Member -> fingerprint of the detector that predicted those maps."""
     mean: MeanKind = "probability"
-    """Quantity that was averaged over the members' maps."""
     weights: tuple[float, ...] = ()
-    """One a member."""
     pages: int
     chosen_hmean: float
     """On the pages that chose the settings."""
@@ -93,12 +89,6 @@ class TunedPostprocess(Record):
     )
     """Setting -> how far it alone may move."""
 
-    @property
-    def figures(self) -> dict[str, float | None]:
-        """H-means to show as columns in MLflow."""
-        names = ("recipe_hmean", "chosen_hmean", "cross_fitted_hmean")
-        return {name: getattr(self, name) for name in names}
-
 
 class Voting(Record):
     """Who votes in an ensemble, and how."""
@@ -115,6 +105,11 @@ class Voting(Record):
     def of_one(cls, name: str, source: str) -> Self:
         """A member that stands alone."""
         return cls(names=(name,), weights=(1.0,), sources={name: source}, mean="probability")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Member -> its weight."""
+        return dict(zip(self.names, self.weights, strict=True))
 
 
 class ChosenPostprocess(Record):
@@ -139,12 +134,6 @@ class ChosenPostprocess(Record):
     def names(self) -> tuple[str, ...]:
         """Names of the members that vote; none for the final fit."""
         return () if self.members is None else self.members.names
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Member -> its weight."""
-        weights = () if self.members is None else self.members.weights
-        return dict(zip(self.names, weights, strict=True))
 
 
 class SubmissionMember(Record):
@@ -178,7 +167,7 @@ class SubmissionRecord(Record):
     made: str
     """Time in UTC, ISO 8601."""
     submission: str
-    """Its id; see :func:`receipt_ocr.contest.submission.identify_submission`."""
+    """See :func:`receipt_ocr.contest.submission.identify_submission`."""
     experiment: str
     members: tuple[SubmissionMember, ...]
     kind: Literal["ensemble", "final"] = "ensemble"
@@ -191,23 +180,21 @@ class SubmissionRecord(Record):
     validation_hmean: float | None
     """Mean over the members out of fold."""
     holdout_hmean: float | None
-    """H-mean of the ensemble on the holdout."""
     test_hmean: float | None = None
 
 
 class MemberGap(Record):
-    """A leaderboard's score against what was known of one member."""
+    """A submission's score minus the H-means that were known of one member."""
 
     name: str
     run_id: str | None
     gap: float | None = None
-    """Leaderboard minus out-of-fold H-mean."""
+    """Minus its out-of-fold H-mean: negative where the submission did worse."""
     holdout_gap: float | None = None
-    """Leaderboard minus holdout H-mean."""
 
 
 class LeaderboardScore(Record):
-    """A score of a submission, with its gaps."""
+    """A score of a submission, with its gaps to the submission's own H-means."""
 
     made_by = "--pipeline=leaderboard or score_submission"
 
@@ -218,9 +205,7 @@ class LeaderboardScore(Record):
     precision: float | None = None
     recall: float | None = None
     gap: float | None = None
-    """Score minus the submission's out-of-fold H-mean."""
     holdout_gap: float | None = None
-    """Score minus the submission's holdout H-mean."""
     members: tuple[MemberGap, ...] = ()
 
     @property
@@ -230,7 +215,7 @@ class LeaderboardScore(Record):
 
 
 class TrainingRecord(Record):
-    """One training, for those who compare it with others without opening the network."""
+    """One training, to be compared with others without opening the network."""
 
     made_by = "--pipeline=train_fold"
 
@@ -240,7 +225,6 @@ class TrainingRecord(Record):
     recall: float | None
     hmean: float | None
     epochs: int
-    """Trained epochs."""
     seconds: float | None
     """All epochs with their validation; None where some were not timed."""
     stopped_by: str
@@ -255,13 +239,12 @@ class TrainingRecord(Record):
 
 
 class FinalEpochs(Record):
-    """Number of epochs that the final fit trains."""
+    """Number of epochs that the final fit trains, with the folds' best epochs."""
 
     made_by = "--pipeline=final_fit"
 
     epochs: int
     peaks: dict[str, int]
-    """Fold -> its best epoch."""
 
 
 class RunRecord(Record):

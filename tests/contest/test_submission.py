@@ -12,6 +12,7 @@ from receipt_ocr.contest.submission import (
     check_submission,
     identify_submission,
     parse_submission,
+    read_submission,
     tabulate_submission,
 )
 
@@ -38,9 +39,8 @@ def test_a_page_without_words_keeps_its_entry_and_row() -> None:
 def test_polygons_of_a_page_are_numbered_and_joined() -> None:
     built = build_submission({"a.jpg": [BAR, BAR + 5], "b.jpg": []}, SIZES)
     assert list(built["images"]["a.jpg"]["words"]) == ["0001", "0002"]
-    assert tabulate_submission(built)["polygons"].iloc[0] == (
-        "10 10 110 11 110 30 10 30|15 15 115 16 115 35 15 35"
-    )
+    joined = "10 10 110 11 110 30 10 30|15 15 115 16 115 35 15 35"
+    assert tabulate_submission(built)["polygons"].iloc[0] == joined
 
 
 def test_points_outside_move_to_the_edge_of_their_page() -> None:
@@ -62,20 +62,19 @@ def test_what_has_no_area_on_its_page_is_left_out_and_counted(
 
 
 @pytest.mark.parametrize(
-    ("detections", "named"),
-    [({"a.jpg": []}, "b.jpg"), ({"a.jpg": [], "b.jpg": [], "c.jpg": []}, "c.jpg")],
+    ("detections", "message"),
+    [
+        ({"a.jpg": []}, "test pages, but 'b.jpg' is only in one .* ensemble"),
+        ({"a.jpg": [], "b.jpg": [], "c.jpg": []}, "'c.jpg' is only in one .* ensemble"),
+        ({"a.jpg": [], "b.jpg": [BAR * np.nan]}, "page 'b.jpg': a detection is not finite"),
+        ({"a.jpg": [], "b.jpg": [BAR + np.inf]}, "page 'b.jpg': a detection is not finite"),
+    ],
 )
-def test_detections_of_other_pages_are_refused(detections: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"test pages, but '{named}' is only in one .* ensemble"):
+def test_detections_that_make_no_submission_are_refused(
+    detections: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         build_submission(detections, SIZES)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_detection_that_is_not_finite_is_refused_by_page(value: float) -> None:
-    broken = BAR.copy()
-    broken[2, 1] = value
-    with pytest.raises(ValueError, match=r"page 'b.jpg': a detection is not finite"):
-        build_submission({"a.jpg": [], "b.jpg": [broken]}, SIZES)
 
 
 @pytest.mark.parametrize(
@@ -119,14 +118,13 @@ def test_a_submission_is_known_by_its_content_whatever_its_file(tmp_path: Path) 
     for file, ends in (("submission.csv", "\n"), ("my best (1).csv", "\r\n")):
         TABLE.to_csv(tmp_path / file, index=False, lineterminator=ends)
         assert (tmp_path / file).read_bytes().count(b"\r\n") == (3 if ends == "\r\n" else 0)
-        read = pd.read_csv(tmp_path / file, dtype=str, keep_default_na=False)
-        assert identify_submission(read) == name
+        assert identify_submission(read_submission(tmp_path / file)) == name
 
 
 def test_a_page_without_words_is_read_back_as_such(tmp_path: Path) -> None:
     table = tabulate_submission(build_submission({"a.jpg": [BAR], "b.jpg": []}, SIZES))
     table.to_csv(tmp_path / "a.csv", index=False)
-    read = pd.read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
+    read = read_submission(tmp_path / "a.csv")
     assert identify_submission(read) == identify_submission(table)
     assert parse_submission(read)["b.jpg"] == []
 

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
 from receipt_ocr.contest.submission import identify_submission
@@ -29,20 +29,11 @@ MAP_TO_PAGE = np.diag([2.0, 2.0, 1.0])
 BARS = ((20, 20, 60, 32), (20, 50, 90, 62))  # left, top, right, bottom in map pixels
 GRID = GridSettings(thresh=(0.2, 0.6), box_thresh=(0.3,), unclip_ratio=(1.0,))
 RECIPE = Recipe(postprocess=PostprocessSettings(thresh=0.3, box_thresh=0.3, unclip_ratio=1.0))
+ENSEMBLE, TUNED_ENSEMBLE = (ensemble, submission), (tuning, ensemble, submission)
 ALL = range(FOLD_COUNT)
-RESULTS = (
-    "chosen_postprocess",
-    "page_scores",
-    "untuned_page_scores",
-    "scores",
-    "member_weights",
-    "ensemble_test_maps",
-    "test_detections",
-    "word_outcomes",
-    "worst_detections",
-    "submissions",
-    "submission_records",
-)
+FOLDS = [f"fold_{fold}" for fold in ALL]
+OUT_OF_FOLD = [[f"train_{fold}.jpg"] for fold in ALL]
+HOLDOUT, TEST = ["val_0.jpg"], ["test_0.jpg", "test_1.jpg"]
 
 
 class KeptDataset(MemoryDataset):
@@ -62,25 +53,28 @@ def draw_map(levels: tuple[int, int], noise: int = 0) -> ProbabilityMap:
 
 
 def maps_of(
-    names: list[str], levels: tuple[int, int] = (230, 200), source: str = "first"
+    names: list[str], levels: tuple[int, int] = (230, 200), source: str = "first", noise: int = 0
 ) -> LazyMaps:
-    return LazyMaps({name: partial(draw_map, levels) for name in names}, source)
+    return LazyMaps({name: partial(draw_map, levels, noise) for name in names}, source)
+
+
+def maps_of_fold(fold: int, *look: Any) -> dict[str, LazyMaps]:
+    """Kind -> the maps of a fold's detector."""
+    pages = {"out_of_fold": OUT_OF_FOLD[fold], "holdout": HOLDOUT, "test": TEST}
+    return {kind: maps_of(names, *look) for kind, names in pages.items()}
 
 
 class Others:
-    """Stands for what other experiments have stored; asked for by name."""
+    """Other experiments: name -> levels of its detectors' maps."""
 
-    def __init__(self, **experiments: Mapping[str, LazyMaps]) -> None:
-        self.experiments = experiments
+    def __init__(self, source: str = "other", **levels: tuple[int, int]) -> None:
+        self.source, self.levels = source, levels
 
     def maps(self, experiment: str, fold: int, kind: str) -> LazyMaps:
-        return self.experiments[experiment][f"{fold}/{kind}"]
+        return maps_of_fold(fold, self.levels[experiment], self.source)[kind]
 
-    def history(self, experiment: str, fold: int) -> None:
-        return None
-
-    def training_run(self, experiment: str, fold: int) -> None:
-        return None
+    def training_run(self, experiment: str, fold: int) -> str:
+        return f"run of {experiment} {fold}"
 
 
 def tuned_on(folds: Sequence[int], source: str = "first", **changes: Any) -> TunedPostprocess:
@@ -94,25 +88,21 @@ def tuned_on(folds: Sequence[int], source: str = "first", **changes: Any) -> Tun
     )
 
 
-def words_of(page: str, subset: str) -> list[tuple[Any, ...]]:
-    """The bars as words, a little larger than their kernels."""
-    return [
-        (
-            page,
-            subset,
-            str(number),
-            [2.0 * v for v in (x1 - 3, y1 - 3, x2 + 3, y1 - 3, x2 + 3, y2 + 3, x1 - 3, y2 + 3)],
-            False,
-        )
-        for number, (x1, y1, x2, y2) in enumerate(BARS)
-    ]
-
-
 def make_tables(test_truth: bool = True) -> dict[str, pd.DataFrame]:
-    names = [(f"train_{fold}.jpg", "train") for fold in ALL]
-    names += [("val_0.jpg", "holdout"), ("test_0.jpg", "test"), ("test_1.jpg", "test")]
-    rows = [(name, subset, WIDTH, HEIGHT, subset != "test" or test_truth) for name, subset in names]
-    words = [word for name, subset in names for word in words_of(name, subset)]
+    """Every word is a bar, a little larger than its kernel."""
+    pages = {name: "train" for (name,) in OUT_OF_FOLD}
+    pages |= dict.fromkeys(HOLDOUT, "holdout") | dict.fromkeys(TEST, "test")
+    rows = [
+        (name, kind, WIDTH, HEIGHT, kind != "test" or test_truth) for name, kind in pages.items()
+    ]
+    corners = [(x1 - 3, y1 - 3, x2 + 3, y2 + 3) for x1, y1, x2, y2 in BARS]
+    bars = [[2.0 * v for v in (x1, y1, x2, y1, x2, y2, x1, y2)] for x1, y1, x2, y2 in corners]
+    words = [
+        (name, kind, str(n), bar, False)
+        for name, kind in pages.items()
+        for n, bar in enumerate(bars)
+    ]
+    folds = [(name, fold, "train") for fold, (name,) in enumerate(OUT_OF_FOLD)]
     rejected = [
         ("test", "test_broken.jpg", "", "image_unreadable", "cut off"),
         ("test", "test_gone.jpg", "", "image_missing", "no such file"),
@@ -122,9 +112,7 @@ def make_tables(test_truth: bool = True) -> dict[str, pd.DataFrame]:
     return {
         "pages": pd.DataFrame(rows, columns=["page", "subset", "width", "height", "has_truth"]),
         "words": pd.DataFrame(words, columns=["page", "subset", "word", "polygon", "ignored"]),
-        "folds": pd.DataFrame([(f"train_{k}.jpg", k, "train") for k in ALL]).set_axis(
-            ["page", "fold", "subset"], axis=1
-        ),
+        "folds": pd.DataFrame(folds, columns=["page", "fold", "subset"]),
         "rejected": pd.DataFrame(rejected, columns=["subset", "page", "word", "reason", "detail"]),
     }
 
@@ -137,13 +125,15 @@ def make_catalog(
     tuned: TunedPostprocess | None = None,
     holdout: TunedPostprocess | None = None,
     others: Others | None = None,
+    view: str = "none",
     **settings: Any,
 ) -> DataCatalog:
     """Every fold with its maps; ``maps`` replaces some of them."""
+    views = {"none": TtaSettings(), "flips": TtaSettings(flips=("horizontal",))}
     entries: dict[str, Any] = {
         "params:ensemble": EnsembleSettings(members=members, **settings),
         "params:tuning": GRID,
-        "params:test_time": TtaVariants(selected="none", variants={"none": TtaSettings()}),
+        "params:test_time": TtaVariants(selected=view, variants=views),
         "params:experiments": Experiments(selected="tiny", recipe=RECIPE, variants={"tiny": {}}),
         "tuned_postprocess": tuned,
         "holdout_postprocess": holdout,
@@ -151,39 +141,38 @@ def make_catalog(
         **(tables or make_tables()),
     }
     for fold in ALL:
-        entries[f"fold_{fold}_out_of_fold_maps"] = maps_of([f"train_{fold}.jpg"])
-        entries[f"fold_{fold}_holdout_maps"] = maps_of(["val_0.jpg"])
-        entries[f"fold_{fold}_test_maps"] = maps_of(["test_0.jpg", "test_1.jpg"])
+        entries |= {f"fold_{fold}_{kind}_maps": own for kind, own in maps_of_fold(fold).items()}
     entries |= maps or {}
-    catalog = DataCatalog(
+    return DataCatalog(
         {name: KeptDataset(value, copy_mode="assign") for name, value in entries.items()}
     )
-    written = ("tuning_table", "holdout_tuning_table", "submission_json", "submission_csv")
-    for name in (*written, *RESULTS):
+
+
+def run_over(catalog: DataCatalog, stages: Sequence[Any] = ENSEMBLE) -> DataCatalog:
+    """Run the stages; the catalog keeps all that they make."""
+    pipeline = sum((stage.create_pipeline() for stage in stages), Pipeline([]))
+    for name in pipeline.all_outputs() - set(catalog):
         catalog[name] = KeptDataset(copy_mode="assign")
+    SequentialRunner().run(pipeline, catalog)
     return catalog
 
 
-def run(catalog: DataCatalog, with_tuning: bool = False) -> None:
-    pipeline = ensemble.create_pipeline() + submission.create_pipeline()
-    if with_tuning:
-        pipeline += tuning.create_pipeline()
-    SequentialRunner().run(pipeline, catalog)
+def run(*given: Any, stages: Sequence[Any] = ENSEMBLE, **more: Any) -> DataCatalog:
+    return run_over(make_catalog(*given, **more), stages)
+
+
+def read_second_bar(catalog: DataCatalog) -> int:
+    """Level of the ensemble's first test map within the second bar."""
+    left, top = BARS[1][:2]
+    return int(catalog.load("ensemble_test_maps")["test_0.jpg"]().probability[top, left])
 
 
 def test_all_members_go_from_maps_to_a_submission() -> None:
-    catalog = make_catalog()
-    run(catalog, with_tuning=True)
+    catalog = run(stages=TUNED_ENSEMBLE)
     scores = catalog.load("scores").set_index(["subset", "member"])["hmean"]
-    assert scores.to_dict() == dict.fromkeys(
-        [
-            *(("out_of_fold", f"fold_{fold}") for fold in ALL),
-            *((s, m) for s in ("holdout", "test") for m in [f"fold_{k}" for k in ALL]),
-            ("holdout", "ensemble"),
-            ("test", "ensemble"),
-        ],
-        1.0,
-    )
+    subsets = {"out_of_fold": FOLDS, "holdout": [*FOLDS, "ensemble"], "test": [*FOLDS, "ensemble"]}
+    scored = [(subset, member) for subset, members in subsets.items() for member in members]
+    assert scores.to_dict() == dict.fromkeys(scored, 1.0)
     assert len(catalog.load("page_scores")) == 5 + 6 * 1 + 6 * 2
     table = catalog.load("submission_csv").set_index("filename")["polygons"]
     polygons = {page: len([one for one in text.split("|") if one]) for page, text in table.items()}
@@ -194,18 +183,13 @@ def test_all_members_go_from_maps_to_a_submission() -> None:
     words = catalog.load("word_outcomes")
     assert set(words["outcome"]) == {"found"}
     by_member = words.groupby(["subset", "member"]).size()
-    assert by_member.to_dict() == {
-        **{("out_of_fold", f"fold_{fold}"): 2 for fold in ALL},
-        ("holdout", "ensemble"): 2,
-        ("test", "ensemble"): 4,
-    }
+    ensembles = {("holdout", "ensemble"): 2, ("test", "ensemble"): 4}
+    assert by_member.to_dict() == {("out_of_fold", fold): 2 for fold in FOLDS} | ensembles
 
 
 def test_the_worst_pages_are_kept_with_what_was_found_on_them() -> None:
     # Fold 3 sees one bar of two, the others both.
-    half = {"fold_3_out_of_fold_maps": maps_of(["train_3.jpg"], (230, 0))}
-    catalog = make_catalog(maps=half)
-    run(catalog)
+    catalog = run(maps={"fold_3_out_of_fold_maps": maps_of(OUT_OF_FOLD[3], (230, 0))})
     worst = catalog.load("worst_detections")
     assert list(worst) == ["out_of_fold", "holdout", "test"]
     assert set(worst["out_of_fold"]) == {f"train_{fold}.jpg" for fold in ALL}
@@ -218,9 +202,8 @@ def test_the_worst_pages_are_kept_with_what_was_found_on_them() -> None:
 
 def test_the_worst_pages_out_of_fold_are_those_of_own_folds() -> None:
     # The external members are blind, on the page that fold 0 knows and on one that it does not.
-    others = Others(wide=other_folds((0, 0)))
-    catalog = make_catalog(("0", "wide/0", "wide/1"), others=others, weights=(1.0, 0.0, 0.0))
-    run(catalog)
+    others = Others(wide=(0, 0))
+    catalog = run(("0", "wide/0", "wide/1"), others=others, weights=(1.0, 0.0, 0.0))
     worst = catalog.load("worst_detections")
     assert {page: len(found) for page, found in worst["out_of_fold"].items()} == {"train_0.jpg": 2}
     assert set(worst["holdout"]) == {"val_0.jpg"}
@@ -229,20 +212,14 @@ def test_the_worst_pages_out_of_fold_are_those_of_own_folds() -> None:
 
 
 def test_a_submission_is_kept_under_its_id_with_who_made_it() -> None:
-    class Tracked(Others):
-        def training_run(self, experiment: str, fold: int) -> str:  # type: ignore[override]
-            return f"run of {experiment} {fold}"
-
-    others = Tracked(wide=other_folds((230, 200)))
-    catalog = make_catalog(("0", "wide/1"), others=others, weights=(3.0, 1.0))
-    run(catalog)
+    others = Others(wide=(230, 200))
+    catalog = run(("0", "wide/1"), others=others, weights=(3.0, 1.0))
     ((submission, record),) = catalog.load("submission_records").items()
     copies = catalog.load("submissions")
     assert list(copies) == [f"submission_{submission}"]
-    pd.testing.assert_frame_equal(
-        copies[f"submission_{submission}"], catalog.load("submission_csv")
-    )
-    assert submission == identify_submission(catalog.load("submission_csv"))
+    table = catalog.load("submission_csv")
+    pd.testing.assert_frame_equal(copies[f"submission_{submission}"], table)
+    assert submission == identify_submission(table)
     common = {"validation_hmean": 1.0, "holdout_hmean": 1.0}
     assert record.members == (
         SubmissionMember(name="fold_0", experiment="tiny", fold=0, weight=0.75,
@@ -258,12 +235,9 @@ def test_a_submission_is_kept_under_its_id_with_who_made_it() -> None:
 
 def test_the_ensemble_averages_its_members_only() -> None:
     # Fold 2 sees nothing on the test pages, fold 4 sees both bars: together the mean of both.
-    blank = {"fold_2_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], (0, 0))}
-    catalog = make_catalog((4, 2), maps=blank, weights=(3.0, 1.0))
-    run(catalog)
-    voted = catalog.load("ensemble_test_maps")["test_0.jpg"]()
-    left, top = BARS[1][:2]
-    assert voted.probability[top, left] == 150  # (3 * 200 + 1 * 0) / 4
+    blank = {"fold_2_test_maps": maps_of(TEST, (0, 0))}
+    catalog = run((4, 2), maps=blank, weights=(3.0, 1.0))
+    assert read_second_bar(catalog) == 150  # (3 * 200 + 1 * 0) / 4
     scores = catalog.load("scores").set_index(["subset", "member"])["hmean"]
     assert scores["test"].to_dict() == {"fold_4": 1.0, "fold_2": 0.0, "ensemble": 1.0}
 
@@ -274,8 +248,7 @@ def test_one_member_needs_nothing_of_the_others() -> None:
         for fold in ALL[1:]
         for kind in ("out_of_fold", "holdout", "test")
     }
-    catalog = make_catalog(0, maps=missing)
-    run(catalog, with_tuning=True)
+    catalog = run(0, maps=missing, stages=TUNED_ENSEMBLE)
     assert set(catalog.load("page_scores")["member"]) == {"fold_0", "ensemble"}
     assert catalog.load("tuned_postprocess").members == ("fold_0",)
 
@@ -295,12 +268,8 @@ WRONG_MAPS = {
     ),
     "under two TTA views": (
         {
-            f"fold_2_{kind}_maps": maps_of(names, source="first+vertical,x1")
-            for kind, names in (
-                ("out_of_fold", ["train_2.jpg"]),
-                ("holdout", ["val_0.jpg"]),
-                ("test", ["test_0.jpg", "test_1.jpg"]),
-            )
+            f"fold_2_{kind}_maps": maps
+            for kind, maps in maps_of_fold(2, (230, 200), "first+vertical,x1").items()
         },
         r"\(plain\) than fold_2 \(vertical,x1\)",
     ),
@@ -312,11 +281,11 @@ def test_maps_that_do_not_fit_are_refused(wrong: str) -> None:
     maps, message = WRONG_MAPS[wrong]
     catalog = make_catalog(maps=maps)
     with pytest.raises(ValueError, match=message):
-        run(catalog)
+        run_over(catalog)
     assert not catalog.exists("chosen_postprocess")
     if "fold_0_test_maps" not in maps:  # tuning reads no test maps
         with pytest.raises(ValueError, match=message):
-            SequentialRunner().run(tuning.create_pipeline(), make_catalog(maps=maps))
+            run(maps=maps, stages=[tuning])
 
 
 def test_maps_of_an_image_that_has_changed_are_refused() -> None:
@@ -324,21 +293,13 @@ def test_maps_of_an_image_that_has_changed_are_refused() -> None:
     tables["pages"].loc[tables["pages"]["page"] == "train_2.jpg", "width"] = WIDTH + 2
     message = "'train_2.jpg': the map of fold_2 is of an image of 240x160 pixels, .*242x160 today"
     with pytest.raises(ValueError, match=message):
-        run(make_catalog(tables=tables))
-
-
-def test_a_member_without_maps_is_an_error_that_names_the_command(tmp_path: Path) -> None:
-    command = "kedro run --pipeline=train_fold --params fold=3,experiment=tiny"
-    missing = {"fold_3_test_maps": StoredMaps(open_folder(tmp_path / "fold_3"), command)}
-    with pytest.raises(FileNotFoundError, match=f"no probability maps in .*{command}"):
-        run(make_catalog(maps=missing))
+        run(tables=tables)
 
 
 def test_a_withheld_truth_leaves_the_test_pages_unscored_but_detected() -> None:
     tables = make_tables(test_truth=False)
     tables["words"] = tables["words"][tables["words"]["subset"] != "test"]
-    catalog = make_catalog(tables=tables)
-    run(catalog)
+    catalog = run(tables=tables)
     assert set(catalog.load("scores")["subset"]) == {"out_of_fold", "holdout"}
     assert catalog.load("page_scores")["hmean"].dtype == np.float64
     assert len(catalog.load("test_detections")["test_0.jpg"]) == 2
@@ -348,104 +309,69 @@ def test_data_without_a_holdout_has_no_holdout_scores() -> None:
     tables = make_tables()
     tables = {name: table[table["subset"] != "holdout"] for name, table in tables.items()}
     none = {f"fold_{fold}_holdout_maps": maps_of([]) for fold in ALL}
-    catalog = make_catalog(maps=none, tables=tables)
-    run(catalog, with_tuning=True)
+    catalog = run(maps=none, tables=tables, stages=TUNED_ENSEMBLE)
     assert set(catalog.load("scores")["subset"]) == {"out_of_fold", "test"}
     assert catalog.load("holdout_postprocess") == NoRecord()
 
 
-def other_folds(levels: tuple[int, int], source: str = "other") -> dict[str, LazyMaps]:
-    pages = {"holdout": ["val_0.jpg"], "test": ["test_0.jpg", "test_1.jpg"]}
-    return {
-        f"{fold}/{kind}": maps_of(names, levels, source)
-        for fold in ALL
-        for kind, names in {**pages, "out_of_fold": [f"train_{fold}.jpg"]}.items()
-    }
-
-
 class TestOtherExperiments:
     def test_members_of_another_experiment_vote_and_are_named_after_it(self) -> None:
-        others = Others(wide=other_folds((90, 0)))
-        catalog = make_catalog(("0", "wide/0"), others=others, weights=(3.0, 1.0))
-        run(catalog, with_tuning=True)
+        others = Others(wide=(90, 0))
+        catalog = run(("0", "wide/0"), others=others, weights=(3.0, 1.0), stages=TUNED_ENSEMBLE)
         names = ["fold_0", "wide/fold_0"]
         chosen = catalog.load("chosen_postprocess").members
         assert (chosen.names, chosen.weights) == (tuple(names), (0.75, 0.25))
         assert chosen.sources == {"fold_0": "first", "wide/fold_0": "other"}
-        left, top = BARS[1][:2]
-        voted = catalog.load("ensemble_test_maps")["test_0.jpg"]()
-        assert voted.probability[top, left] == 150  # (3 * 200 + 1 * 0) / 4
+        assert read_second_bar(catalog) == 150  # (3 * 200 + 1 * 0) / 4
         assert set(catalog.load("page_scores")["member"]) == {*names, "ensemble"}
         # Both know this page out of fold: their mean was searched, on one page.
         tuned = catalog.load("tuned_postprocess")
         assert (tuned.members, tuned.pages) == (tuple(names), 1)
 
-    def test_a_named_set_is_a_list(self) -> None:
-        others = Others(wide=other_folds((230, 200)))
-        catalog = make_catalog("both", others=others, sets={"both": ["all", "wide/all"]})
-        run(catalog)
-        assert len(catalog.load("chosen_postprocess").names) == 2 * FOLD_COUNT
-
     def test_its_maps_are_checked_too(self) -> None:
-        others = Others(wide=other_folds((90, 0)) | {"1/test": maps_of(["test_0.jpg"])})
-        with pytest.raises(ValueError, match=r"wide/fold_1 has no map of page 'test_1.jpg'"):
-            run(make_catalog("wide/1", others=others))
+        tables = make_tables()
+        tables["pages"] = tables["pages"][tables["pages"]["page"] != "test_1.jpg"]
+        with pytest.raises(ValueError, match=r"wide/fold_1 has a map of page 'test_1.jpg'"):
+            run("wide/1", others=Others(wide=(90, 0)), tables=tables)
 
     def test_a_detector_votes_once(self) -> None:
-        twice = Others(tiny=other_folds((90, 0), source="first"))
+        twice = Others(source="first", tiny=(90, 0))
         with pytest.raises(ValueError, match="fold_1 and tiny/fold_1 are the same detector"):
-            run(make_catalog(("all", "tiny/1"), others=twice))
+            run(("all", "tiny/1"), others=twice)
 
     def test_maps_under_another_tta_view_than_todays_are_refused(self) -> None:
-        catalog = make_catalog()
-        flips = TtaSettings(flips=("horizontal",))
-        catalog["params:test_time"] = MemoryDataset(
-            TtaVariants(selected="flips", variants={"flips": flips})
-        )
         with pytest.raises(ValueError, match=r"fold_0 .*\(plain\) than .*\(horizontal,x1\)"):
-            run(catalog)
+            run(view="flips")
 
     def test_who_does_not_count_is_not_searched_on(self) -> None:
-        others = Others(wide=other_folds((0, 0)))
-        catalog = make_catalog(("0", "wide/0"), others=others, weights=(1.0, 0.0))
-        run(catalog, with_tuning=True)
+        others = Others(wide=(0, 0))
+        catalog = run(("0", "wide/0"), others=others, weights=(1.0, 0.0), stages=TUNED_ENSEMBLE)
         assert catalog.load("tuned_postprocess").chosen_hmean == 1.0
-        catalog = make_catalog((0, 1), weights=(1.0, 0.0))  # nor its pages
-        run(catalog, with_tuning=True)
+        catalog = run((0, 1), weights=(1.0, 0.0), stages=TUNED_ENSEMBLE)  # nor its pages
         assert catalog.load("tuned_postprocess").pages == 1
 
     def test_weights_may_follow_from_the_out_of_fold_score(self) -> None:
-        blind = {"fold_3_out_of_fold_maps": maps_of(["train_3.jpg"], (0, 0))}
-        catalog = make_catalog(maps=blind, weights="out_of_fold")
-        run(catalog)
+        blind = {f"fold_{k}_out_of_fold_maps": maps_of(OUT_OF_FOLD[k], (0, 0)) for k in ALL}
+        key = "fold_3_out_of_fold_maps"
+        catalog = run(maps={key: blind[key]}, weights="out_of_fold")
         assert catalog.load("member_weights") == [0.25, 0.25, 0.25, 0.0, 0.25]
-        blind = {f"fold_{k}_out_of_fold_maps": maps_of([f"train_{k}.jpg"], (0, 0)) for k in ALL}
         with pytest.raises(ValueError, match="'out_of_fold', but no member finds a word"):
-            run(make_catalog(maps=blind, weights="out_of_fold"))
+            run(maps=blind, weights="out_of_fold")
 
     def test_logits_are_averaged_where_that_is_asked(self) -> None:
-        certain = {"fold_2_test_maps": maps_of(["test_0.jpg", "test_1.jpg"], (255, 255))}
-        means = {}
-        for mean in ("probability", "logit"):
-            catalog = make_catalog((4, 2), maps=certain, mean=mean)
-            run(catalog)
-            left, top = BARS[1][:2]
-            means[mean] = catalog.load("ensemble_test_maps")["test_0.jpg"]().probability[top, left]
-        assert means["probability"] == 228  # (200 + 255) / 2
-        assert means["logit"] > 245  # who is certain counts more
+        certain = {"fold_2_test_maps": maps_of(TEST, (255, 255))}
+        assert read_second_bar(run((4, 2), maps=certain, mean="probability")) == 228  # (200+255)/2
+        # Who is certain counts more.
+        assert read_second_bar(run((4, 2), maps=certain, mean="logit")) > 245
 
 
 class TestThresholds:
     def test_tuning_finds_the_threshold_that_drops_the_smear(self) -> None:
         # At 0.2 a smear of level 120 (0.47) counts as a word, at 0.6 both bars still do.
         smeared = {
-            f"fold_{fold}_out_of_fold_maps": LazyMaps(
-                {f"train_{fold}.jpg": partial(draw_map, (230, 200), noise=120)}, "first"
-            )
-            for fold in ALL
+            f"fold_{fold}_out_of_fold_maps": maps_of(OUT_OF_FOLD[fold], noise=120) for fold in ALL
         }
-        catalog = make_catalog(maps=smeared, thresholds="tuned")
-        run(catalog, with_tuning=True)
+        catalog = run(maps=smeared, thresholds="tuned", stages=TUNED_ENSEMBLE)
         tuned = catalog.load("tuned_postprocess")
         assert tuned.postprocess.thresh == 0.6
         assert (tuned.chosen_hmean, tuned.cross_fitted_hmean) == (1.0, 1.0)
@@ -454,7 +380,7 @@ class TestThresholds:
         assert len(catalog.load("tuning_table")) == 2
         chosen = catalog.load("chosen_postprocess")
         assert (chosen.source, chosen.postprocess) == ("tuned", tuned.postprocess)
-        assert chosen.names == tuple(f"fold_{fold}" for fold in ALL)
+        assert chosen.names == tuple(FOLDS)
         # The same holds of the holdout, where both searches agree.
         found = catalog.load("holdout_postprocess")
         assert found.pages == 1
@@ -464,14 +390,8 @@ class TestThresholds:
         assert untuned[untuned["subset"] == "out_of_fold"]["hmean"].max() < 1.0
 
     def test_the_ensemble_may_be_read_at_what_its_holdout_maps_say(self) -> None:
-        smeared = {
-            f"fold_{fold}_holdout_maps": LazyMaps(
-                {"val_0.jpg": partial(draw_map, (230, 200), noise=120)}, "first"
-            )
-            for fold in ALL
-        }
-        catalog = make_catalog(maps=smeared, thresholds="holdout")
-        run(catalog, with_tuning=True)
+        smeared = {f"{fold}_holdout_maps": maps_of(HOLDOUT, noise=120) for fold in FOLDS}
+        catalog = run(maps=smeared, thresholds="holdout", stages=TUNED_ENSEMBLE)
         assert catalog.load("tuned_postprocess").postprocess.thresh == 0.2
         found = catalog.load("holdout_postprocess")
         assert found.postprocess.thresh == 0.6
@@ -480,21 +400,15 @@ class TestThresholds:
         assert (chosen.source, chosen.postprocess.thresh) == ("holdout", 0.6)
         nothing = "tuned on a holdout, but nothing is tuned yet, or the data has no holdout"
         with pytest.raises(ValueError, match=nothing):
-            run(make_catalog(thresholds="holdout"))
+            run(thresholds="holdout")
         # What was found on one mean does not hold for another.
         for other in ({"members": (0, 1)}, {"mean": "logit"}):
-            catalog = make_catalog(thresholds="holdout", holdout=found, **other)
             with pytest.raises(ValueError, match=r"(averaged then|probability then).*; run"):
-                run(catalog)
-
-    def test_untuned_thresholds_that_must_be_tuned_are_an_error(self) -> None:
-        with pytest.raises(ValueError, match="nothing is tuned yet; run --pipeline=tuning first"):
-            run(make_catalog(thresholds="tuned"))
+                run(thresholds="holdout", holdout=found, **other)
 
     @pytest.mark.parametrize(("thresholds", "source"), [("recipe", "recipe"), ("auto", "tuned")])
     def test_the_recipe_can_be_insisted_on(self, thresholds: str, source: str) -> None:
-        catalog = make_catalog(tuned=tuned_on(ALL), thresholds=thresholds)
-        run(catalog)
+        catalog = run(tuned=tuned_on(ALL), thresholds=thresholds)
         chosen = catalog.load("chosen_postprocess")
         assert chosen.source == source
         assert chosen.postprocess.thresh == (0.3 if source == "recipe" else 0.6)
@@ -502,30 +416,31 @@ class TestThresholds:
     def test_thresholds_tuned_on_other_folds_are_used_with_a_warning(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        run(make_catalog(0, tuned=tuned_on([0, 1])))
+        run(0, tuned=tuned_on([0, 1]))
         assert "tuned on fold_0, fold_1, the ensemble is of fold_0: run tuning again" in caplog.text
 
     @pytest.mark.parametrize(
         ("tuned", "reason"),
         [
+            (None, "nothing is tuned yet"),
             (tuned_on(ALL, source="zeroth"), "fold_0 has been trained anew since"),
             (tuned_on([1, 2]), "fold_1, fold_2 were tuned, not fold_0"),
             (tuned_on(ALL, shape="box"), "shape was box then, the recipe has polygon now"),
         ],
     )
     def test_stale_thresholds_are_not_used(
-        self, tuned: TunedPostprocess, reason: str, caplog: pytest.LogCaptureFixture
+        self, tuned: TunedPostprocess | None, reason: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        catalog = make_catalog(0, tuned=tuned)
-        run(catalog)
+        caplog.set_level("INFO")
+        catalog = run(0, tuned=tuned)
         assert catalog.load("chosen_postprocess").source == "recipe"
         assert re.search(reason, caplog.text)
-        with pytest.raises(ValueError, match=reason):
-            run(make_catalog(0, tuned=tuned, thresholds="tuned"))
+        with pytest.raises(ValueError, match=f"{reason}; run --pipeline=tuning first"):
+            run(0, tuned=tuned, thresholds="tuned")
 
 
 def test_detections_of_former_test_pages_make_no_submission() -> None:
-    catalog = make_catalog()
-    catalog["test_detections"] = MemoryDataset({"test_0.jpg": []})
+    unread = {"chosen_postprocess": None, "scores": None}
+    former = {"test_detections": {"test_0.jpg": []}, **unread}
     with pytest.raises(ValueError, match=r"'test_1.jpg' is only in one .*run the ensemble again"):
-        SequentialRunner().run(submission.create_pipeline(), catalog)
+        run(maps=former, stages=[submission])

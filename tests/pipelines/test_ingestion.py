@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,39 +11,32 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import CSVDataset, ParquetDataset
-from PIL import Image
 
 from receipt_ocr.datasets.receipt_folder import ReceiptFolderDataset
 from receipt_ocr.pipelines import ingestion, splitting, synthesis
 from receipt_ocr.receipts.settings import FOLD_COUNT, IngestionSettings, SplittingSettings
 from receipt_ocr.synthesis.settings import SynthesisSettings
+from tests.raw_receipts import WORD, write_raw
 
+WILD = np.array(WORD["points"])
 TABLES = ("pages", "words", "rejected", "folds")
 
 
-def write_folder(folder: Path, train: int = 6) -> Path:
-    """Noise pages with one word each; page 0 has a second word that lies far outside."""
-    rng = np.random.default_rng(0)
-    word = {"points": [[5, 5], [40, 5], [40, 20], [5, 20]]}
-    wild = {"points": [[900, 5], [940, 5], [940, 20], [900, 20]]}
-    for subset, count in (("train", train), ("test", 1)):
-        (folder / "images" / subset).mkdir(parents=True)
-        images: dict[str, Any] = {}
-        for index in range(count):
-            name = f"{subset}_{index}.png"
-            pixels = rng.integers(0, 256, (64, 48, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / "images" / subset / name)
-            images[name] = {"words": {"1": word}}
-        (folder / "jsons").mkdir(exist_ok=True)
-        if subset == "train":
-            images["train_0.png"] = {"words": {"1": word, "2": wild}}
-            (folder / "jsons/train.json").write_text(json.dumps({"images": images}))
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A raw folder without the truth of its test page; page 0 has a word that lies far outside."""
+    folder = write_raw(tmp_path / "raw", train=6, test=1)
+    (folder / "jsons/test.json").unlink()
+    content = json.loads((folder / "jsons/train.json").read_text())
+    content["images"]["train_0.png"]["words"]["2"] = {"points": (WILD + 900).tolist()}
+    (folder / "jsons/train.json").write_text(json.dumps(content))
     return folder
 
 
 def make_catalog(folder: Path) -> DataCatalog:
     """The raw folder, default settings, and tables stored beside the folder."""
     stored = folder.parent
+    balance = str(stored / "fold_balance.csv")
     return DataCatalog(
         {
             "raw_receipts": ReceiptFolderDataset(filepath=str(folder)),
@@ -52,9 +44,7 @@ def make_catalog(folder: Path) -> DataCatalog:
             "params:splitting": MemoryDataset(SplittingSettings()),
             "params:synthesis": MemoryDataset(SynthesisSettings(train=6, holdout=1, test=2)),
             **{name: ParquetDataset(filepath=str(stored / f"{name}.parquet")) for name in TABLES},
-            "fold_balance": CSVDataset(
-                filepath=str(stored / "fold_balance.csv"), save_args={"index": False}
-            ),
+            "fold_balance": CSVDataset(filepath=balance, save_args={"index": False}),
             "fold_balance_plot": MatplotlibDataset(filepath=str(stored / "fold_balance.png")),
         }
     )
@@ -66,13 +56,12 @@ def run(pipeline: Pipeline, folder: Path) -> DataCatalog:
     return catalog
 
 
-def test_a_raw_folder_becomes_tables_and_folds(tmp_path: Path) -> None:
-    stages = ingestion.create_pipeline() + splitting.create_pipeline()
-    made = run(stages, write_folder(tmp_path / "raw"))
+def test_a_raw_folder_becomes_tables_and_folds(raw: Path, tmp_path: Path) -> None:
+    made = run(ingestion.create_pipeline() + splitting.create_pipeline(), raw)
     assert made.load("pages")["subset"].value_counts().to_dict() == {"train": 6, "test": 1}
     words = made.load("words")
     assert words["page"].tolist() == [f"train_{index}.png" for index in range(6)]
-    assert words["polygon"][0].tolist() == [5.0, 5.0, 40.0, 5.0, 40.0, 20.0, 5.0, 20.0]
+    assert words["polygon"][0].tolist() == np.ravel(WORD["points"]).tolist()
     assert made.load("rejected")[["page", "word", "reason"]].to_numpy().tolist() == [
         ["train_0.png", "2", "outside_page"]
     ]
@@ -99,9 +88,8 @@ def test_a_missing_folder_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"images": {}}'])
-def test_a_broken_json_writes_nothing(tmp_path: Path, text: str) -> None:
-    folder = write_folder(tmp_path / "raw")
-    (folder / "jsons/train.json").write_text(text)
+def test_a_broken_json_writes_nothing(raw: Path, text: str) -> None:
+    (raw / "jsons/train.json").write_text(text)
     with pytest.raises(ValueError, match=r"train\.json"):
-        run(ingestion.create_pipeline(), folder)
-    assert list(tmp_path.iterdir()) == [folder]
+        run(ingestion.create_pipeline(), raw)
+    assert list(raw.parent.iterdir()) == [raw]

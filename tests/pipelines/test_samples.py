@@ -28,10 +28,8 @@ def make_tables(folder: Path, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         words.append((name, "train", WORD, False))
     pages.append(("other.png", "holdout", "other.png", 120, 160, True))
     columns = ["page", "subset", "path", "width", "height", "has_truth"]
-    return (
-        pd.DataFrame(pages, columns=columns),
-        pd.DataFrame(words, columns=["page", "subset", "polygon", "ignored"]),
-    )
+    of_words = ["page", "subset", "polygon", "ignored"]
+    return pd.DataFrame(pages, columns=columns), pd.DataFrame(words, columns=of_words)
 
 
 def experiments(**changes: Any) -> Experiments:
@@ -49,16 +47,13 @@ LIVELY = {"rotation": 5, "perspective": 0.05, "pixels": [{"name": "ISONoise", "p
 )
 def test_a_sheet_is_drawn_of_every_kind_of_frame(frame: dict[str, Any], tmp_path: Path) -> None:
     pages, words = make_tables(tmp_path, 7)
-    catalog = DataCatalog(
-        {
-            "params:experiments": MemoryDataset(experiments(frame=frame, augmentation=LIVELY)),
-            "params:epoch": MemoryDataset(1),  # and 2, which has larger pages
-            "pages": MemoryDataset(pages),
-            "words": MemoryDataset(words),
-            "raw_receipts": MemoryDataset(tmp_path),
-            "augmentation_sheet": ImageDataset(filepath=str(tmp_path / "sheet.png")),
-        }
-    )
+    given = {
+        "params:experiments": experiments(frame=frame, augmentation=LIVELY),
+        "params:epoch": 1,  # and 2, which has larger pages
+        **{"pages": pages, "words": words, "raw_receipts": tmp_path},
+    }
+    catalog = DataCatalog({name: MemoryDataset(value) for name, value in given.items()})
+    catalog["augmentation_sheet"] = ImageDataset(filepath=str(tmp_path / "sheet.png"))
     SequentialRunner().run(samples.create_pipeline(), catalog)
     sheet = np.array(Image.open(tmp_path / "sheet.png"))
     # Six pages at two epochs in three columns: four rows of 640 pixels.
@@ -69,12 +64,10 @@ def test_a_sheet_is_drawn_of_every_kind_of_frame(frame: dict[str, Any], tmp_path
 def test_the_same_call_draws_the_same_sheet(tmp_path: Path) -> None:
     pages, words = make_tables(tmp_path, 3)
     settings = experiments(augmentation=LIVELY)
-    sheets = [
-        np.array(draw_training_samples(settings, pages, words, tmp_path, epoch))
-        for epoch in (0, 0, 1)
-    ]
-    np.testing.assert_array_equal(sheets[0], sheets[1])
-    assert not np.array_equal(sheets[0], sheets[2])
+    drawn = [draw_training_samples(settings, pages, words, tmp_path, epoch) for epoch in (0, 0, 1)]
+    first, same, other = map(np.array, drawn)
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
 
 
 def test_one_page_is_enough_and_none_is_not(tmp_path: Path) -> None:

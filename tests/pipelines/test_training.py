@@ -59,12 +59,9 @@ def test_one_fold_makes_what_all_folds_make_for_each() -> None:
     pipeline = create_fold_pipeline()
     assert pipeline.inputs() == TABLES | SETTINGS | {"work_folder"}
     assert pipeline.all_outputs() == RESULTS | {"split"}
-
-
-def test_maps_are_predicted_again_without_training() -> None:
-    pipeline = create_prediction_pipeline()
-    assert pipeline.inputs() == TABLES - {"words"} | SETTINGS | {"checkpoint"}
-    assert pipeline.all_outputs() == RESULTS - TRAINED | {"split"}
+    again = create_prediction_pipeline()  # of maps, without training
+    assert again.inputs() == TABLES - {"words"} | SETTINGS | {"checkpoint"}
+    assert again.all_outputs() == RESULTS - TRAINED | {"split"}
 
 
 def make_checkpoint(*seconds: float) -> Checkpoint:
@@ -74,11 +71,9 @@ def make_checkpoint(*seconds: float) -> Checkpoint:
         "encoder.norm.running_mean": torch.zeros(4),
         "head.bias": torch.zeros(5),
     }
-    scores = {"hmean": (0.5, 0.9, 0.8), "precision": (0.4, 0.8, 0.7), "recall": (0.6, 0.7, 0.6)}
-    history = [
-        {"epoch": float(epoch), **{name: values[epoch] for name, values in scores.items()}}
-        for epoch in range(3)
-    ]
+    scores = ((0.0, 0.5, 0.4, 0.6), (1.0, 0.9, 0.8, 0.7), (2.0, 0.8, 0.7, 0.6))
+    names = ("epoch", "hmean", "precision", "recall")
+    history = [dict(zip(names, row, strict=True)) for row in scores]
     for row, spent in zip(history, seconds, strict=False):
         row["seconds"] = spent
     return Checkpoint(source="best.ckpt", recipe=Recipe(), state=state, epoch=1, history=history)

@@ -19,6 +19,7 @@ from receipt_ocr.evaluation.settings import CLEvalSettings
 from receipt_ocr.geometry.polygons import Polygon, transform_polygon
 from receipt_ocr.pictures.gallery import contact_sheet, draw_page
 from receipt_ocr.pictures.targets import draw_targets
+from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, letterbox
 from receipt_ocr.receipts.settings import FrameSettings, TargetSettings
@@ -27,6 +28,7 @@ from receipt_ocr.receipts.targets import Targets, render_targets
 __all__ = [
     "RoundTrip",
     "TripSettings",
+    "check_pages",
     "decode_targets",
     "draw_round_trip",
     "inspect_capacity",
@@ -38,6 +40,13 @@ BAD_HMEAN = 0.8
 REPAIR = 0.01  # H-mean: a change that gains less is no cause
 EXPLAINED_PAGES = 6  # pages that every change of settings is tried on
 MOST_OF_THE_GAIN = 0.7  # share of the largest gain that makes a cheaper change the better advice
+
+NOTHING_TO_LEARN = Finding(
+    "problem",
+    "round trip",
+    "no train page has a word to learn, so that no target can be drawn and no page learnt",
+    "check jsons/train.json, the rejected records and the 'illegibility' flags",
+)
 
 
 class TripSettings(Config):
@@ -62,6 +71,17 @@ class RoundTrip:
     """Decoded from the shrink map, upright page pixels."""
     score: PageScore
     """Score of the polygons against the labels."""
+
+
+def check_pages(
+    pages: Sequence[LabelledPage], settings: TripSettings
+) -> tuple[Finding, NDArray[np.uint8]]:
+    """Judge the round trips of some pages, and draw the worst: (H, W, 3) RGB, white without any."""
+    if not pages:
+        return NOTHING_TO_LEARN, np.full((64, 64, 3), 255, dtype=np.uint8)
+    trips = [decode_targets(page, settings) for page in pages]
+    worst = min(trips, key=lambda trip: trip.score.hmean)
+    return inspect_round_trips(trips), draw_round_trip(worst, read_upright(worst.page.path))
 
 
 def decode_targets(page: LabelledPage, settings: TripSettings) -> RoundTrip:

@@ -33,9 +33,7 @@ __all__ = [
 ]
 
 ENSEMBLE = "ensemble"
-
-SHORTEST = 5
-"""Characters of an id that may stand for all of them."""
+SHORTEST = 5  # characters of an id that may stand for all of them
 
 _ID = re.compile(r"s[0-9a-f]{12}")
 
@@ -46,16 +44,14 @@ def describe_members(
     find_run: Callable[[str, int], str | None],
     scores: pd.DataFrame,
 ) -> list[SubmissionMember]:
-    """List the detectors that took part in an ensemble, with what was known of each.
+    """List the detectors that voted, with what was known of each.
 
-    Args:
-        chosen: With the members and their weights.
-        experiment: The submission's, whose own folds bear no experiment in their name.
-        find_run: Experiment and fold -> MLflow run of the training.
-        scores: A row a member and subset.
+    ``find_run`` gives the MLflow run that trained a fold of an experiment. The selected
+    ``experiment`` is not part of its own folds' names. ``scores`` has a row a member and subset.
     """
     members = []
-    for name, weight in chosen.shares.items():
+    shares = chosen.members.shares if chosen.members else {}
+    for name, weight in shares.items():
         member = Member.parse(name)
         owner = str(member.source or experiment)
         members.append(
@@ -79,24 +75,21 @@ def describe_submission(
     chosen: ChosenPostprocess,
     scores: pd.DataFrame | None,
 ) -> SubmissionRecord:
-    """Make the record of a submission that is made now.
+    """Make the record of a submission (by its id) that is made now.
 
-    Args:
-        submission: Its id.
-        experiment: Name, or ``name@tta_view``.
-        members: The detectors that took part.
-        chosen: The post-processing that the maps were read with.
-        scores: A row a member and subset, at that post-processing; None where nothing was scored.
+    ``scores`` has a row a member and subset at the chosen post-processing; None where nothing was
+    scored.
     """
     known = [one.validation_hmean for one in members if one.validation_hmean is not None]
+    voting = chosen.members
     return SubmissionRecord(
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         submission=submission,
         experiment=experiment,
         members=tuple(members),
         kind="final" if any(one.fold is None for one in members) else "ensemble",
-        sources=chosen.members.sources if chosen.members else {},
-        mean=chosen.members.mean if chosen.members else None,
+        sources=voting.sources if voting else {},
+        mean=voting.mean if voting else None,
         thresholds=chosen.source,
         postprocess=chosen.postprocess,
         validation_hmean=sum(known) / len(known) if known else None,
@@ -125,17 +118,14 @@ def find_id(
 
     Args:
         reference: The id or its first characters, with or without its ``s``, or a text that holds
-            the id, such as the name of a file ``submission_<id>.csv`` wherever it lies now.
+            the id, such as the path of ``submission_<id>.csv``.
         records: Id -> record of every submission.
-        faults: File of a record that cannot be used -> what is wrong with it, and what to do.
+        faults: File of a damaged record -> what is wrong with it, and what to do.
 
     Raises:
-        ValueError: If nothing or several things fit, or the record that fits is damaged; what
-            there is is listed.
+        ValueError: If nothing or several things fit, or the record that fits is damaged.
     """
-    damaged = {
-        PurePosixPath(file).stem: f"{file} {fault}" for file, fault in (faults or {}).items()
-    }
+    damaged = {PurePosixPath(file).stem: f"{file} {why}" for file, why in (faults or {}).items()}
     found = _match(reference, [*records, *damaged])
     if found is not None and found in records:
         return found
@@ -150,11 +140,7 @@ def score_record(
     submission: SubmissionRecord,
     source: Literal["leaderboard", "test truth"],
 ) -> LeaderboardScore:
-    """Make the record of a score, with its distance from what was known beforehand.
-
-    Raises:
-        ValueError: If the settings hold no H-mean.
-    """
+    """Record a score and its gaps; a ValueError asks for an H-mean that was not given."""
     score = {name: value for name, value in settings.fractions.items() if value is not None}
     if "hmean" not in score:
         raise ValueError("which score? add hmean=0.9625,precision=0.9667,recall=0.9599 to --params")
@@ -178,15 +164,12 @@ def score_copy(
     copies: Mapping[str, Callable[[], pd.DataFrame]],
     truths: Mapping[str, TruthWords],
 ) -> LeaderboardScore:
-    """Score a submission's copy by the truth of the test pages.
+    """Score a submission by the truth of the test pages.
 
-    Args:
-        submission: Its record.
-        copies: Name of a copy, ``submission_<id>`` -> what reads it.
-        truths: Test page -> its words.
+    ``copies`` maps ``submission_<id>`` to a function that reads the copy.
 
     Raises:
-        ValueError: If the truth is withheld, or the copy is gone.
+        ValueError: If the truth is withheld (``truths`` is empty), or the copy is gone.
     """
     if not truths:
         raise ValueError(
@@ -206,14 +189,10 @@ def score_copy(
 
 
 def name_figures(score: LeaderboardScore, gaps: LeaderboardScore | MemberGap) -> dict[str, float]:
-    """Name the figures for MLflow: ``leaderboard_hmean`` and so on, ``gap`` and ``holdout_gap``.
+    """Name a score and the gaps of submission or member for MLflow: ``leaderboard_hmean``, ``gap``.
 
-    What the truth of the test pages says has names of its own (``truth_hmean``, ``truth_gap``), so
-    that it never passes for a leaderboard.
-
-    Args:
-        score: Of a submission.
-        gaps: The submission's or a member's.
+    A score by the test pages' truth is named ``truth_hmean``, so that it never passes for a
+    leaderboard's.
     """
     is_told = score.source == "leaderboard"
     prefix, gap_prefix = ("leaderboard_", "") if is_told else ("truth_", "truth_")
@@ -225,8 +204,8 @@ def name_figures(score: LeaderboardScore, gaps: LeaderboardScore | MemberGap) ->
 def list_figures(score: LeaderboardScore) -> Iterator[tuple[str | None, dict[str, float]]]:
     """List run id and figures for MLflow, member by member.
 
-    A training's run shows how its detector does on pages as they are. The figures of a member that
-    saw them under a TTA view bear the view's name: ``flips/leaderboard_hmean``.
+    Under a TTA view the figures bear its name, ``flips/leaderboard_hmean``: plain names are for
+    pages without augmentation.
     """
     for member in score.members:
         source = None if member.name == FINAL else Member.parse(member.name).source

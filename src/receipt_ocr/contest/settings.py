@@ -6,10 +6,10 @@ from pydantic import field_validator, model_validator
 
 from receipt_ocr.config import Config, NonNegative
 
+# A leaderboard shows four digits or more: each number is off by up to 5e-5, which moves their
+# harmonic mean by up to 1e-4.
 ROUNDING = 1.5e-4
-"""A leaderboard shows four digits or more: each number is off by up to 5e-5, which moves their
-harmonic mean by up to 1e-4."""
-
+SCORES = ("hmean", "precision", "recall")
 AGAIN = "look at the leaderboard again"
 
 
@@ -19,13 +19,10 @@ class LeaderboardSettings(Config):
     submission: str | None = None
     """Its id, or a file: the submission itself, or any name that holds the id."""
     hmean: NonNegative | None = None
-    """Page-mean H-mean, a fraction of 1."""
+    """Mean over pages, as ``precision`` and ``recall``; fractions of 1 unless ``percent``."""
     precision: NonNegative | None = None
-    """Page mean, as ``hmean``."""
     recall: NonNegative | None = None
-    """Page mean, as ``hmean``."""
     percent: bool = False
-    """Whether the three numbers are percentages, to be divided by 100."""
 
     @field_validator("submission", mode="before")
     @classmethod
@@ -36,13 +33,13 @@ class LeaderboardSettings(Config):
                 f"leaderboard.submission was read as the number {value:g}; write the id with its "
                 "first letter: s and 12 digits or letters"
             )
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        return str(value) if is_number else value
+        return str(value) if type(value) is int else value
 
     @model_validator(mode="after")
     def _check_scores(self) -> Self:
         most = 100.0 if self.percent else 1.0
-        for name, value in self._given().items():
+        for name in SCORES:
+            value = getattr(self, name)
             if value is not None and value > most:
                 is_percentage = value <= 100 and not self.percent
                 advice = f"give {value / 100:g}, or add percent=true" if is_percentage else AGAIN
@@ -76,22 +73,15 @@ class LeaderboardSettings(Config):
                 f"{most:.4f}; {AGAIN}"
             )
 
-    def _given(self) -> dict[str, float | None]:
-        return {"hmean": self.hmean, "precision": self.precision, "recall": self.recall}
-
     @property
     def fractions(self) -> dict[str, float | None]:
         """``hmean``, ``precision`` and ``recall`` as fractions of 1; None where not given."""
-        scale = 100.0 if self.percent else 1.0
-        return {k: None if v is None else v / scale for k, v in self._given().items()}
+        scale, given = 100.0 if self.percent else 1.0, {k: getattr(self, k) for k in SCORES}
+        return {k: None if v is None else v / scale for k, v in given.items()}
 
     @property
     def named(self) -> str:
-        """The submission that was named.
-
-        Raises:
-            ValueError: If none was.
-        """
+        """The submission that was named; a ValueError asks for it where none was."""
         if self.submission is None:
             raise ValueError(
                 "which submission? add submission=<id> to --params; --pipeline=submission shows "

@@ -24,9 +24,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-UNREAD = ("image_missing", "image_unreadable")
-"""Reasons for which ingestion rejects a whole page."""
-
+UNREAD = ("image_missing", "image_unreadable")  # reasons for which ingestion rejects a whole page
 MIN_POINTS = 4  # the contest skips polygons of fewer
 
 PageSizes = Mapping[str, tuple[int, int]]
@@ -36,21 +34,18 @@ Submission = dict[str, dict[str, Any]]
 def build_submission(
     detections: Mapping[str, Sequence[Polygon]], page_sizes: PageSizes
 ) -> Submission:
-    """Detections in the competition's JSON.
+    """Build the competition's JSON from detections.
 
     Args:
-        detections: Every test page -> polygons in upright page pixels; none for a page where
-            nothing was found or that could not be read.
+        detections: Every test page -> polygons in upright page pixels; may be empty.
         page_sizes: Every test page -> (width, height) in upright pixels.
 
     Returns:
         ``{"images": {page: {"words": {"0001": {"points": [[x, y], ...]}}}}}`` with whole pixels
-        inside the page; polygons of fewer than 4 points or without an area inside the page are
-        left out, and counted.
+        inside the page; polygons of fewer than 4 points or without an area there are left out.
 
     Raises:
-        ValueError: If detections and test pages are not the same pages, as after a change of the
-            data, or a polygon is not finite; the page is named.
+        ValueError: If detections and test pages are not the same pages, or a polygon is not finite.
     """
     if differing := sorted(set(detections) ^ set(page_sizes)):
         raise ValueError(
@@ -72,8 +67,7 @@ def build_submission(
         images[page] = {"words": words}
     if dropped:
         log.warning("%d polygons without 4 points or an area on their page were left out", dropped)
-    submission: Submission = {"images": images}
-    return submission
+    return {"images": images}
 
 
 def build_from_tables(
@@ -82,14 +76,7 @@ def build_from_tables(
     """Build and check the submission of all test pages.
 
     The contest asks for every test page, also for one whose image is missing or broken.
-
-    Args:
-        detections: Test page that could be read -> polygons, flat in page pixels.
-        pages: Table of all pages.
-        rejected: Table of what ingestion could not use.
-
-    Raises:
-        ValueError: As :func:`build_submission` and :func:`check_submission`.
+    ``detections`` holds those that could be read, with polygons flat in page pixels.
     """
     test = pages[pages["subset"] == "test"]
     sides = test[["page", "width", "height"]].itertuples(index=False)
@@ -107,13 +94,9 @@ def build_from_tables(
 def check_submission(submission: Submission, page_sizes: PageSizes) -> None:
     """Check what the contest would refuse or score as nothing.
 
-    Args:
-        submission: From :func:`build_submission`.
-        page_sizes: Every test page -> (width, height) in upright pixels.
-
     Raises:
         ValueError: If a test page is missing, another page is named, or a polygon has fewer than
-            4 points, is not finite or leaves its page; page and word are named.
+            4 points, is not finite or leaves its page (width, height in upright pixels).
     """
     images = submission["images"]
     if missing := sorted(set(page_sizes) - set(images)):
@@ -144,13 +127,10 @@ def tabulate_submission(submission: Submission) -> pd.DataFrame:
 
 
 def identify_submission(table: pd.DataFrame) -> str:
-    """A submission's name after its content: ``s`` and 12 hexadecimal digits of a SHA-256.
+    """Name a submission after its content: ``s`` and 12 hexadecimal digits of a SHA-256.
 
-    The same polygons in the same order give the same name, whatever the file's name or line ends
-    are. The letter keeps a command line from reading the digits as a number.
-
-    Args:
-        table: From :func:`tabulate_submission`, or read from such a file as text.
+    A copy under another name or with other line ends has the same id. The letter keeps a command
+    line from reading the digits as a number.
     """
     rows = zip(table["filename"], table["polygons"], strict=True)
     text = "\n".join(f"{page},{polygons}" for page, polygons in rows)
@@ -158,30 +138,25 @@ def identify_submission(table: pd.DataFrame) -> str:
 
 
 def parse_submission(table: pd.DataFrame) -> dict[str, list[Polygon]]:
-    """Page -> its polygons in upright page pixels, of the contest's CSV read as text.
+    """Read page -> polygons in upright page pixels from the contest's CSV, loaded as text.
 
     Raises:
         ValueError: If a page stands twice or a polygon cannot be read; the page is named.
     """
-    if table["filename"].duplicated().any():
-        page = table.loc[table["filename"].duplicated(), "filename"].iloc[0]
-        raise ValueError(f"the submission holds page {page!r} twice")
     parsed: dict[str, list[Polygon]] = {}
     for page, text in zip(table["filename"], table["polygons"], strict=True):
+        if page in parsed:
+            raise ValueError(f"the submission holds page {page!r} twice")
         try:
             flat = [[float(number) for number in one.split()] for one in text.split("|") if one]
-            parsed[str(page)] = [as_polygon(numbers) for numbers in flat]
+            parsed[page] = [as_polygon(numbers) for numbers in flat]
         except ValueError as error:
             raise ValueError(f"page {page!r} of the submission: {error}") from error
     return parsed
 
 
 def read_submission(file: Path) -> pd.DataFrame:
-    """The contest's table, from its CSV or JSON.
-
-    Raises:
-        ValueError: If the file is neither.
-    """
+    """Read the contest's table from its CSV or JSON; a ValueError says if the file is neither."""
     try:
         if file.suffix.lower() == ".json":
             return tabulate_submission(json.loads(file.read_text(encoding="utf-8")))

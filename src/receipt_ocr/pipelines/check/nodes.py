@@ -16,12 +16,6 @@ __all__ = ["collect_findings", "inspect_data", "inspect_targets", "overfit_one_p
 
 ROUND_TRIP_PAGES = 24
 OVERFIT_SECONDS = 60.0
-NOTHING_TO_LEARN = Finding(
-    "problem",
-    "round trip",
-    "no train page has a word to learn, so that no target can be drawn and no page learnt",
-    "check jsons/train.json, the rejected records and the 'illegibility' flags",
-)
 
 
 def inspect_data(
@@ -43,19 +37,14 @@ def inspect_targets(
     from PIL import Image
 
     from receipt_ocr.checks import round_trip
-    from receipt_ocr.receipts.images import read_upright
 
-    chosen = _choose_pages(pages, words, raw_receipts, ROUND_TRIP_PAGES)
-    if not chosen:
-        return [NOTHING_TO_LEARN], Image.new("RGB", (64, 64), "white")
     recipe = experiments.chosen
     settings = round_trip.TripSettings(
         frame=recipe.frame, targets=recipe.targets, postprocess=recipe.postprocess
     )
-    trips = [round_trip.decode_targets(page, settings) for page in chosen]
-    worst = min(trips, key=lambda trip: trip.score.hmean)
-    picture = round_trip.draw_round_trip(worst, read_upright(worst.page.path))
-    return [round_trip.inspect_round_trips(trips)], Image.fromarray(picture)
+    chosen = _choose_pages(pages, words, raw_receipts, ROUND_TRIP_PAGES)
+    finding, picture = round_trip.check_pages(chosen, settings)
+    return [finding], Image.fromarray(picture)
 
 
 def overfit_one_page(
@@ -65,8 +54,7 @@ def overfit_one_page(
     from receipt_ocr.checks.overfit import overfit_page
 
     chosen = _choose_pages(pages, words, raw_receipts, 1)
-    recipe = experiments.chosen
-    return [overfit_page(recipe, page, OVERFIT_SECONDS).finding for page in chosen]
+    return [overfit_page(experiments.chosen, page, OVERFIT_SECONDS).finding for page in chosen]
 
 
 def collect_findings(*findings: list[Finding]) -> list[dict[str, str]]:

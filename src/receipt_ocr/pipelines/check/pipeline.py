@@ -1,15 +1,8 @@
 """Wiring of the check stage."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
-from receipt_ocr.pipelines.check.nodes import (
-    collect_findings,
-    inspect_data,
-    inspect_targets,
-    overfit_one_page,
-)
+from receipt_ocr.pipelines.check import nodes
 
 __all__ = ["create_pipeline"]
 
@@ -18,14 +11,14 @@ IMAGES = ["pages", "words", "raw_receipts", "params:experiments"]
 FINDINGS = ["data_findings", "target_findings", "overfit_findings"]
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Look for what is wrong with data and settings, and draw a page's way to targets and back."""
     data, targets, overfit = FINDINGS
     return Pipeline(
         [
-            Node(inspect_data, TABLES, data, name="inspect_data"),
-            Node(inspect_targets, IMAGES, [targets, "check_picture"], name="inspect_targets"),
-            Node(overfit_one_page, IMAGES, overfit, name="overfit_one_page"),
-            Node(collect_findings, FINDINGS, "check_findings", name="collect_findings"),
+            Node(nodes.inspect_data, TABLES, data, name="inspect_data"),
+            Node(nodes.inspect_targets, IMAGES, [targets, "check_picture"], name="inspect_targets"),
+            Node(nodes.overfit_one_page, IMAGES, overfit, name="overfit_one_page"),
+            Node(nodes.collect_findings, FINDINGS, "check_findings", name="collect_findings"),
         ]
     )

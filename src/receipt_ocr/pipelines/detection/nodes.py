@@ -8,6 +8,7 @@ from receipt_ocr.detector.trained import Checkpoint
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.identity import fold_name
 from receipt_ocr.records import TunedPostprocess, Voting
+from receipt_ocr.search.tuned import choose_postprocess
 
 __all__ = ["detect_folder", "draw_detections"]
 
@@ -29,12 +30,10 @@ def detect_folder(
     from receipt_ocr.contest.submission import build_submission
     from receipt_ocr.detector.inference import Detector, detect_images
     from receipt_ocr.receipts.images import list_images
-    from receipt_ocr.search.tuned import choose_postprocess
 
     detector = Detector.restore(checkpoint, tta=tta.chosen)
     member = Voting.of_one(fold_name(fold), detector.source_of(checkpoint))
     chosen = choose_postprocess("auto", detector.postprocess, member, tuned)
-    log.info("Post-processing (%s): %s", chosen.source, chosen.postprocess)
     detector.postprocess = chosen.postprocess
     polygons, sizes = detect_images(detector, list_images(detection.images_folder))
     words = sum(len(found) for found in polygons.values())

@@ -1,7 +1,5 @@
 """Wiring of the detection stage."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.detection.nodes import detect_folder, draw_detections
@@ -9,7 +7,7 @@ from receipt_ocr.pipelines.detection.nodes import detect_folder, draw_detections
 __all__ = ["create_pipeline"]
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Find the words on images that nobody has annotated, with the detector of one fold."""
     detector = ["params:fold", "checkpoint", "tuned_postprocess"]
     detecting = ["params:detection", "params:test_time", *detector]

@@ -1,7 +1,8 @@
 """Nodes of the ensemble stage."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,8 +13,10 @@ from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.identity import ExperimentId, Member
+from receipt_ocr.pipelines.ensemble.tracking import log_scores
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.records import ChosenPostprocess, TunedPostprocess, Voting
+from receipt_ocr.search.tuned import choose_postprocess
 
 __all__ = [
     "average_members",
@@ -28,17 +31,17 @@ __all__ = [
     "weigh_members",
 ]
 
-Tables = tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, list[list[float]]]]]
-"""A row a member and page, a row a word, and the worst pages of each subset with their polygons."""
+Worst = dict[str, dict[str, list[list[float]]]]
+"""Subset -> its worst pages -> polygons found, flat in page pixels."""
+
+Tables = tuple[pd.DataFrame, pd.DataFrame, Worst]
+"""A row a member and page, a row a word, and the worst pages."""
 
 log = logging.getLogger(__name__)
 
 
 def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
-    """A node that finds the maps of all who vote, and checks that they are of today's pages.
-
-    Its maps of the selected experiment come kind by kind, each fold by fold.
-    """
+    """A node that finds the maps of all who vote; its own come kind by kind, each fold by fold."""
 
     def gather(
         ensemble: EnsembleSettings,
@@ -51,13 +54,8 @@ def gather_members(*kinds: str) -> Callable[..., MemberMaps]:
         from receipt_ocr.analysis.judging import list_pages
         from receipt_ocr.decoding import members
 
-        def find(member: Member, kind: str) -> LazyMaps:
-            if member.is_external:
-                return stored.maps(str(member.source), member.fold, kind)
-            return fold_maps[kinds.index(kind) * FOLD_COUNT + member.fold]
-
-        today = list_pages(pages, folds)
-        return members.gather(ensemble, find, today, kinds, tta.chosen.label)
+        find = partial(_find_maps, kinds, stored, fold_maps)
+        return members.gather(ensemble, find, list_pages(pages, folds), kinds, tta.chosen.label)
 
     return gather
 
@@ -81,7 +79,7 @@ def weigh_members(
     return weights
 
 
-def pick_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def pick_postprocess(
     ensemble: EnsembleSettings,
     experiments: Experiments,
     voters: MemberMaps,
@@ -90,8 +88,6 @@ def pick_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     holdout: TunedPostprocess | None,
 ) -> ChosenPostprocess:
     """Choose the post-processing that maps are read with; note its source and who votes how."""
-    from receipt_ocr.search.tuned import choose_postprocess
-
     voting = Voting(
         names=tuple(voters.names),
         weights=tuple(weights),
@@ -99,9 +95,7 @@ def pick_postprocess(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
         mean=ensemble.mean,
     )
     recipe = experiments.chosen.postprocess
-    chosen = choose_postprocess(ensemble.thresholds, recipe, voting, tuned, holdout)
-    log.info("Post-processing (%s): %s", chosen.source, chosen.postprocess)
-    return chosen
+    return choose_postprocess(ensemble.thresholds, recipe, voting, tuned, holdout)
 
 
 def average_members(kind: str) -> Callable[..., Mapping[str, LoadMap]]:
@@ -138,10 +132,7 @@ def score_out_of_fold(
 
 
 def score_ensemble(kind: str) -> Callable[..., Tables]:
-    """A node that scores every member and the ensemble on one subset.
-
-    Words and worst pages are the ensemble's alone.
-    """
+    """A node that scores all members on a subset; words and worst pages are the ensemble's."""
 
     def score(
         chosen: ChosenPostprocess,
@@ -160,7 +151,7 @@ def score_ensemble(kind: str) -> Callable[..., Tables]:
     return score
 
 
-def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def score_untuned(
     chosen: ChosenPostprocess,
     voters: MemberMaps,
     holdout_maps: LazyMaps,
@@ -168,10 +159,7 @@ def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Score the maps again at the recipe's post-processing, to see what tuning gains.
-
-    Members out of fold, and the ensemble on the other pages; no rows where nothing is tuned.
-    """
+    """Score the maps again at the recipe's post-processing; no rows where nothing is tuned."""
     from receipt_ocr.analysis.judging import score_at_recipe
 
     maps = {
@@ -182,9 +170,7 @@ def score_untuned(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     return score_at_recipe(chosen, maps, pages, words)
 
 
-def join_tables(
-    *parts: Any,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, dict[str, list[list[float]]]]]:
+def join_tables(*parts: Any) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Worst]:
     """All scored pages, one row a member and subset, all words, and the worst pages."""
     from receipt_ocr.analysis.judging import Judged, join_judged
     from receipt_ocr.analysis.scores import tabulate_scores
@@ -203,7 +189,13 @@ def publish_scores(
     stored: ExperimentStore,
 ) -> None:
     """Write the scores into the MLflow runs of ensemble, experiment and its folds, as columns."""
-    from receipt_ocr.pipelines.ensemble.tracking import log_scores
-
     own = ExperimentId(experiments.selected, tta.selected)
     log_scores(own, chosen.names, scores, stored.training_run)
+
+
+def _find_maps(
+    kinds: Sequence[str], store: ExperimentStore, own: Sequence[LazyMaps], member: Member, kind: str
+) -> LazyMaps:
+    if member.is_external:
+        return store.maps(str(member.source), member.fold, kind)
+    return own[kinds.index(kind) * FOLD_COUNT + member.fold]

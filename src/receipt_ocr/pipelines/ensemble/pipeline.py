@@ -1,22 +1,9 @@
 """Wiring of the ensemble stage."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.identity import fold_name
-from receipt_ocr.pipelines.ensemble.nodes import (
-    average_members,
-    detect_words,
-    gather_members,
-    join_tables,
-    pick_postprocess,
-    publish_scores,
-    score_ensemble,
-    score_out_of_fold,
-    score_untuned,
-    weigh_members,
-)
+from receipt_ocr.pipelines.ensemble import nodes
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 __all__ = ["create_pipeline", "inputs_of_members"]
@@ -35,7 +22,7 @@ def inputs_of_members(*kinds: str) -> list[str]:
     return [SETTINGS, TTA, "folds", "pages", "experiment_store", *maps]
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Average the members' maps, find the words in the mean, score it beside each member."""
     return Pipeline(
         [*_vote(), *_score()],
@@ -50,28 +37,26 @@ def _vote() -> list[Node]:
     tuned = ["tuned_postprocess", "holdout_postprocess"]
     choosing = [SETTINGS, RECIPE, "members", "member_weights", *tuned]
     return [
-        Node(gather_members(*KINDS), gathering, "members", name="gather_members"),
-        Node(weigh_members, weighing, "member_weights", name="weigh_members"),
-        Node(pick_postprocess, choosing, CHOSEN, name="choose_postprocess"),
-        Node(average_members("holdout"), voting, HOLDOUT, name="vote_on_holdout"),
-        Node(average_members("test"), voting, TEST, name="vote_on_test"),
-        Node(detect_words, [TEST, CHOSEN], "test_detections", name="detect_words"),
+        Node(nodes.gather_members(*KINDS), gathering, "members", name="gather_members"),
+        Node(nodes.weigh_members, weighing, "member_weights", name="weigh_members"),
+        Node(nodes.pick_postprocess, choosing, CHOSEN, name="choose_postprocess"),
+        Node(nodes.average_members("holdout"), voting, HOLDOUT, name="vote_on_holdout"),
+        Node(nodes.average_members("test"), voting, TEST, name="vote_on_test"),
+        Node(nodes.detect_words, [TEST, CHOSEN], "test_detections", name="detect_words"),
     ]
 
 
 def _score() -> list[Node]:
-    judged = [CHOSEN, "members"]
+    judged, alone = [CHOSEN, "members"], [CHOSEN, "members", *TABLES]
     on_holdout, on_test = [*judged, HOLDOUT, *TABLES], [*judged, TEST, *TABLES]
-    untuned, parts = (
-        [*judged, HOLDOUT, TEST, *TABLES],
-        [name for kind in KINDS for name in PARTS[kind]],
-    )
+    untuned = [*judged, HOLDOUT, TEST, *TABLES]
+    own, holdout, test = PARTS.values()
     publishing = [RECIPE, TTA, CHOSEN, "scores", "experiment_store"]
     return [
-        Node(score_out_of_fold, [*judged, *TABLES], PARTS["out_of_fold"], name="score_out_of_fold"),
-        Node(score_ensemble("holdout"), on_holdout, PARTS["holdout"], name="score_holdout"),
-        Node(score_ensemble("test"), on_test, PARTS["test"], name="score_test"),
-        Node(score_untuned, untuned, "untuned_page_scores", name="score_untuned"),
-        Node(join_tables, parts, JOINED, name="join_scores"),
-        Node(publish_scores, publishing, None, name="publish_scores"),
+        Node(nodes.score_out_of_fold, alone, own, name="score_out_of_fold"),
+        Node(nodes.score_ensemble("holdout"), on_holdout, holdout, name="score_holdout"),
+        Node(nodes.score_ensemble("test"), on_test, test, name="score_test"),
+        Node(nodes.score_untuned, untuned, "untuned_page_scores", name="score_untuned"),
+        Node(nodes.join_tables, [*own, *holdout, *test], JOINED, name="join_scores"),
+        Node(nodes.publish_scores, publishing, None, name="publish_scores"),
     ]

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from receipt_ocr.identity import ExperimentId, Member
+from receipt_ocr.tracking.layout import is_tracked
+from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
 
 __all__ = ["log_scores"]
 
@@ -21,8 +23,6 @@ def log_scores(
     those of pages without test-time augmentation.
     """
     from receipt_ocr.analysis.scores import list_hmeans
-    from receipt_ocr.tracking.layout import is_tracked
-    from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
 
     if not is_tracked():
         return

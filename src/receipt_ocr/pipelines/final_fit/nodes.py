@@ -1,38 +1,34 @@
 """Nodes of the final fit."""
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.trained import Checkpoint
 from receipt_ocr.identity import fold_name
+from receipt_ocr.pipelines.training.tracking import mlflow_logger
 from receipt_ocr.receipts.settings import IngestionSettings
 from receipt_ocr.records import ChosenPostprocess, FinalEpochs, TunedPostprocess
+from receipt_ocr.search.tuned import choose_postprocess
+from receipt_ocr.storage.cache import local_copy
+from receipt_ocr.tracking.runs import fold_run
+from receipt_ocr.training.final_fit import choose_epochs
 from receipt_ocr.training.settings import FinalFitSettings
 from receipt_ocr.training.work_folder import WorkFolder
 
-if TYPE_CHECKING:
-    from receipt_ocr.receipts.labelled_pages import LabelledPage
-
 __all__ = ["pick_epochs", "pick_postprocess", "train_final"]
-
-log = logging.getLogger(__name__)
 
 
 def pick_epochs(
     settings: FinalFitSettings, experiments: Experiments, *histories: pd.DataFrame | None
 ) -> FinalEpochs:
     """Choose how many epochs to train, and note the best epoch of each fold that says so."""
-    from receipt_ocr.training.final_fit import choose_epochs
-
     by_fold = {fold_name(fold): history for fold, history in enumerate(histories)}
     return choose_epochs(settings.epochs, by_fold, experiments.selected)
 
 
-def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def train_final(
     experiments: Experiments,
     settings: FinalFitSettings,
     ingestion: IngestionSettings,
@@ -44,11 +40,12 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 ) -> tuple[Checkpoint, pd.DataFrame]:
     """Train on all labelled pages; the last epoch's checkpoint and the history."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
-    from receipt_ocr.pipelines.training.tracking import mlflow_logger
-    from receipt_ocr.tracking.runs import fold_run
+    from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
     from receipt_ocr.training import loop
 
-    labelled = _gather_pages(settings, ingestion, pages, words, raw_receipts)
+    labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
+    for data in settings.further:
+        labelled += read_further(local_copy(data.folder), data.subset, data.weight, ingestion)
     recipe = experiments.chosen
     schedule = recipe.training.model_copy(update={"epochs": final_epochs.epochs})
     recipe = recipe.model_copy(update={"training": schedule})
@@ -60,30 +57,6 @@ def train_final(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 def pick_postprocess(
     settings: FinalFitSettings, experiments: Experiments, tuned: TunedPostprocess | None
 ) -> ChosenPostprocess:
-    """Choose the post-processing that the test maps are read with.
-
-    No labelled page is left to tune on: what was tuned on the folds' out-of-fold maps is the
-    nearest there is.
-    """
-    from receipt_ocr.search.tuned import choose_postprocess
-
-    recipe = experiments.chosen.postprocess
-    chosen = choose_postprocess(settings.thresholds, recipe, None, tuned)
-    log.info("Post-processing (%s): %s", chosen.source, chosen.postprocess)
-    return chosen
-
-
-def _gather_pages(
-    settings: FinalFitSettings,
-    ingestion: IngestionSettings,
-    pages: pd.DataFrame,
-    words: pd.DataFrame,
-    raw_receipts: Path,
-) -> "list[LabelledPage]":
-    from receipt_ocr.receipts.labelled_pages import gather_labelled, read_further
-    from receipt_ocr.storage.cache import local_copy
-
-    labelled = gather_labelled(pages, words, raw_receipts, with_holdout=settings.holdout)
-    for data in settings.further:
-        labelled += read_further(local_copy(data.folder), data.subset, data.weight, ingestion)
-    return labelled
+    """Choose the post-processing that the test maps are read with."""
+    # No labelled page is left to tune on: what was tuned out of fold is the nearest there is.
+    return choose_postprocess(settings.thresholds, experiments.chosen.postprocess, None, tuned)

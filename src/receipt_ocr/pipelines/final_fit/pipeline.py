@@ -1,7 +1,5 @@
 """Wiring of the final fit, which is kept apart from the folds and judged by none of its pages."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.identity import fold_name
@@ -20,12 +18,12 @@ DETECTOR, CHOSEN, MAPS = "final_checkpoint", "final_postprocess", "final_test_ma
 FOUND, JSON, CSV = "final_test_detections", "final_submission_json", "final_submission_csv"
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Train one detector on all labelled pages, and make a submission with it."""
     training = [RECIPE, SETTINGS, *LABELLED, "final_work_folder"]
     predicting = [DETECTOR, RECIPE, TTA, "pages", "raw_receipts"]
     choosing = [SETTINGS, RECIPE, "tuned_postprocess"]
-    formatting, registering = [FOUND, "pages", "rejected"], [CSV, RECIPE, TTA, CHOSEN]
+    formatting, made = [FOUND, "pages", "rejected"], [CSV, RECIPE, TTA, CHOSEN, "experiment_store"]
     kept = ["submissions", "submission_records"]
     return Pipeline(
         [
@@ -35,11 +33,6 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(pick_postprocess, choosing, CHOSEN, name="choose_final_postprocess"),
             Node(detect_words, [MAPS, CHOSEN], FOUND, name="detect_final_words"),
             Node(format_submission, formatting, [JSON, CSV], name="format_final_submission"),
-            Node(
-                register_final,
-                [*registering, "experiment_store"],
-                kept,
-                name="register_final_submission",
-            ),
+            Node(register_final, made, kept, name="register_final_submission"),
         ]
     )

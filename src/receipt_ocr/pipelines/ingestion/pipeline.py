@@ -5,15 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from receipt_ocr.pipelines.ingestion.nodes import read_receipts
 
 
-def create_pipeline(**kwargs: object) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """The ingestion stage."""
-    return Pipeline(
-        [
-            Node(
-                read_receipts,
-                ["raw_receipts", "params:ingestion"],
-                ["pages", "words", "rejected"],
-                name="read_receipts",
-            )
-        ]
-    )
+    inputs, tables = ["raw_receipts", "params:ingestion"], ["pages", "words", "rejected"]
+    return Pipeline([Node(read_receipts, inputs, tables, name="read_receipts")])

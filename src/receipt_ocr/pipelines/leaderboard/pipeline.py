@@ -1,31 +1,27 @@
 """Wiring of the leaderboard stage."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
-from receipt_ocr.pipelines.leaderboard.nodes import (
-    find_submission,
-    record_leaderboard,
-    score_submission,
-)
+from receipt_ocr.pipelines.leaderboard import nodes
 
 __all__ = ["create_pipeline", "create_scoring_pipeline"]
 
 SETTINGS, MADE, TOLD = "params:leaderboard", "submission_records", "leaderboard_records"
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Record what a leaderboard said."""
     inputs = [SETTINGS, "submission_id", MADE]
-    return Pipeline([_find(), Node(record_leaderboard, inputs, TOLD, name="record_leaderboard")])
+    record = Node(nodes.record_leaderboard, inputs, TOLD, name="record_leaderboard")
+    return Pipeline([_find(), record])
 
 
-def create_scoring_pipeline(**_: Any) -> Pipeline:
+def create_scoring_pipeline() -> Pipeline:
     """Score a submission by the truth of the test pages."""
     inputs = ["submission_id", "submissions", MADE, "pages", "words"]
-    return Pipeline([_find(), Node(score_submission, inputs, TOLD, name="score_submission")])
+    score = Node(nodes.score_submission, inputs, TOLD, name="score_submission")
+    return Pipeline([_find(), score])
 
 
 def _find() -> Node:
-    return Node(find_submission, [SETTINGS, MADE], "submission_id", name="find_submission")
+    return Node(nodes.find_submission, [SETTINGS, MADE], "submission_id", name="find_submission")

@@ -3,6 +3,8 @@
 import logging
 
 from receipt_ocr.records import LeaderboardScore
+from receipt_ocr.tracking.layout import is_tracked
+from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures, place_score
 
 __all__ = ["log_score"]
 
@@ -12,8 +14,6 @@ log = logging.getLogger(__name__)
 def log_score(score: LeaderboardScore) -> None:
     """Write a score with its gaps into the active run, the experiment's, and those of members."""
     from receipt_ocr.contest.leaderboard import list_figures, name_figures
-    from receipt_ocr.tracking.layout import is_tracked
-    from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures, place_score
 
     own = name_figures(score, score)
     place_score(score.experiment)

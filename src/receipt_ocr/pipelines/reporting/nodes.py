@@ -44,7 +44,7 @@ def gather_histories(
     }
 
 
-def gather_experiment(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def gather_experiment(
     experiments: Experiments,
     tta: TtaVariants,
     store: ExperimentStore,
@@ -93,7 +93,7 @@ def find_runs(store: ExperimentStore, compared: Compared) -> Provenance:
     return Provenance(records, lost, retrained, store.command)
 
 
-def gather_tables(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def gather_tables(
     pages: pd.DataFrame,
     rejected: pd.DataFrame,
     untuned_page_scores: pd.DataFrame,
@@ -105,7 +105,7 @@ def gather_tables(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     return Tables(pages, rejected, untuned_page_scores, word_outcomes, tuning_table, holdout)
 
 
-def gather_results(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def gather_results(
     experiments: Experiments,
     tta: TtaVariants,
     dataset: str,

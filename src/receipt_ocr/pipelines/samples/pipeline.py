@@ -1,7 +1,5 @@
 """Wiring of the contact sheet of training samples."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.samples.nodes import draw_training_samples
@@ -9,15 +7,8 @@ from receipt_ocr.pipelines.samples.nodes import draw_training_samples
 __all__ = ["create_pipeline"]
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Augmented samples with their targets, drawn as training draws them."""
-    return Pipeline(
-        [
-            Node(
-                draw_training_samples,
-                ["params:experiments", "pages", "words", "raw_receipts", "params:epoch"],
-                "augmentation_sheet",
-                name="draw_training_samples",
-            )
-        ]
-    )
+    inputs = ["params:experiments", "pages", "words", "raw_receipts", "params:epoch"]
+    sheet = "augmentation_sheet"
+    return Pipeline([Node(draw_training_samples, inputs, sheet, name="draw_training_samples")])

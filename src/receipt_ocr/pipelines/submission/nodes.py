@@ -14,8 +14,8 @@ __all__ = ["format_submission", "register_final", "register_submission"]
 
 log = logging.getLogger(__name__)
 
+# A copy named after its content, and the record of who made it.
 Registered = tuple[dict[str, pd.DataFrame], dict[str, SubmissionRecord]]
-"""A copy named after its content, and the record of who made it."""
 
 
 def format_submission(
@@ -30,7 +30,7 @@ def format_submission(
     return built, submission.tabulate_submission(built)
 
 
-def register_submission(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def register_submission(
     table: pd.DataFrame,
     experiments: Experiments,
     tta: TtaVariants,

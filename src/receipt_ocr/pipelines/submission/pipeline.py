@@ -1,7 +1,5 @@
 """Wiring of the submission stage."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.submission.nodes import format_submission, register_submission
@@ -13,7 +11,7 @@ FOUND = ["test_detections", "pages", "rejected"]
 MAKERS = ["params:experiments", "params:test_time", "chosen_postprocess", "scores"]
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Write what the contest takes, and remember who made it."""
     described = ["submission_csv", *MAKERS, "experiment_store"]
     return Pipeline(

@@ -10,8 +10,10 @@ from receipt_ocr.decoding.maps import LazyMaps
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.trained import Checkpoint
 from receipt_ocr.detector.tta_settings import TtaVariants
+from receipt_ocr.pipelines.training.tracking import log_training, mlflow_logger, record_training
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.records import TrainingRecord
+from receipt_ocr.tracking.runs import fold_run
 from receipt_ocr.training.work_folder import WorkFolder
 
 __all__ = [
@@ -43,7 +45,7 @@ def fold_selector(fold: int) -> Callable[[pd.DataFrame], dict[str, list[str]]]:
     return select
 
 
-def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def train_detector(
     experiments: Experiments,
     split: dict[str, list[str]],
     pages: pd.DataFrame,
@@ -53,9 +55,7 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
 ) -> tuple[Checkpoint, pd.DataFrame, TrainingRecord]:
     """Train one fold; its best checkpoint, the history of its epochs, and a record of both."""
     from receipt_ocr.detector.checkpoint import read_checkpoint
-    from receipt_ocr.pipelines.training.tracking import log_training, mlflow_logger, record_training
     from receipt_ocr.receipts.labelled_pages import load_pages
-    from receipt_ocr.tracking.runs import fold_run
     from receipt_ocr.training import loop
 
     own = pages[pages["subset"] == "train"]
@@ -70,7 +70,7 @@ def train_detector(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     return best, pd.DataFrame(result.history), record
 
 
-def predict_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def predict_out_of_fold(
     checkpoint: Checkpoint,
     experiments: Experiments,
     tta: TtaVariants,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from receipt_ocr.records import TrainingRecord
+from receipt_ocr.tracking.runs import log_figures
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -24,12 +25,7 @@ def mlflow_logger(run_id: str | None) -> "Logger | None":
 
 
 def record_training(best: "Checkpoint", result: "TrainingResult") -> TrainingRecord:
-    """Describe a training for those who do not open the network.
-
-    Args:
-        best: The checkpoint that counts, with the history of all epochs.
-        result: How the training ended, and what it took.
-    """
+    """Describe a training by its best checkpoint, which holds the history of all epochs."""
     row = next(row for row in best.history if row["epoch"] == best.epoch)
     is_timed = all("seconds" in one for one in best.history)
     return TrainingRecord(
@@ -51,8 +47,6 @@ def log_training(run_id: str | None, record: TrainingRecord) -> None:
     """Write a training's result into its run, as columns to compare folds by."""
     if run_id is None:
         return
-    from receipt_ocr.tracking.runs import log_figures
-
     figures = {
         "val_hmean": record.hmean,
         "val_precision": record.precision,
@@ -63,5 +57,4 @@ def log_training(run_id: str | None, record: TrainingRecord) -> None:
         "parameters": sum(record.parameters.values()),
         "checkpoint_mib": record.checkpoint_bytes / 2**20,
     }
-    known = {name: float(value) for name, value in figures.items() if value is not None}
-    log_figures(run_id, known, {"stopped_by": record.stopped_by})
+    log_figures(run_id, figures, {"stopped_by": record.stopped_by})

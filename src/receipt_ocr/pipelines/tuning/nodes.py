@@ -9,13 +9,16 @@ from receipt_ocr.decoding.settings import EnsembleSettings
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.records import NoRecord, TunedPostprocess
 from receipt_ocr.search.settings import GridSettings
+from receipt_ocr.tracking.runs import log_active
 
 __all__ = ["draw_search", "tune_on_holdout", "tune_out_of_fold"]
 
 log = logging.getLogger(__name__)
 
+FIGURES = ("recipe_hmean", "chosen_hmean", "cross_fitted_hmean")  # columns in MLflow
 
-def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+
+def tune_out_of_fold(
     grid: GridSettings,
     ensemble: EnsembleSettings,
     experiments: Experiments,
@@ -27,18 +30,17 @@ def tune_out_of_fold(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
     """Search on the members' out-of-fold maps: the best settings, and every point tried."""
     from receipt_ocr.analysis.scores import prepare_truths
     from receipt_ocr.search import tuning
-    from receipt_ocr.tracking.runs import log_active
 
     judged = [page for maps in voters.maps["out_of_fold"].values() for page in maps]
     truths = prepare_truths(pages, words, "train", judged)
     recipe = experiments.chosen.postprocess
     found, rows = tuning.tune_out_of_fold(voters, truths, grid, ensemble, recipe, weights)
     log.info("Tuned on %d out-of-fold pages: %s", found.pages, found)
-    log_active(found.figures)
+    log_active({name: getattr(found, name) for name in FIGURES})
     return found, pd.DataFrame(rows)
 
 
-def tune_on_holdout(  # noqa: PLR0913, PLR0917  # one argument a catalog entry
+def tune_on_holdout(
     grid: GridSettings,
     ensemble: EnsembleSettings,
     experiments: Experiments,

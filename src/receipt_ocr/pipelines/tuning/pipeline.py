@@ -1,7 +1,5 @@
 """Wiring of the tuning stage."""
 
-from typing import Any
-
 from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.ensemble.nodes import gather_members, weigh_members
@@ -18,7 +16,7 @@ FOUND_ON_HOLDOUT = ["holdout_postprocess", "holdout_tuning_table"]
 PICTURES = ["search_plot", "precision_recall_plot"]
 
 
-def create_pipeline(**_: Any) -> Pipeline:
+def create_pipeline() -> Pipeline:
     """Search on the members' out-of-fold maps, and on the ensemble's maps of the holdout."""
     members, weights = VOTERS
     gathering, weighing = inputs_of_members(*KINDS), [*SETTINGS[1:], members, *TABLES]
