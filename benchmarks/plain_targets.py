@@ -39,15 +39,9 @@ def render_targets(  # noqa: PLR0913 - the three settings of the maps
 ) -> PlainTargets:
     """Draw the shrink map, the threshold map and their masks.
 
-    Words without an area, or of which shrinking leaves nothing, are masked in the shrink mask.
-
-    Args:
-        polygons: The words, each (P, 2) in pixels of the (height, width) frame; truncated.
-        height: Frame height in pixels.
-        width: Frame width in pixels.
-        shrink_ratio: Words shrink and grow by ``area * (1 - shrink_ratio^2) / perimeter``.
-        threshold_low: Threshold away from the outlines.
-        threshold_high: Threshold on the outlines.
+    Words are (P, 2) in pixels of the (height, width) frame, truncated. They shrink and grow by
+    ``area * (1 - shrink_ratio^2) / perimeter``; those without an area, or of which shrinking leaves
+    nothing, are masked in the shrink mask. The high threshold is that on the outlines.
     """
     shrink_map = np.zeros((height, width), dtype=np.float32)
     shrink_mask = np.ones((height, width), dtype=np.float32)

@@ -74,14 +74,11 @@ def few_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def changes(name: str) -> dict[str, Any]:
-    experiments = read_experiments()
-    base, own = experiments.recipe.model_dump(), experiments.named(name).model_dump()
-    return {
-        key: value
-        for block, values in own.items()
-        for key, value in values.items()
-        if value != base[block][key]
-    }
+    experiments, found = read_experiments(), {}
+    base = experiments.recipe.model_dump()
+    for block, values in experiments.named(name).model_dump().items():
+        found |= {key: value for key, value in values.items() if value != base[block][key]}
+    return found
 
 
 def test_the_experiments_differ_from_the_recipe_as_the_report_has_it() -> None:

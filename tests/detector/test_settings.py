@@ -65,13 +65,9 @@ def test_the_weights_of_the_package_fit_one_encoder_only(encoder: str) -> None:
         NetworkSettings(encoder=encoder, encoder_weights=LITE0_PACKAGE)
     lite0 = {"encoder": "tf_efficientnet_lite0", "encoder_weights": LITE0_PACKAGE}
     with pytest.raises(ValidationError, match=message):  # a variant that keeps the weights
-        Experiments.model_validate(
-            {
-                "selected": "lite0",
-                "recipe": {"network": lite0},
-                "variants": {"lite0": {}, "other": {"network": {"encoder": encoder}}},
-            }
-        )
+        variants = {"lite0": {}, "other": {"network": {"encoder": encoder}}}
+        content = {"selected": "lite0", "recipe": {"network": lite0}, "variants": variants}
+        Experiments.model_validate(content)
     # Weights that are not loaded, and another training of the same encoder, are no fault.
     NetworkSettings(encoder=encoder, encoder_weights=LITE0_PACKAGE, pretrained=False)
     NetworkSettings(encoder="tf_efficientnet_lite0.in1k", encoder_weights=LITE0_PACKAGE)

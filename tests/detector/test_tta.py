@@ -20,19 +20,13 @@ Map = NDArray[np.float32]
 PAGE = (240, 380)  # width, height: a receipt, longer than wide
 WORDS = ((30, 40, 130, 64), (150, 40, 210, 64), (60, 150, 200, 180), (20, 330, 90, 352))
 SHAPES = (FrameSettings(sizes={0: 320}), FrameSettings(sizes={0: 320}, shape="page", crop=None))
+ONE_FRAME = TtaSettings(flips=("horizontal", "vertical"), turns=(90, 180, 270))
+ALL_VIEWS = ONE_FRAME.model_copy(update={"scales": (0.95, 1.0, 1.05)})
 SINGLE_VIEWS = [
-    TtaSettings(flips=("horizontal",)),
-    TtaSettings(flips=("vertical",)),
-    TtaSettings(turns=(90,)),
-    TtaSettings(turns=(180,)),
-    TtaSettings(turns=(270,)),
-    TtaSettings(scales=(0.95, 1.0)),
-    TtaSettings(scales=(1.0, 1.05)),
-    TtaSettings(scales=(1.05,)),
+    *(TtaSettings(flips=(flip,)) for flip in ONE_FRAME.flips),
+    *(TtaSettings(turns=(turn,)) for turn in ONE_FRAME.turns),
+    *(TtaSettings(scales=scales) for scales in ((0.95, 1.0), (1.0, 1.05), (1.05,))),
 ]
-ALL_VIEWS = TtaSettings(
-    flips=("horizontal", "vertical"), turns=(90, 180, 270), scales=(0.95, 1.0, 1.05)
-)
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +88,8 @@ def test_undoing_a_view_moves_every_pixel_back(flip: str, turn: int) -> None:
 
 
 def test_views_in_one_frame_leave_a_copied_map_as_it_is(page: Image) -> None:
-    shape = SHAPES[1]
-    tta = TtaSettings(flips=("horizontal", "vertical"), turns=(90, 180, 270))
-    np.testing.assert_allclose(
-        predict(page, shape, tta), predict(page, shape, TtaSettings()), atol=1e-6
-    )
+    plain, averaged = (predict(page, SHAPES[1], tta) for tta in (TtaSettings(), ONE_FRAME))
+    np.testing.assert_allclose(averaged, plain, atol=1e-6)
 
 
 def test_views_of_one_shape_come_in_one_batch(page: Image) -> None:

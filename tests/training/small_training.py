@@ -1,7 +1,7 @@
 """A training of the tiny recipe on drawn pages, and machines that are lost in the middle of it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,33 +43,24 @@ def change(recipe: Recipe, **training: Any) -> Recipe:
     return recipe.model_copy(update={"training": settings})
 
 
-@contextmanager
-def lost_in(epoch: int) -> Iterator[None]:
+def lost_in(epoch: int) -> AbstractContextManager[None]:
     """Lose the machine in the middle of an epoch, after its first step."""
-    step = DetectorModule.training_step
+    return _lost(epoch, batch=1)
 
-    def breaking(self: DetectorModule, batch: dict[str, torch.Tensor], index: int) -> torch.Tensor:
-        if self.current_epoch == epoch and index == 1:
-            raise MachineLostError
-        return step(self, batch, index)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(MachineLostError):
-        patch.setattr(DetectorModule, "training_step", breaking)
-        yield
+def lost_after(epoch: int) -> AbstractContextManager[None]:
+    """Lose the machine as soon as the files of an epoch are written."""
+    return _lost(epoch + 1, batch=0)
 
 
 @contextmanager
-def lost_after(epoch: int) -> Iterator[None]:
-    """Lose the machine as soon as the files of an epoch are written."""
-    start = DetectorModule.on_train_epoch_start
-
-    def breaking(self: DetectorModule) -> None:
-        if self.current_epoch == epoch + 1:
+def _lost(epoch: int, batch: int) -> Iterator[None]:
+    def breaking(self: DetectorModule, _: Any, index: int) -> None:
+        if (self.current_epoch, index) == (epoch, batch):
             raise MachineLostError
-        start(self)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(MachineLostError):
-        patch.setattr(DetectorModule, "on_train_epoch_start", breaking)
+        patch.setattr(DetectorModule, "on_train_batch_start", breaking)
         yield
 
 

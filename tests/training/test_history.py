@@ -18,11 +18,13 @@ def numbers(rows: Sequence[EpochRow]) -> list[float]:
     return [row["epoch"] for row in rows]
 
 
-def test_the_best_epochs_come_first_and_ties_go_to_the_earlier() -> None:
+def test_the_best_epochs_come_first_with_ties_the_earlier_without_scores_the_latest() -> None:
     assert numbers(best_epochs(history(0.5, 0.7, 0.6, 0.7), 3)) == [1, 3, 2]
     assert numbers(best_epochs(history(0.0, 0.0), 1)) == [0]
     assert numbers(best_epochs(history(0.5), 3)) == [0]
     assert best_epochs([], 3) == []
+    without_validation = [{"epoch": float(epoch), "loss": 1.0} for epoch in range(4)]
+    assert numbers(best_epochs(without_validation, 2)) == [3, 2]
 
 
 @pytest.mark.parametrize(
@@ -44,11 +46,6 @@ def test_patience_counts_epochs_since_the_best_at_the_final_size(
         frame=FrameSettings(sizes={0: 32, 1: 64, 3: 96}), training=TrainingSettings(patience=2)
     )
     assert is_patience_spent(history(*hmeans), recipe) is is_spent
-
-
-def test_the_latest_epochs_of_a_training_without_validation_are_its_best() -> None:
-    rows = [{"epoch": float(epoch), "loss": 1.0} for epoch in range(4)]
-    assert [row["epoch"] for row in best_epochs(rows, 2)] == [3, 2]
 
 
 @pytest.mark.parametrize(("peaks", "epochs"), [([7], 8), ([7, 3, 9], 8), ([2, 9], 10)])

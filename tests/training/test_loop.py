@@ -27,8 +27,7 @@ def test_a_training_leaves_history_best_checkpoints_and_a_result(
     logger = CSVLogger(train.parent / "figures")
     with caplog.at_level(logging.INFO, logger="receipt_ocr"):
         result = train("fold_0", logger)
-    assert [row["epoch"] for row in result.history] == [0.0, 1.0]
-    assert [row["size"] for row in result.history] == [64.0, 96.0]
+    assert [(row["epoch"], row["size"]) for row in result.history] == [(0, 64), (1, 96)]
     assert set(result.history[0]) == {
         *("epoch", "size", "learning_rate", "skipped_steps", "precision", "recall", "hmean"),
         *("loss", "loss_shrink", "loss_threshold", "loss_binary", "seconds"),
@@ -41,21 +40,14 @@ def test_a_training_leaves_history_best_checkpoints_and_a_result(
     assert result.best_hmean == max(row["hmean"] for row in result.history)
     assert re.fullmatch(r"epoch=0[01]-hmean=[01]\.\d{4}\.ckpt", result.checkpoint.name)
     assert read_checkpoint(result.checkpoint).epoch == result.best_epoch
-    assert result.inference_seconds_per_page is not None
-    assert 0 < result.inference_seconds_per_page < row["seconds"]
-    assert result.peak_memory_mib is not None
-    assert 100 < result.peak_memory_mib < 100_000  # torch alone takes more than 100
-    folder = train.parent / "fold_0"
-    assert sorted(f.name for f in folder.iterdir() if f.suffix != ".ckpt") == [
-        "finished.json",
-        "settings.json",
-    ]
-    lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Epoch")]
-    assert re.match(
-        r"Epoch 1/1: size 96, loss \d+\.\d{4}, precision .*, H-mean .*, \d+ s$", lines[1]
-    )
-    assert re.search(r"\d+ s, at most \d+ s to go$", lines[0])
-    assert len(lines) == 2
+    assert 0 < (result.inference_seconds_per_page or 0) < row["seconds"]
+    assert 100 < (result.peak_memory_mib or 0) < 100_000  # torch alone takes more than 100
+    notes = [f.name for f in (train.parent / "fold_0").iterdir() if f.suffix != ".ckpt"]
+    assert sorted(notes) == ["finished.json", "settings.json"]
+    first, last = (m for m in caplog.messages if m.startswith("Epoch"))
+    figures = r"loss \d+\.\d{4}, precision .*, H-mean .*, \d+ s"
+    assert re.fullmatch(rf"Epoch 0/1: size 64, {figures}, at most \d+ s to go", first)
+    assert re.fullmatch(rf"Epoch 1/1: size 96, {figures}", last)
     logged = (Path(logger.log_dir) / "metrics.csv").read_text().splitlines()
     assert {"hmean", "precision", "recall", "train_loss"} <= set(logged[0].split(","))
 
@@ -68,21 +60,9 @@ def test_the_best_epochs_and_the_last_are_kept(
     # Of two equal epochs the earlier is the best.
     assert (result.best_epoch, result.best_hmean) == (2, 0.75)
     folder = result.checkpoint.parent
-    assert sorted(f.name for f in folder.glob("*.ckpt")) == [
-        "epoch=02-hmean=0.7500.ckpt",
-        "epoch=03-hmean=0.7500.ckpt",
-        "last.ckpt",
-    ]
+    best = ["epoch=02-hmean=0.7500.ckpt", "epoch=03-hmean=0.7500.ckpt"]
+    assert sorted(f.name for f in folder.glob("*.ckpt")) == [*best, "last.ckpt"]
     assert read_checkpoint(folder / "last.ckpt").epoch == 4
-
-
-def test_a_training_that_finds_nothing_still_leaves_a_checkpoint(
-    train: SmallTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake_scores(monkeypatch, [0.0, 0.0])
-    result = train()
-    assert (result.best_epoch, result.checkpoint.name) == (0, "epoch=00-hmean=0.0000.ckpt")
-    assert read_checkpoint(result.checkpoint).epoch == 0
 
 
 def test_a_training_without_validation_ends_after_its_epochs_with_the_last_one(
@@ -95,20 +75,10 @@ def test_a_training_without_validation_ends_after_its_epochs_with_the_last_one(
     assert result.inference_seconds_per_page is None
     assert "hmean" not in result.history[0]
     folder = result.checkpoint.parent
-    assert sorted(file.name for file in folder.glob("*.ckpt")) == [
-        "epoch=01.ckpt",
-        "epoch=02.ckpt",
-        "last.ckpt",
-    ]
+    kept = ["epoch=01.ckpt", "epoch=02.ckpt", "last.ckpt"]
+    assert sorted(file.name for file in folder.glob("*.ckpt")) == kept
     assert_same_weights(result.checkpoint, folder / "last.ckpt")
     assert train(**settings) == result
-
-
-def test_a_map_that_is_not_finite_ends_the_training_with_advice(train: SmallTraining) -> None:
-    with pytest.raises(
-        ValueError, match=r"became nan in epoch 0; lower training\.learning_rate \(1e\+30\)"
-    ):
-        train(learning_rate=1e30)
 
 
 def test_an_image_that_is_missing_is_named_when_it_is_read(train: SmallTraining) -> None:
@@ -155,12 +125,11 @@ def test_devices_machines_and_strategy_reach_the_trainer(
 ) -> None:
     asked: list[dict[str, Any]] = []
 
-    class NoTrainer:
-        def __init__(self, **options: Any) -> None:
-            asked.append(options)
-            raise MachineLostError
+    def note(**options: Any) -> None:
+        asked.append(options)
+        raise MachineLostError
 
-    monkeypatch.setattr("receipt_ocr.training.loop.lightning.Trainer", NoTrainer)
+    monkeypatch.setattr("receipt_ocr.training.loop.lightning.Trainer", note)
     torchrun = {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "WORLD_SIZE": "2"}
     choices: list[tuple[dict[str, Any], dict[str, str]]] = [
         ({"devices": 2}, {}),
@@ -174,12 +143,12 @@ def test_devices_machines_and_strategy_reach_the_trainer(
             train(**choice)
     assert not (train.parent / "fold_0").exists()
     names = ("devices", "num_nodes", "strategy", "sync_batchnorm", "precision")
+    names += ("accumulate_grad_batches",)
     assert [tuple(options[name] for name in names) for options in asked] == [
-        (2, 1, "ddp_spawn", False, "32-true"),
-        (1, 2, "ddp", True, "32-true"),
-        (1, 1, "auto", False, "bf16-mixed"),
+        (2, 1, "ddp_spawn", False, "32-true", 1),
+        (1, 2, "ddp", True, "32-true", 1),
+        (1, 1, "auto", False, "bf16-mixed", 4),
     ]
-    assert [options["accumulate_grad_batches"] for options in asked] == [1, 1, 4]
     # Without a launcher, a SLURM job around is not waited for.
     assert [options["plugins"] is None for options in asked] == [False, True, False]
     # Batches and pages are dealt by our loaders: Lightning must not deal them again.

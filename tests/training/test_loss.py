@@ -68,11 +68,9 @@ def test_what_the_mask_hides_changes_no_term() -> None:
     good, bad = row(0.9, 0.2, 0.5, 0.5), row(0.9, 0.2, 1.0, 0.0)
     for term in (masked_l1, dice_loss):
         assert term(good, truth, mask).item() == term(bad, truth, mask).item()
-    one, other = row(2, -1, 0, 0), row(2, -1, 9, -9)
-    assert (
-        balanced_cross_entropy(one, truth, mask, 3.0).item()
-        == balanced_cross_entropy(other, truth, mask, 3.0).item()
-    )
+    rows = row(2, -1, 0, 0), row(2, -1, 9, -9)
+    one, other = (balanced_cross_entropy(logits, truth, mask, 3.0) for logits in rows)
+    assert one.item() == other.item()
 
 
 @pytest.mark.parametrize("mask_value", [0.0, 1.0])
@@ -81,12 +79,8 @@ def test_a_batch_without_text_is_finite_and_so_is_its_gradient(mask_value: float
     output = DBNetOutput(leaf, leaf.sigmoid(), leaf.sigmoid())
     empty = torch.zeros(2, 1, 8, 8)
     mask = torch.full_like(empty, mask_value)
-    batch = {
-        "shrink_map": empty,
-        "shrink_mask": mask,
-        "threshold_map": torch.full_like(empty, 0.3),
-        "threshold_mask": empty,
-    }
+    batch = {"shrink_map": empty, "shrink_mask": mask}
+    batch |= {"threshold_map": torch.full_like(empty, 0.3), "threshold_mask": empty}
     parts = DBLoss(LossSettings())(output, batch)
     assert all(torch.isfinite(part) for part in parts)
     assert parts.threshold.item() == 0.0
@@ -99,18 +93,12 @@ def test_a_batch_without_text_is_finite_and_so_is_its_gradient(mask_value: float
 def test_the_terms_are_weighted_and_reported_unweighted() -> None:
     truth = row(1, 0)
     output = DBNetOutput(row(0, 0), row(0.5, 0.5), row(0.5, 0.5))
-    batch = {
-        "shrink_map": truth,
-        "shrink_mask": torch.ones_like(truth),
-        "threshold_map": row(0.7, 0.3),
-        "threshold_mask": torch.ones_like(truth),
-    }
+    batch = {"shrink_map": truth, "threshold_map": row(0.7, 0.3)}
+    batch |= {"shrink_mask": row(1, 1), "threshold_mask": row(1, 1)}
     settings = LossSettings(shrink_weight=2.0, threshold_weight=3.0, binary_weight=4.0)
     parts = DBLoss(settings)(output, batch)
-    assert parts.shrink.item() == pytest.approx(log(2), rel=1e-5)
-    assert parts.threshold.item() == pytest.approx(0.2, rel=1e-5)
-    assert parts.binary.item() == pytest.approx(0.5, rel=1e-5)
-    assert parts.total.item() == pytest.approx(2 * log(2) + 3 * 0.2 + 4 * 0.5, rel=1e-5)
+    expected = (2 * log(2) + 3 * 0.2 + 4 * 0.5, log(2), 0.2, 0.5)
+    assert [part.item() for part in parts] == pytest.approx(expected, rel=1e-5)
 
 
 def test_gradients_are_those_of_the_formulas() -> None:
@@ -119,15 +107,9 @@ def test_gradients_are_those_of_the_formulas() -> None:
     truth = (torch.rand(shape, generator=generator) > 0.7).double()
     mask = (torch.rand(shape, generator=generator) > 0.2).double()
     logits = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
-
-    def cross(values: Tensor) -> Tensor:
-        return balanced_cross_entropy(values, truth, mask, 1.0)
-
-    def absolute(values: Tensor) -> Tensor:
-        return masked_l1(values.sigmoid(), truth, mask)
-
-    def dice(values: Tensor) -> Tensor:
-        return dice_loss(values.sigmoid(), truth, mask)
-
-    for term in (cross, absolute, dice):
+    for term in (
+        lambda values: balanced_cross_entropy(values, truth, mask, 1.0),
+        lambda values: masked_l1(values.sigmoid(), truth, mask),
+        lambda values: dice_loss(values.sigmoid(), truth, mask),
+    ):
         assert torch.autograd.gradcheck(term, (logits,))

@@ -24,9 +24,8 @@ def test_three_bad_batches_in_a_row_end_it_and_their_pages_are_named(
     guard = NonFiniteGuard(make_network())
     guard.keep()
     with caplog.at_level(logging.WARNING):
-        assert [guard.accepts_batch(loss, ["a.jpg"]) for loss in (BAD, BAD, GOOD, BAD, BAD)] == [
-            *(False, False, True, False, False)
-        ]
+        accepted = [guard.accepts_batch(loss, ["a.jpg"]) for loss in (BAD, BAD, GOOD, BAD, BAD)]
+    assert accepted == [False, False, True, False, False]
     assert guard.skipped == 4
     assert "batch skipped (2 so far): a.jpg" in caplog.records[1].getMessage()
     message = r"loss was not finite 3 times in a row \(now inf, pages b\.jpg, c\.jpg\).*rate"
@@ -48,9 +47,8 @@ def test_gradients_that_are_not_finite_are_counted_and_end_it_at_the_third(
         return guard.accepts_step()
 
     big = 3e38  # a number, but the norm of several is not
-    assert [step(value) for value in (1.0, big, big, 0.0, big, float("nan"))] == [
-        *(True, False, False, True, False, False)
-    ]
+    accepted = [step(value) for value in (1.0, big, big, 0.0, big, float("nan"))]
+    assert accepted == [True, False, False, True, False, False]
     assert guard.skipped == 4
     assert "step skipped (4 so far): a.jpg" in caplog.text
     with pytest.raises(ValueError, match=r"gradients' norm .* 3 times in a row \(.*pages a\.jpg\)"):

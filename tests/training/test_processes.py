@@ -15,15 +15,12 @@ from lightning.pytorch.loggers import MLFlowLogger
 
 from receipt_ocr.detector.checkpoint import read_checkpoint
 from receipt_ocr.detector.inference import Detector
-from receipt_ocr.detector.settings import Recipe
-from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.training.loading import FramedPages
 from receipt_ocr.training.loop import train_detector
 from receipt_ocr.training.module import DetectorModule
 from receipt_ocr.training.validation import ValidationScorer
 from tests.training.small_training import SmallTraining, assert_same_weights, change, learnt
 
-Pages = list[LabelledPage]
 PATIENCE_S = 120  # for a slow machine
 FORKED = get_context("fork")  # what is imported already need not be imported once more
 
@@ -72,17 +69,15 @@ def join_training(rank: int, port: int, arguments: tuple[Any, ...], folder: Path
 
 
 def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
-    recipe: Recipe, training_pages: Pages, validation_pages: Pages, tmp_path: Path
+    train: SmallTraining, tmp_path: Path
 ) -> None:
-    recipe = change(recipe, devices=2, batch_size=1)
-    arguments = (recipe, training_pages[:4], validation_pages)
+    recipe = change(train.recipe, devices=2, batch_size=1)
+    arguments = (recipe, train.training[:4], train.validation)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     folder = tmp_path / "together"
-    processes = [
-        FORKED.Process(target=join_training, args=(rank, port, arguments, folder))
-        for rank in range(2)
-    ]
+    calls = [(rank, port, arguments, folder) for rank in range(2)]
+    processes = [FORKED.Process(target=join_training, args=call) for call in calls]
     for process in processes:
         process.start()
     for process in processes:
@@ -97,40 +92,28 @@ def test_processes_of_a_launcher_train_together_and_the_first_alone_goes_on(
         assert not weight.is_floating_point() or bool(torch.isfinite(weight).all())
 
 
-@pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each of the started processes one thread."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_two_processes_train_together_and_score_each_page_once(
-    recipe: Recipe,
-    training_pages: Pages,
-    validation_pages: Pages,
-    tmp_path: Path,
-    tracking_uri: str,
+    train: SmallTraining, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for each of the started processes
     client = mlflow.MlflowClient(tracking_uri)
-    experiment = client.create_experiment("together", artifact_location=str(tmp_path / "files"))
+    experiment = client.create_experiment("together", artifact_location=str(train.parent / "files"))
     run_id = client.create_run(experiment).info.run_id  # opened beforehand, as a stage does
     logger = MLFlowLogger(run_id=run_id, tracking_uri=tracking_uri, prefix="fold_0")
     # Two batches a process; an odd validation page; so long that words are found.
-    validation = [*validation_pages, training_pages[4]]
-    recipe = change(recipe, devices=2, batch_size=1, epochs=12, patience=12, learning_rate=0.01)
-    folder = tmp_path / "together"
-    result = train_detector(recipe, training_pages[:4], validation, folder, logger)
+    validation = train.validation = [*train.validation, train.training.pop()]
+    schedule = {"epochs": 12, "patience": 12, "learning_rate": 0.01}
+    result = train("together", logger, devices=2, batch_size=1, **schedule)
+    folder = train.parent / "together"
     assert len(result.history) == 12
-    assert sorted(file.name for file in folder.iterdir() if file.suffix != ".ckpt") == [
-        "finished.json",
-        "settings.json",
-    ]
+    notes = [file.name for file in folder.iterdir() if file.suffix != ".ckpt"]
+    assert sorted(notes) == ["finished.json", "settings.json"]
     assert read_checkpoint(folder / "last.ckpt").epoch == 11
     assert result.inference_seconds_per_page and result.peak_memory_mib  # measured by the first
     # The kept checkpoint scores in one process exactly what two processes found together.
     detector = Detector.from_checkpoint(result.checkpoint, device="cpu")
-    scorer = ValidationScorer(validation, recipe.postprocess)
-    for page in FramedPages(validation, recipe):
+    scorer = ValidationScorer(validation, train.recipe.postprocess)
+    for page in FramedPages(validation, train.recipe):
         with torch.inference_mode():
             probability = detector.network.predict(page.image[None])[0, 0].numpy()
         scorer.add(page.name, scorer.decode(probability, page.frame))
@@ -140,6 +123,5 @@ def test_two_processes_train_together_and_score_each_page_once(
     # One run, written by the first process alone.
     assert [run.info.run_id for run in client.search_runs([experiment])] == [run_id]
     logged = client.get_metric_history(run_id, "fold_0-hmean")
-    assert [metric.value for metric in logged] == pytest.approx(
-        [row["hmean"] for row in result.history]
-    )
+    hmeans = [row["hmean"] for row in result.history]
+    assert [metric.value for metric in logged] == pytest.approx(hmeans)

@@ -32,12 +32,11 @@ def test_an_interrupted_and_resumed_training_equals_an_unbroken_one(train: Small
     shutil.move(train.parent / "broken", train.parent / "moved")
     resumed = train("moved")
     assert learnt(resumed) == learnt(whole)
-    moved = resumed.checkpoint.parent
-    assert resumed.checkpoint == moved / whole.checkpoint.name
-    assert_same_weights(moved / "last.ckpt", train.parent / "whole" / "last.ckpt")
-    assert sorted(f.name for f in moved.iterdir()) == sorted(
-        f.name for f in (train.parent / "whole").iterdir()
-    )
+    folders = train.parent / "moved", train.parent / "whole"
+    assert resumed.checkpoint == folders[0] / whole.checkpoint.name
+    assert_same_weights(*(folder / "last.ckpt" for folder in folders))
+    moved, unbroken = (sorted(f.name for f in folder.iterdir()) for folder in folders)
+    assert moved == unbroken
 
 
 def test_a_moving_average_is_validated_kept_and_resumed(train: SmallTraining) -> None:
@@ -142,11 +141,10 @@ def test_a_failed_first_attempt_does_not_stand_in_the_way_of_the_next(train: Sma
         train()
     assert not (train.parent / "fold_0").exists()
     train.recipe = right
-    with pytest.raises(ValueError, match=r"became nan in epoch 0"):
+    message = r"became nan in epoch 0; lower training\.learning_rate \(1e\+30\)"
+    with pytest.raises(ValueError, match=message):
         train(learning_rate=1e30)
     assert len(train().history) == 1
-    with pytest.raises(ValueError, match=r"learning_rate was 0\.00045, now 0\.01"):
-        train(learning_rate=0.01)
 
 
 def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
@@ -161,10 +159,8 @@ def test_starting_over_deletes_the_earlier_training_but_no_other_folder(
     train(epochs=1)
     train_detector(short, *pages, work)
     assert maps.exists()  # nothing was trained anew
-    with (
-        hold_folder(folder),
-        pytest.raises(ValueError, match=r"another process is training in .*fold_0"),
-    ):
+    message = r"another process is training in .*fold_0"
+    with hold_folder(folder), pytest.raises(ValueError, match=message):
         train_detector(over, *pages, work)
     assert maps.exists()
     result = train_detector(over, *pages, work)
@@ -185,17 +181,8 @@ def test_starting_over_deletes_nothing_unless_the_new_training_can_start(
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     # A Mac's accelerator on a machine that is none, or a GPU on one without.
     other = "cuda" if torch.backends.mps.is_available() else "mps"
-    message = (
-        rf"training\.accelerator '{other}' with training\.devices 1 and training\.num_nodes 1 "
-        r"cannot be used on this machine \(.+\); set training\.accelerator to auto or cpu"
-    )
+    message = rf"'{other}' with training\.devices 1 .* this machine \(.+\); set .* auto or cpu"
     with pytest.raises(ValueError, match=message):
         train(epochs=1, accelerator=other, resume=False)
-    right = train.recipe
-    network = right.network.model_copy(update={"encoder": "no_such_encoder"})
-    train.recipe = right.model_copy(update={"network": network})
-    with pytest.raises(ValueError, match=r"timm has no model 'no_such_encoder'"):
-        train(epochs=1, resume=False)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-    train.recipe = right
     assert train(epochs=1) == first

@@ -14,6 +14,7 @@ COSINE = TrainingSettings(
     learning_rate=0.5, final_learning_rate=0.1, schedule="cosine", schedule_epochs=4, epochs=6
 )
 ONE_CYCLE = TrainingSettings(learning_rate=0.5, schedule="one_cycle", epochs=4)
+CONSTANT = TrainingSettings(learning_rate=0.002, schedule="constant")
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,7 @@ ONE_CYCLE = TrainingSettings(learning_rate=0.5, schedule="one_cycle", epochs=4)
         (ONE_CYCLE, 11, 0.5),  # 40 steps: the top is step 0.3 * 40 - 1
         (ONE_CYCLE, 25, 0.25 + 0.5 / 25e4 / 2),  # 14 of the 28 steps down
         (ONE_CYCLE, 39, 0.5 / 25e4),
+        *((CONSTANT, step, 0.002) for step in (0, 9, 10, 500)),
     ],
 )
 def test_rates_of_ten_steps_an_epoch_are_those_of_the_formulas(
@@ -51,18 +53,13 @@ def rates_of(schedule: lr_scheduler.LRScheduler, steps: int) -> list[float]:
     return rates
 
 
-def test_the_cosine_is_that_of_pytorch_advanced_once_an_epoch() -> None:
-    settings = TrainingSettings(schedule_epochs=20)
-    optimizer = optimizer_with(settings.learning_rate)
-    expected = rates_of(lr_scheduler.CosineAnnealingLR(optimizer, 20, 0.000008), 21)
-    for epoch, rate in enumerate(expected):
-        for step in (0, 6):
-            assert learning_rate_at(epoch * 7 + step, 7, settings) == pytest.approx(rate)
-
-
-def test_one_cycle_is_that_of_pytorch() -> None:
-    schedule = lr_scheduler.OneCycleLR(optimizer_with(0.5), 0.5, total_steps=40)
-    for step, rate in enumerate(rates_of(schedule, 39)):
+def test_schedules_are_those_of_pytorch_the_cosine_advanced_once_an_epoch() -> None:
+    cosine = lr_scheduler.CosineAnnealingLR(optimizer_with(0.5), 4, 0.1)
+    for epoch, rate in enumerate(rates_of(cosine, 5)):
+        for step in (0, 9):
+            assert learning_rate_at(10 * epoch + step, 10, COSINE) == pytest.approx(rate)
+    one_cycle = lr_scheduler.OneCycleLR(optimizer_with(0.5), 0.5, total_steps=40)
+    for step, rate in enumerate(rates_of(one_cycle, 39)):
         assert learning_rate_at(step, 10, ONE_CYCLE) == pytest.approx(rate, rel=1e-9)
 
 
@@ -73,18 +70,12 @@ def test_the_shortest_trainings_have_a_positive_rate(steps: int, epochs: int) ->
         assert 0 < learning_rate_at(step, steps, settings) <= 0.5
 
 
-def test_a_constant_rate_stays() -> None:
-    settings = TrainingSettings(schedule="constant", learning_rate=0.002)
-    assert {learning_rate_at(step, 10, settings) for step in (0, 9, 10, 500)} == {0.002}
-
-
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_the_rate_rises_over_the_first_epochs_then_follows_the_schedule(schedule: str) -> None:
     plain = TrainingSettings.model_validate({"schedule": schedule, "schedule_epochs": 5})
     warm = plain.model_copy(update={"warmup_epochs": 1.5})
-    shares = [
-        learning_rate_at(step, 10, warm) / learning_rate_at(step, 10, plain) for step in range(50)
-    ]
+    rate = learning_rate_at
+    shares = [rate(step, 10, warm) / rate(step, 10, plain) for step in range(50)]
     assert shares[:15] == pytest.approx([(step + 1) / 15 for step in range(15)])
     assert shares[15:] == [1.0] * 35
 

@@ -57,17 +57,6 @@ def test_training_goes_on_where_it_was_published(
     }
 
 
-@pytest.mark.usefixtures("memory")
-def test_an_unpublished_change_is_undone_by_a_fetch() -> None:
-    work = WorkFolder(ADDRESS)
-    work.fetch()
-    (work.path / "last.ckpt").write_text("epoch 1")
-    work.publish(["last.ckpt"])
-    (work.path / "last.ckpt").write_text("epoch 2")
-    work.fetch()
-    assert (work.path / "last.ckpt").read_text() == "epoch 1"
-
-
 def test_results_of_an_earlier_training_are_removed_and_no_others(any_address: str) -> None:
     root = open_folder(any_address)
     others = ["output/a@flips/fold_1/m.png", "output/ab/fold_0/m.png", "models/fold_00.ckpt"]
