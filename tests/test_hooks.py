@@ -1,13 +1,16 @@
-"""A run that several processes share: only the first one writes."""
+"""Around a run: its settings are logged, and of several processes only the first one writes."""
 
 from pathlib import Path
 
+import mlflow
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
-from receipt_ocr.hooks import RankZeroOnly
+from receipt_ocr.decoding.settings import EnsembleSettings
+from receipt_ocr.hooks import ParameterLog, RankZeroOnly
+from receipt_ocr.records import FinalEpochs
 
 
 def write_out(number: int) -> str:
@@ -53,3 +56,16 @@ def test_what_cannot_be_shared_is_refused(
             start(patch, 0)
             with pytest.raises(ValueError, match=r"torchrun started 2 processes.* only train_fold"):
                 RankZeroOnly().before_pipeline_run(run, PIPELINE, catalog)
+
+
+def test_settings_are_logged_and_records_are_not(tracking_uri: str) -> None:
+    mlflow.set_tracking_uri(tracking_uri)
+    inputs = {
+        "params:ensemble": EnsembleSettings(members=0),
+        "final_epochs": FinalEpochs(epochs=3, peaks={"lite0@flips/fold_0": 2}),
+    }
+    with mlflow.start_run() as run:
+        ParameterLog().before_node_run(PIPELINE.nodes[0], inputs)
+    params = mlflow.get_run(run.info.run_id).data.params
+    assert params["ensemble.members"] == "0"
+    assert {name.partition(".")[0] for name in params} == {"ensemble"}

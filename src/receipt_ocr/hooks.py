@@ -138,8 +138,8 @@ class ParameterLog:
             elif isinstance(value, TtaVariants):
                 mlflow.log_param("tta", value.selected)
                 mlflow.log_params(flatten_settings(value.chosen.model_dump(mode="json"), "tta"))
-            elif isinstance(value, BaseModel):
-                block = name.removeprefix("params:")
+            elif isinstance(value, BaseModel) and name.startswith("params:"):
+                block = name.removeprefix("params:")  # a record of an earlier stage is no setting
                 mlflow.log_params(flatten_settings(value.model_dump(mode="json"), block))
 
 
