@@ -138,7 +138,9 @@ class ParameterLog:
             elif isinstance(value, TtaVariants):
                 mlflow.log_param("tta", value.selected)
                 mlflow.log_params(flatten_settings(value.chosen.model_dump(mode="json"), "tta"))
-            elif isinstance(value, BaseModel):
+            elif isinstance(value, BaseModel) and name.startswith(
+                "params:"
+            ):  # not a stage's record
                 block = name.removeprefix("params:")
                 mlflow.log_params(flatten_settings(value.model_dump(mode="json"), block))
 
