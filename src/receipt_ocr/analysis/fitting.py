@@ -54,8 +54,8 @@ class Epoch:
     epoch: int
     sizes: Sequence[int]
     """Sizes of the pages, in pixels."""
-    hmeans: Sequence[float | None]
-    """One a member; None where its training had ended."""
+    hmeans: Mapping[str, float | None]
+    """Member -> its score; None where its training had ended."""
     is_best: Sequence[bool]
     is_switch: bool
     """Some member sees pages of another size from here on."""
@@ -116,7 +116,7 @@ def list_epochs(
         yield Epoch(
             epoch=epoch,
             sizes=sorted({int(own[epoch]) for own in sizes.values() if epoch in own}),
-            hmeans=[own.get(epoch) for own in hmeans.values()],
+            hmeans={name: own.get(epoch) for name, own in hmeans.items()},
             is_best=[best.get(name) == epoch for name in known],
             is_switch=any(own[epoch - 1] != own[epoch] for own in both),
             stopped=[name for name in ended if stopped_early(trainings.get(name))],
