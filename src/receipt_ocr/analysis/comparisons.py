@@ -57,10 +57,7 @@ def compare_tables(
     Compared are the out-of-fold pages of all own folds, each page once; and on holdout and test
     pages the two ensembles, and the mean over the own folds that both have.
 
-    Args:
-        first: ``page_scores`` of the one.
-        second: ``page_scores`` of the other, with the same subsets and truth.
-        names: What the two are called in messages and ``attrs["names"]``.
+    ``names`` stand in messages and in ``attrs["names"]``.
 
     Returns:
         ``subset``; ``member``: what was compared (``all folds``, ``ensemble``, ``mean fold``);
@@ -94,9 +91,7 @@ def compare_tables(
 def list_intervals(page_scores: pd.DataFrame, test_pages: int | None = None) -> pd.DataFrame:
     """Every member's score on every subset with its 95 % interval (bootstrap over pages).
 
-    Args:
-        page_scores: A row a member, subset and page.
-        test_pages: Pages of a leaderboard whose score is to be foretold; None foretells nothing.
+    ``test_pages`` are those of a leaderboard whose score is to be foretold, None for no such score.
 
     Returns:
         A row a subset and member, after the folds' out-of-fold rows one more for ``all folds``:
@@ -134,13 +129,7 @@ def own_folds(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def pool_scores(page_scores: pd.DataFrame, subset: str, member: str) -> pd.Series:
-    """Page -> H-mean of one member on a subset.
-
-    Args:
-        page_scores: A row a member, subset and page.
-        subset: ``out_of_fold``, ``holdout`` or ``test``.
-        member: Its name, :data:`ALL_FOLDS` or :data:`MEAN_FOLD`.
-    """
+    """Page -> H-mean on a subset of one member, :data:`ALL_FOLDS` or :data:`MEAN_FOLD`."""
     own = page_scores[page_scores["subset"] == subset]
     if member == ALL_FOLDS:
         return _pool_folds(own)
@@ -171,11 +160,7 @@ def _check(table: pd.DataFrame, name: str) -> None:
 
 
 def check_pair(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> None:
-    """Check that two can be compared: scores of a page do only where its true words were the same.
-
-    Raises:
-        ValueError: As :func:`compare_tables`.
-    """
+    """Raise ValueError unless two can be compared; see :func:`compare_tables`."""
     for table, name in zip((first, second), names, strict=True):
         _check(table, name)
     counts = [

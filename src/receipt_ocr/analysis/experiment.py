@@ -167,12 +167,7 @@ class Gap:
 
 
 def list_gaps(experiments: Sequence[Experiment], test_pages: int) -> Iterator[Gap]:
-    """All leaderboard scores of some experiments, each with its gap.
-
-    Args:
-        experiments: With their leaderboard records.
-        test_pages: How many pages the leaderboard has.
-    """
+    """All leaderboard scores of some experiments, on a leaderboard of ``test_pages`` pages."""
     for one in experiments:
         for record in one.leaderboard:
             if record.source != LEADERBOARD:

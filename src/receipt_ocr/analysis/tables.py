@@ -49,10 +49,6 @@ def tabulate_folds(
 ) -> pd.DataFrame:
     """The folds, their mean and standard deviation, and the ensemble.
 
-    Args:
-        page_scores: Rows of ``tabulate_pages``.
-        histories: Member -> a row an epoch with ``epoch`` and ``hmean``; None where unknown.
-
     Returns:
         Index: the members, ``mean of folds``, ``standard deviation`` (of a sample), ``ensemble``.
         Columns: ``pages`` (out-of-fold), ``best_epoch``, ``epochs``, ``precision``, ``recall`` and
