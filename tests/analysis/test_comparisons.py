@@ -10,7 +10,6 @@ from receipt_ocr.analysis.bootstrap import Verdict, compare_paired, leaderboard_
 from receipt_ocr.analysis.comparisons import (
     ALL_FOLDS,
     MEAN_FOLD,
-    compare_settings,
     compare_tables,
     list_intervals,
     state_verdict,
@@ -149,29 +148,6 @@ def test_less_than_two_common_pages_are_no_row(other: pd.DataFrame) -> None:
     found = compare_tables(other, whole(), NAMES)
     assert found.empty
     assert {"subset", "member", "pages", "first_hmean", "verdict"} < set(found.columns)
-    assert compare_settings(other, whole()).empty
-    assert compare_settings(whole(), other).empty
-
-
-def test_settings_are_compared_member_by_member() -> None:
-    tuned = whole(0.02)
-    found = compare_settings(tuned, whole())
-    keys = list(zip(found["subset"], found["member"], strict=True))
-    assert keys[:3] == [
-        ("out_of_fold", "fold_0"),
-        ("out_of_fold", "fold_1"),
-        ("out_of_fold", ALL_FOLDS),
-    ]
-    assert keys[3:] == [
-        (subset, member)
-        for subset in ("holdout", "test")
-        for member in ("fold_0", "fold_1", "ensemble")
-    ]
-    assert find(found, "out_of_fold", ALL_FOLDS)["pages"] == PAGES
-    fold = find(found, "test", "fold_1")
-    assert fold["tuned_hmean"] - fold["untuned_hmean"] == pytest.approx(0.02)
-    assert fold["verdict"] == "better"
-    assert find(found, "test", "ensemble")["verdict"] == "cannot be told apart"
 
 
 def test_intervals_of_every_member_and_of_a_leaderboard() -> None:

@@ -13,7 +13,6 @@ from receipt_ocr.analysis.experiment import (
     judge_gap,
     list_gaps,
     stopped_early,
-    summarise,
 )
 from receipt_ocr.records import SubmissionRecord, TrainingRecord
 from tests.analysis.made_records import choose, submit, tell, train, tune
@@ -114,7 +113,6 @@ def test_a_submission_of_anything_else_is_not_that_of_the_scores(differing: str)
     assert (one.submission, one.score) == (SUBMITTED, told[1])
     alone = whole(submissions=[other], leaderboard=told)
     assert (alone.submission, alone.score) == (None, None)
-    assert summarise(alone).leaderboard is None
 
 
 def test_of_equal_submissions_the_latest_counts() -> None:
@@ -137,29 +135,27 @@ def test_the_score_is_that_of_a_leaderboard_and_not_the_highest() -> None:
 
 def test_every_figure_of_an_experiment() -> None:
     told = tell(0.96, precision=0.97, recall=0.95, gap=0.22)
-    row = summarise(whole(leaderboard=[told], tuned=tune()))
-    assert (row.name, row.thresholds, row.leaderboard) == ("lite0", "tuned", told)
-    assert row.parameters == (123 + 125) / 2
+    row = whole(leaderboard=[told], tuned=tune())
+    assert (row.name, row.thresholds, row.score) == ("lite0", "tuned", told)
+    assert row.cost("parameters") == (123 + 125) / 2
     assert row.best_epoch == (2 + 3) / 2  # of equal epochs the first
-    assert (row.seconds, row.checkpoint_bytes) == (75, 4000)
-    assert (row.inference_seconds, row.peak_memory_mib) == (None, 512.0)
+    assert (row.cost("seconds"), row.cost("checkpoint_bytes")) == (75, 4000)
+    assert (row.inference_seconds, row.cost("peak_memory_mib")) == (None, 512.0)
     assert row.cross_fitted_hmean == 0.905
-    for found, hmean in ((row.out_of_fold, 0.75), (row.holdout, 0.92), (row.test, 0.96)):
-        assert found == pytest.approx(Scores(hmean + 0.02, hmean - 0.01, hmean))
+    for subset, hmean in (("out_of_fold", 0.75), ("holdout", 0.92), ("test", 0.96)):
+        assert row.means(subset) == pytest.approx(Scores(hmean + 0.02, hmean - 0.01, hmean))
 
 
 def test_where_there_is_nothing_there_is_no_figure() -> None:
-    bare = summarise(Experiment("bare", whole().page_scores.iloc[:0], {}, {}, choose()))
-    assert np.isnan([*bare.out_of_fold, *bare.holdout, *bare.test]).all()
-    costs = ("parameters", "best_epoch", "seconds", "checkpoint_bytes", "inference_seconds")
-    assert {getattr(bare, name) for name in (*costs, "peak_memory_mib")} == {None}
-    partly = summarise(
-        whole(
-            histories={"fold_0": None, "fold_1": history(0.5, 0.4)},
-            trainings={"fold_0": train(100, None), "fold_1": None},
-        )
+    bare = Experiment("bare", whole().page_scores.iloc[:0], {}, {}, choose())
+    assert np.isnan([bare.means(subset) for subset in ("out_of_fold", "holdout", "test")]).all()
+    costs = ("parameters", "seconds", "checkpoint_bytes", "peak_memory_mib")
+    assert {bare.best_epoch, bare.inference_seconds, *map(bare.cost, costs)} == {None}
+    partly = whole(
+        histories={"fold_0": None, "fold_1": history(0.5, 0.4)},
+        trainings={"fold_0": train(100, None), "fold_1": None},
     )
-    assert (partly.parameters, partly.best_epoch, partly.seconds) == (123, 1, None)
+    assert (partly.cost("parameters"), partly.best_epoch, partly.cost("seconds")) == (123, 1, None)
 
 
 def spread(**more: Any) -> Experiment:
@@ -181,7 +177,11 @@ def test_a_gap_is_judged_by_what_other_pages_would_do(gap: float, verdict: str) 
     # Pages have the standard deviation 0.2 / sqrt(12) = 0.0577, the two means together
     # 0.0577 * sqrt(1 / 100 + 1 / 50) = 0.01: 95 % of the gaps lie within 0.0196.
     (found,) = list_gaps([spread(leaderboard=[tell(0.6, gap=gap)])], TEST_PAGES)
-    assert (found.told, found.gap) == (0.6, gap)  # as recorded, whatever the scores are today
+    # As recorded, whatever the scores are today.
+    assert (found.told.hmean, found.told.gap) == (
+        0.6,
+        gap,
+    )
     assert found.known == pytest.approx(0.6 - gap)
     assert found.chance is not None
     assert (found.chance.low, found.chance.high) == pytest.approx((-0.0196, 0.0196), rel=0.15)
@@ -191,7 +191,7 @@ def test_a_gap_is_judged_by_what_other_pages_would_do(gap: float, verdict: str) 
 def test_gaps_without_validation_or_of_another_submission_are_listed() -> None:
     told = [tell(0.6), tell(0.7, "s0", gap=0.1), tell(0.8, source="test truth", gap=0.1)]
     found = list_gaps([spread(leaderboard=told)], TEST_PAGES)
-    assert [(one.submission, one.known, one.verdict) for one in found] == [
+    assert [(one.told.submission, one.known, one.verdict) for one in found] == [
         ("s1", None, "without validation"),
         ("s0", pytest.approx(0.6), "of an earlier submission"),
     ]

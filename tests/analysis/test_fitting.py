@@ -60,10 +60,10 @@ def test_pages_of_another_size_are_a_switch_where_a_member_sees_them() -> None:
     histories = {"fold_0": own, "wide/fold_0": history([0.3, 0.4]).assign(size=320.0), "f": None}
     trainings = {"fold_0": train(stopped_by="patience of 2 epochs"), "wide/fold_0": train()}
     first, second, third = list_epochs(histories, trainings)
-    assert (first.epoch, first.sizes, first.hmeans) == (1, [320, 640], [0.1, 0.3])
+    assert (first.epoch, first.sizes, list(first.hmeans.values())) == (1, [320, 640], [0.1, 0.3])
     assert [one.is_switch for one in (first, second, third)] == [False, True, False]
     assert (second.is_best, third.is_best) == ([False, True], [True, False])
-    assert (third.sizes, third.hmeans) == ([960], [0.8, None])
+    assert (third.sizes, list(third.hmeans.values())) == ([960], [0.8, None])
     assert [one.stopped for one in (first, second, third)] == [[], [], ["fold_0"]]
 
 

@@ -39,7 +39,7 @@ def test_folds_stand_above_their_mean_their_spread_and_the_ensemble() -> None:
 
 def test_the_ensemble_is_compared_with_the_best_the_mean_and_the_others() -> None:
     found = compare_members(score_rows(), "test")
-    assert [(one.kind, one.member) for one in found] == [
+    assert [(one.kind, one.name) for one in found] == [
         ("best fold", "fold_1"),
         ("mean fold", None),
         ("fold", "fold_0"),
@@ -64,7 +64,7 @@ def test_the_ensemble_is_judged_on_test_else_on_holdout() -> None:
 
 
 def test_members_have_intervals_and_errors_by_subset() -> None:
-    found = {one.member: one.subsets for one in list_members(score_rows())}
+    found = list_members(score_rows())
     assert list(found) == ["fold_0", "fold_1", "all folds", "ensemble"]
     assert found["fold_1"]["test"].errors == [6, 0, 0, 0]
     assert found["ensemble"]["holdout"].errors == [3, 0, 0, 0]

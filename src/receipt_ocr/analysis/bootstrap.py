@@ -59,10 +59,7 @@ class PairedComparison:
 
 
 def bootstrap_mean(values: ArrayLike) -> Interval:
-    """95 % percentile bootstrap of a mean (Efron, "Bootstrap Methods", 1979).
-
-    Args:
-        values: (N,) one number a page, two pages or more.
+    """95 % percentile bootstrap of the mean of (N,) pages (Efron, "Bootstrap Methods", 1979).
 
     Raises:
         ValueError: If there are fewer than two values, or one is not finite.
@@ -74,11 +71,7 @@ def bootstrap_share(parts: ArrayLike, totals: ArrayLike) -> Interval:
     """A share whose parts and totals come page by page, such as that of missed words.
 
     Whole pages are drawn, because the words of a page are alike. With a single page the interval
-    is that page's share.
-
-    Args:
-        parts: (N,) how many of a page.
-        totals: (N,) of how many; their sum must be positive.
+    is that page's share. Parts and totals are (N,), a number a page.
 
     Raises:
         ValueError: If the two are not as many finite numbers, or the totals do not sum to more
@@ -110,13 +103,6 @@ def leaderboard_interval(values: ArrayLike, test_pages: int) -> Interval:
     It holds for pages of the same kind only, and for the very detector or detectors that were
     judged: what the interval of out-of-fold scores foretells is a single fold's score.
 
-    Args:
-        values: (N,) one number a judged page, two pages or more.
-        test_pages: M, how many pages the other set has, 1 or more.
-
-    Returns:
-        The 95 % interval around the mean of ``values``.
-
     Raises:
         ValueError: If ``test_pages`` is below 1, or as :func:`bootstrap_mean`.
     """
@@ -131,10 +117,6 @@ def compare_paired(a: ArrayLike, b: ArrayLike) -> PairedComparison:
 
     Pages are resampled as pairs, so that what makes a page hard for both cancels out. Where both
     have the same score on every page, they cannot be told apart.
-
-    Args:
-        a: (N,) one score a page.
-        b: (N,) the other's score of the same pages.
 
     Raises:
         ValueError: If the two differ in length, or as :func:`bootstrap_mean`.
@@ -153,15 +135,9 @@ def compare_paired(a: ArrayLike, b: ArrayLike) -> PairedComparison:
 def compare_unpaired(a: ArrayLike, b: ArrayLike) -> PairedComparison:
     """Compare two detectors judged on different pages.
 
-    Each side is resampled for itself, so the interval is wider than that of
-    :func:`compare_paired`: part of any difference is that the pages differ.
-
-    Args:
-        a: (N,) one score a page, two pages or more.
-        b: (M,) scores of other pages, two or more.
-
-    Returns:
-        The difference of the means; ``pages`` is the smaller number of the two.
+    Each side, (N,) and (M,), is resampled for itself, so the interval is wider than that of
+    :func:`compare_paired`: part of any difference is that the pages differ. ``pages`` of the
+    result is the smaller number of the two.
 
     Raises:
         ValueError: As :func:`bootstrap_mean`.
@@ -221,13 +197,9 @@ def _spawn() -> tuple[np.random.Generator, np.random.Generator]:
 def _draw(
     pages: int, count: int, rng: np.random.Generator, widest: int = 0
 ) -> Iterator[NDArray[np.int64]]:
-    """Indices of pages, (n, count) of them in blocks of n resamples.
+    """Draw indices below ``pages``, (n, count) in each block of n resamples.
 
-    Args:
-        pages: How many there are.
-        count: How many to draw for a resample.
-        rng: Of the draws.
-        widest: The largest count of those that are drawn side by side, where it is another.
+    Generators that are read side by side share the block size of their ``widest`` count.
     """
     block = max(1, _DRAWS_AT_ONCE // max(count, widest))
     for start in range(0, RESAMPLES, block):

@@ -23,9 +23,9 @@ __all__ = [
     "ALL_FOLDS",
     "ENSEMBLE",
     "MEAN_FOLD",
+    "SUBSETS",
     "check_pair",
     "compare_common",
-    "compare_settings",
     "compare_tables",
     "list_intervals",
     "own_folds",
@@ -42,9 +42,9 @@ MEAN_FOLD = "mean fold"
 """The mean over an experiment's own folds on each page."""
 
 _OUT_OF_FOLD = "out_of_fold"
-_SUBSETS = (_OUT_OF_FOLD, "holdout", "test")
-_KEYS = ["subset", "member", "pages"]
-_VERDICT = ["difference", "low", "high", "verdict"]
+SUBSETS = (_OUT_OF_FOLD, "holdout", "test")
+_COUNTS = ["only_first", "only_second"]
+_FIGURES = ["first_hmean", "second_hmean", "difference", "low", "high"]
 
 _Row = tuple[object, ...]
 
@@ -57,10 +57,7 @@ def compare_tables(
     Compared are the out-of-fold pages of all own folds, each page once; and on holdout and test
     pages the two ensembles, and the mean over the own folds that both have.
 
-    Args:
-        first: ``page_scores`` of the one.
-        second: ``page_scores`` of the other, with the same subsets and truth.
-        names: What the two are called in messages and ``attrs["names"]``.
+    ``names`` stand in messages and in ``attrs["names"]``.
 
     Returns:
         ``subset``; ``member``: what was compared (``all folds``, ``ensemble``, ``mean fold``);
@@ -76,7 +73,7 @@ def compare_tables(
     """
     check_pair(first, second, names)
     rows: list[_Row] = []
-    for subset in _SUBSETS:
+    for subset in SUBSETS:
         a, b = (table[table["subset"] == subset] for table in (first, second))
         if subset == _OUT_OF_FOLD:
             rows += _compare(subset, ALL_FOLDS, _pool_folds(a), _pool_folds(b))
@@ -84,43 +81,17 @@ def compare_tables(
         rows += _compare(subset, ENSEMBLE, _scores_of(a, ENSEMBLE), _scores_of(b, ENSEMBLE))
         folds = [fold for fold in _own_folds(a) if fold in _own_folds(b)]
         rows += _compare(subset, MEAN_FOLD, _average_folds(a, folds), _average_folds(b, folds))
-    found = _as_table(rows, ("first", "second"))
+    columns = ["subset", "member", "pages", *_FIGURES, "verdict", *_COUNTS]
+    types = dict.fromkeys(["pages", *_COUNTS], "int64") | dict.fromkeys(_FIGURES, "float64")
+    found = pd.DataFrame(rows, columns=columns).astype(types)
     found.attrs["names"] = list(names)
     return found
-
-
-def compare_settings(tuned: pd.DataFrame, untuned: pd.DataFrame) -> pd.DataFrame:
-    """Compare members at two post-processing settings, on the pages that both judged.
-
-    Args:
-        tuned: ``page_scores`` at the settings that were found.
-        untuned: ``page_scores`` of the same maps at the settings beside which they are judged.
-
-    Returns:
-        A row a subset and member, after the folds' out-of-fold rows one more for ``all folds``:
-        ``subset``, ``member``, ``pages``, ``tuned_hmean``, ``untuned_hmean``, ``difference``
-        (tuned minus untuned), ``low``, ``high``, ``verdict`` of the tuned, ``only_tuned``,
-        ``only_untuned``; otherwise as :func:`compare_tables`.
-
-    Raises:
-        ValueError: As :func:`compare_tables`.
-    """
-    names = ("tuned", "untuned")
-    check_pair(tuned, untuned, names)
-    beside = {(subset, member): scores for subset, member, scores in _groups(untuned)}
-    rows: list[_Row] = []
-    for subset, member, scores in _groups(tuned):
-        if (subset, member) in beside:
-            rows += _compare(subset, member, scores, beside[subset, member])
-    return _as_table(rows, names)
 
 
 def list_intervals(page_scores: pd.DataFrame, test_pages: int | None = None) -> pd.DataFrame:
     """Every member's score on every subset with its 95 % interval (bootstrap over pages).
 
-    Args:
-        page_scores: A row a member, subset and page.
-        test_pages: Pages of a leaderboard whose score is to be foretold; None foretells nothing.
+    ``test_pages`` are those of a leaderboard whose score is to be foretold, None for no such score.
 
     Returns:
         A row a subset and member, after the folds' out-of-fold rows one more for ``all folds``:
@@ -148,7 +119,7 @@ def list_intervals(page_scores: pd.DataFrame, test_pages: int | None = None) -> 
                 row |= {"leaderboard_low": board.low, "leaderboard_high": board.high}
         rows.append(row)
     numbers = ["hmean", "low", "high", "leaderboard_low", "leaderboard_high"]
-    table = pd.DataFrame(rows, columns=[*_KEYS, *numbers])
+    table = pd.DataFrame(rows, columns=["subset", "member", "pages", *numbers])
     return table.astype({"pages": "int64", **dict.fromkeys(numbers, "float64")})
 
 
@@ -158,13 +129,7 @@ def own_folds(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def pool_scores(page_scores: pd.DataFrame, subset: str, member: str) -> pd.Series:
-    """Page -> H-mean of one member on a subset.
-
-    Args:
-        page_scores: A row a member, subset and page.
-        subset: ``out_of_fold``, ``holdout`` or ``test``.
-        member: Its name, :data:`ALL_FOLDS` or :data:`MEAN_FOLD`.
-    """
+    """Page -> H-mean on a subset of one member, :data:`ALL_FOLDS` or :data:`MEAN_FOLD`."""
     own = page_scores[page_scores["subset"] == subset]
     if member == ALL_FOLDS:
         return _pool_folds(own)
@@ -195,11 +160,7 @@ def _check(table: pd.DataFrame, name: str) -> None:
 
 
 def check_pair(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> None:
-    """Check that two can be compared: scores of a page do only where its true words were the same.
-
-    Raises:
-        ValueError: As :func:`compare_tables`.
-    """
+    """Raise ValueError unless two can be compared; see :func:`compare_tables`."""
     for table, name in zip((first, second), names, strict=True):
         _check(table, name)
     counts = [
@@ -246,7 +207,7 @@ def _average_folds(own: pd.DataFrame, folds: list[str]) -> pd.Series:
 
 def _groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
     """Subset, member, and page -> H-mean; with the own folds' out-of-fold pages pooled."""
-    known = [subset for subset in _SUBSETS if (table["subset"] == subset).any()]
+    known = [subset for subset in SUBSETS if (table["subset"] == subset).any()]
     for subset in dict.fromkeys([*known, *table["subset"].astype(str)]):
         own = table[table["subset"] == subset]
         for member in own["member"].astype(str).unique():
@@ -264,7 +225,7 @@ def compare_common(first: pd.Series, second: pd.Series) -> PairedComparison | No
 
 
 def _compare(subset: str, kind: str, first: pd.Series, second: pd.Series) -> list[_Row]:
-    """One row as a list, no row where the two have fewer than two pages in common."""
+    """One row of :func:`compare_tables`; none for fewer than two common pages."""
     found = compare_common(first, second)
     if found is None:
         return []
@@ -273,11 +234,3 @@ def _compare(subset: str, kind: str, first: pd.Series, second: pd.Series) -> lis
     scores = (*means, found.difference, found.low, found.high, found.verdict)
     left_out = (len(first) - len(pages), len(second) - len(pages))
     return [(subset, kind, len(pages), *scores, *left_out)]
-
-
-def _as_table(rows: list[_Row], sides: tuple[str, str]) -> pd.DataFrame:
-    hmeans = [f"{side}_hmean" for side in sides]
-    left_out = [f"only_{side}" for side in sides]
-    table = pd.DataFrame(rows, columns=[*_KEYS, *hmeans, *_VERDICT, *left_out])
-    counts = dict.fromkeys(["pages", *left_out], "int64")
-    return table.astype({**counts, **dict.fromkeys([*hmeans, *_VERDICT[:3]], "float64")})

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -15,66 +14,25 @@ from receipt_ocr.analysis.bootstrap import (
 from receipt_ocr.analysis.comparisons import (
     ALL_FOLDS,
     ENSEMBLE,
-    compare_settings,
-    compare_tables,
-    own_folds,
+    SUBSETS,
+    check_pair,
+    compare_common,
+    pool_scores,
 )
-from receipt_ocr.analysis.experiment import Experiment
+from receipt_ocr.analysis.experiment import OUT_OF_FOLD, Experiment
 from receipt_ocr.analysis.results import Results
 from receipt_ocr.analysis.tables import judging_subset
 from receipt_ocr.identity import ExperimentId
 
 __all__ = [
-    "Balance",
     "EnsembleScore",
-    "FoldGap",
-    "Opponent",
     "Step",
     "compare_members",
     "list_balance",
     "list_steps",
     "list_uncompared",
     "score_ensemble",
-    "state_fold_gap",
 ]
-
-
-@dataclass(frozen=True)
-class Opponent:
-    """A single member, or the members' mean, beside the ensemble."""
-
-    kind: str
-    """``best fold``, ``mean fold`` or ``fold``."""
-    member: str | None
-    """None for the mean."""
-    comparison: PairedComparison
-    """The ensemble minus this one."""
-
-
-@dataclass(frozen=True)
-class EnsembleScore:
-    """The ensemble's H-mean where it is judged."""
-
-    subset: str
-    pages: int
-    hmean: float
-    interval: Interval | None
-    """None for a single page."""
-    alone: tuple[float, float] | None
-    """Lowest and highest H-mean of its members alone; None where there is one member."""
-    opponents: Sequence[Opponent]
-    """The best fold, the mean fold, then the others; empty where there is nothing to compare."""
-
-
-@dataclass(frozen=True)
-class FoldGap:
-    """The folds' scores on new pages against those out of fold."""
-
-    subset: str
-    gap: float
-    """Mean over the folds of one H-mean minus the other."""
-    spread: float
-    """Standard deviation of the out-of-fold H-mean between folds; NaN for one fold."""
 
 
 @dataclass(frozen=True)
@@ -95,29 +53,26 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Balance:
-    """Precision against recall over the same pages."""
+class EnsembleScore:
+    """The ensemble's H-mean where it is judged."""
 
     subset: str
-    member: str
-    precision: float
-    recall: float
-    comparison: PairedComparison
-    """Precision minus recall."""
+    pages: int
+    hmean: float
+    interval: Interval | None
+    """None for a single page."""
+    alone: tuple[float, float] | None
+    """Lowest and highest H-mean of its members alone; None where there is one member."""
+    opponents: Sequence[Step]
+    """The best fold, the mean fold, then the others; empty where there is nothing to compare."""
 
 
-def compare_members(page_scores: pd.DataFrame, subset: str) -> list[Opponent]:
+def compare_members(page_scores: pd.DataFrame, subset: str) -> list[Step]:
     """The ensemble against the best member, the members' mean, and each other member, by page.
 
     The best member is the one with the highest score on these very pages: the hardest opponent,
-    one that nobody could have picked beforehand.
-
-    Args:
-        page_scores: Rows of ``tabulate_pages``.
-        subset: That the ensemble was scored on.
-
-    Returns:
-        In that order; nothing where there are fewer than two members or pages.
+    one that nobody could have picked beforehand. The list is empty for fewer than two members or
+    pages.
     """
     own = page_scores[page_scores["subset"] == subset]
     by_member = own.pivot(index="page", columns="member", values="hmean").astype(float)
@@ -128,10 +83,11 @@ def compare_members(page_scores: pd.DataFrame, subset: str) -> list[Opponent]:
     best = str(members.mean().idxmax())
     sides = [("best fold", best, members[best]), ("mean fold", None, members.mean(axis=1))]
     sides += [("fold", str(name), members[name]) for name in members if name != best]
-    return [
-        Opponent(kind, member, compare_paired(ensemble, hmeans.to_numpy()))
-        for kind, member, hmeans in sides
-    ]
+    steps = []
+    for kind, name, hmeans in sides:
+        found, after = compare_paired(ensemble, hmeans.to_numpy()), float(ensemble.mean())
+        steps.append(Step(kind, name, ENSEMBLE, subset, after - found.difference, after, found))
+    return steps
 
 
 def score_ensemble(results: Results) -> EnsembleScore | None:
@@ -151,77 +107,54 @@ def score_ensemble(results: Results) -> EnsembleScore | None:
     )
 
 
-def state_fold_gap(folds: pd.DataFrame, subset: str | None) -> FoldGap | None:
-    """The gap between new and out-of-fold pages.
-
-    Args:
-        folds: Of ``tabulate_folds``.
-        subset: Of the new pages; None where there are none.
-    """
-    if subset is None:
-        return None
-    columns = {str(name): folds[name].to_dict() for name in folds}
-    gap = columns[f"{subset}_hmean"]["mean of folds"] - columns["hmean"]["mean of folds"]
-    return FoldGap(subset, float(gap), float(columns["hmean"]["standard deviation"]))
-
-
 def list_steps(results: Results, score: EnsembleScore | None) -> Iterator[Step]:
-    """Voting, then tuning, then each TTA view, each against the way without it.
-
-    Args:
-        results: Of the report.
-        score: Of :func:`score_ensemble`.
-    """
+    """Voting, then tuning, then each TTA view, each against the way without it."""
     if score is not None:
-        for one in score.opponents:
-            sides = score.hmean - one.comparison.difference, score.hmean
-            yield Step(one.kind, one.member, ENSEMBLE, score.subset, *sides, one.comparison)
-    own, untuned = results.own.page_scores, results.tables.untuned_page_scores
+        yield from score.opponents
+    own, untuned = results.own, results.tables.untuned_page_scores
     if untuned is not None and len(untuned):
-        yield from _read_steps("tuning", None, compare_settings(own, untuned), "untuned", "tuned")
+        yield from _compare("tuning", None, own.page_scores, untuned, ("tuned", "untuned"))
     plain = _find_plain(results)
-    for view in _list_views(results):
+    for view in results.views:
         if plain is not None and _is_alike(view, plain):
-            name = ExperimentId.parse(view.name).tta_view
-            table = compare_tables(view.page_scores, plain.page_scores, (view.name, plain.name))
-            yield from _read_steps("tta", name, table, "second", "first")
+            name, both = ExperimentId.parse(view.name).tta_view, (view.name, plain.name)
+            yield from _compare("tta", name, view.page_scores, plain.page_scores, both)
 
 
 def list_uncompared(results: Results) -> list[str]:
     """TTA views that differ in more than the view: in the folds that vote, or in tuning."""
     plain = _find_plain(results)
-    views = _list_views(results) if plain is not None else []
-    return [view.name for view in views if not _is_alike(view, plain)]
+    if plain is None:
+        return []
+    return [view.name for view in results.views if not _is_alike(view, plain)]
 
 
-def list_balance(page_scores: pd.DataFrame) -> Iterator[Balance]:
-    """Precision against recall on each subset with two pages or more."""
-    for subset in ("out_of_fold", "holdout", "test"):
-        own = page_scores[page_scores["subset"] == subset]
-        member = ALL_FOLDS if subset == "out_of_fold" else ENSEMBLE
-        own = own_folds(own) if member == ALL_FOLDS else own[own["member"] == member]
-        if len(own) > 1:
-            precision, recall = (own[name].to_numpy(float) for name in ("precision", "recall"))
-            found = compare_paired(precision, recall)
-            yield Balance(subset, member, float(precision.mean()), float(recall.mean()), found)
+def list_balance(own: Experiment) -> dict[str, PairedComparison]:
+    """Subset with two pages or more -> precision minus recall, paired by page."""
+    tables = {subset: own.judged_pages(subset) for subset in SUBSETS}
+    return {
+        subset: compare_paired(table["precision"].to_numpy(float), table["recall"].to_numpy(float))
+        for subset, table in tables.items()
+        if len(table) > 1
+    }
 
 
-def _read_steps(
-    kind: str, name: str | None, table: pd.DataFrame, before: str, after: str
+def _compare(
+    kind: str,
+    name: str | None,
+    after: pd.DataFrame,
+    before: pd.DataFrame,
+    names: tuple[str, str],
 ) -> Iterator[Step]:
-    """Steps from a table of :func:`compare_tables` or :func:`compare_settings`."""
-    rows: Any = table[table["member"].isin([ALL_FOLDS, ENSEMBLE])].itertuples()
-    for row in rows:
-        found = PairedComparison(row.difference, row.low, row.high, row.pages)
-        sides = getattr(row, f"{before}_hmean"), getattr(row, f"{after}_hmean")
-        yield Step(kind, name, row.member, row.subset, *sides, found)
-
-
-def _list_views(results: Results) -> list[Experiment]:
-    """Experiments with the same detectors under a TTA view."""
-    own = ExperimentId.parse(results.own.name).experiment
-    named = [(ExperimentId.parse(one.name), one) for one in results.compared.experiments]
-    return [one for name, one in named if name.experiment == own and not name.is_plain]
+    """A step on each subset, on the pages that both tables of page scores have."""
+    check_pair(after, before, names)
+    for subset in SUBSETS:
+        member = ALL_FOLDS if subset == OUT_OF_FOLD else ENSEMBLE
+        new, old = (pool_scores(table, subset, member) for table in (after, before))
+        found, pages = compare_common(new, old), new.index.intersection(old.index)
+        if found is not None:
+            means = float(old.loc[pages].mean()), float(new.loc[pages].mean())
+            yield Step(kind, name, member, subset, *means, found)
 
 
 def _find_plain(results: Results) -> Experiment | None:
@@ -229,10 +162,6 @@ def _find_plain(results: Results) -> Experiment | None:
     return next((one for one in results.compared.experiments if one.name == own), None)
 
 
-def _is_alike(view: Experiment, plain: Experiment | None) -> bool:
+def _is_alike(view: Experiment, plain: Experiment) -> bool:
     """Nothing but the view differs: the same members vote, and both are tuned or none."""
-    return (
-        plain is not None
-        and view.voting.names == plain.voting.names
-        and view.thresholds == plain.thresholds
-    )
+    return view.voting.names == plain.voting.names and view.thresholds == plain.thresholds

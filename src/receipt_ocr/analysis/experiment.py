@@ -1,6 +1,6 @@
 """Results of one experiment, and its line in a table of several."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,11 +23,10 @@ __all__ = [
     "Experiment",
     "Gap",
     "Scores",
-    "Summary",
+    "find_peak",
     "judge_gap",
     "list_gaps",
     "stopped_early",
-    "summarise",
 ]
 
 OUT_OF_FOLD, HOLDOUT, TEST = "out_of_fold", "holdout", "test"
@@ -97,19 +96,38 @@ class Experiment:
         member = ALL_FOLDS if subset == OUT_OF_FOLD else ENSEMBLE
         return pool_scores(self.page_scores, subset, member)
 
-    def means(self, subset: str) -> Scores:
-        """Page means over the same pages and members as :meth:`hmeans`."""
+    def judged_pages(self, subset: str) -> pd.DataFrame:
+        """Rows of the page scores that :meth:`hmeans` is of."""
         own = self.page_scores[self.page_scores["subset"] == subset]
-        own = own_folds(own) if subset == OUT_OF_FOLD else own[own["member"] == ENSEMBLE]
+        return own_folds(own) if subset == OUT_OF_FOLD else own[own["member"] == ENSEMBLE]
+
+    def means(self, subset: str) -> Scores:
+        """Page means over these rows."""
+        own = self.judged_pages(subset)
         return Scores(*(float(own[name].mean()) for name in Scores._fields))
+
+    def cost(self, name: str) -> float | None:
+        """Mean of a figure of the training records, such as ``seconds``, over those that have it.
+
+        A figure with several parts, such as ``parameters``, counts as their sum.
+        """
+        values = [getattr(record, name) for record in self.trainings.values() if record]
+        return _mean([sum(v.values()) if isinstance(v, Mapping) else v for v in values])
+
+    @property
+    def inference_seconds(self) -> float | None:
+        """Mean time of a page; None under a TTA view, which shows the network each page again."""
+        is_plain = ExperimentId.parse(self.name).is_plain  # the view that trainings time
+        return self.cost("inference_seconds_per_page") if is_plain else None
+
+    @property
+    def best_epoch(self) -> float | None:
+        """Mean over the folds of the first epoch with the highest H-mean."""
+        return _mean([find_peak(history) for history in self.histories.values()])
 
     @property
     def submission(self) -> SubmissionRecord | None:
-        """The latest submission of what the scores are of; None where there is none.
-
-        One of other members, detectors, weights, mean or thresholds, or of a detector of all pages,
-        is not.
-        """
+        """The latest submission of these very members, weights, mean and thresholds, or None."""
         return next((one for one in reversed(self.submissions) if self._made(one)), None)
 
     @property
@@ -135,12 +153,7 @@ class Experiment:
 class Gap:
     """A leaderboard's score of a submission against what was known of it beforehand."""
 
-    experiment: str
-    submission: str
-    told: float
-    """The leaderboard's H-mean."""
-    gap: float | None
-    """That minus the mean of the members' out-of-fold scores; None where those are unknown."""
+    told: LeaderboardScore
     chance: Interval | None
     """Range of 95 % of the gaps if nothing but the choice of pages differs."""
     verdict: str | None
@@ -150,16 +163,11 @@ class Gap:
     @property
     def known(self) -> float | None:
         """Mean of the members' out-of-fold scores."""
-        return None if self.gap is None else self.told - self.gap
+        return None if self.told.gap is None else self.told.hmean - self.told.gap
 
 
 def list_gaps(experiments: Sequence[Experiment], test_pages: int) -> Iterator[Gap]:
-    """All leaderboard scores of some experiments, each with its gap.
-
-    Args:
-        experiments: With their leaderboard records.
-        test_pages: How many pages the leaderboard has.
-    """
+    """All leaderboard scores of some experiments, on a leaderboard of ``test_pages`` pages."""
     for one in experiments:
         for record in one.leaderboard:
             if record.source != LEADERBOARD:
@@ -171,15 +179,11 @@ def list_gaps(experiments: Sequence[Experiment], test_pages: int) -> Iterator[Ga
                 verdict = "of an earlier submission"
             elif judged := judge_gap(one, test_pages):
                 chance, verdict = judged
-            yield Gap(one.name, record.submission, record.hmean, record.gap, chance, verdict)
+            yield Gap(record, chance, verdict)
 
 
 def judge_gap(experiment: Experiment, test_pages: int) -> tuple[Interval, str] | None:
     """Judge whether the leaderboard differs from the out-of-fold score by more than chance.
-
-    Args:
-        experiment: With a leaderboard record and out-of-fold scores.
-        test_pages: How many pages the leaderboard has.
 
     Returns:
         ``chance`` and ``verdict`` of :class:`Gap`; None where either score is missing, or there
@@ -195,60 +199,18 @@ def judge_gap(experiment: Experiment, test_pages: int) -> tuple[Interval, str] |
     return chance, "higher than expected" if record.gap > chance.high else "as expected"
 
 
-@dataclass(frozen=True)
-class Summary:
-    """An experiment's line in a table of several; None or NaN where nothing is known."""
-
-    name: str
-    thresholds: str
-    out_of_fold: Scores
-    holdout: Scores
-    test: Scores
-    leaderboard: LeaderboardScore | None
-    cross_fitted_hmean: float | None
-    parameters: float | None
-    """This and the next ones are means over the folds that have them."""
-    best_epoch: float | None
-    seconds: float | None
-    checkpoint_bytes: float | None
-    inference_seconds: float | None
-    """For a page; None under a TTA view, which training does not time."""
-    peak_memory_mib: float | None
-
-
-def summarise(one: Experiment) -> Summary:
-    """Scores and costs of an experiment."""
-    records = [record for record in one.trainings.values() if record is not None]
-    timed = [record.inference_seconds_per_page for record in records]
-    peaks = [_peak(history) for history in one.histories.values() if history is not None]
-    return Summary(
-        name=one.name,
-        thresholds=one.thresholds,
-        out_of_fold=one.means(OUT_OF_FOLD),
-        holdout=one.means(HOLDOUT),
-        test=one.means(TEST),
-        leaderboard=one.score,
-        cross_fitted_hmean=one.cross_fitted_hmean,
-        parameters=_mean([sum(record.parameters.values()) for record in records]),
-        best_epoch=_mean(peaks),
-        seconds=_mean([record.seconds for record in records]),
-        checkpoint_bytes=_mean([record.checkpoint_bytes for record in records]),
-        # Trainings time the plain view; a TTA view shows the network each page several times.
-        inference_seconds=_mean(timed) if ExperimentId.parse(one.name).is_plain else None,
-        peak_memory_mib=_mean([record.peak_memory_mib for record in records]),
-    )
-
-
 def stopped_early(record: TrainingRecord | None) -> bool:
     """Tell whether patience ended a training; False where that is not known."""
     return record is not None and "patience" in record.stopped_by
 
 
-def _peak(history: pd.DataFrame) -> float:
-    """The first of the epochs with the highest H-mean, as training has it."""
+def find_peak(history: pd.DataFrame | None) -> float | None:
+    """The first of the epochs with the highest H-mean, as training has it; None where unknown."""
+    if history is None:
+        return None
     return float(history["epoch"].iloc[int(history["hmean"].to_numpy(float).argmax())])
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

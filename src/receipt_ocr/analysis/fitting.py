@@ -19,6 +19,7 @@ LEVEL = 0.0005
 STILL_RISING, PAST_ITS_PEAK, LEVELLED = "still rising", "past its peak", "level"
 
 Histories = Mapping[str, pd.DataFrame | None]
+"""Member -> a row an epoch with ``epoch``, ``hmean``, ``loss`` and ``size``; None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Epoch:
     epoch: int
     sizes: Sequence[int]
     """Sizes of the pages, in pixels."""
-    hmeans: Sequence[float | None]
-    """One a member; None where its training had ended."""
+    hmeans: Mapping[str, float | None]
+    """Member -> its score; None where its training had ended."""
     is_best: Sequence[bool]
     is_switch: bool
     """Some member sees pages of another size from here on."""
@@ -64,11 +65,7 @@ class Epoch:
 
 
 def judge_curves(histories: Histories) -> list[Curve]:
-    """Judge the end of each training with a known history.
-
-    Args:
-        histories: Member -> a row an epoch with ``epoch``, ``hmean``, ``loss`` and ``size``.
-    """
+    """Judge the end of each training with a known history."""
     curves = []
     for member, history in histories.items():
         if history is None or history.empty:
@@ -99,12 +96,7 @@ def judge_curves(histories: Histories) -> list[Curve]:
 def list_epochs(
     histories: Histories, trainings: Mapping[str, TrainingRecord | None]
 ) -> Iterator[Epoch]:
-    """All trainings epoch by epoch.
-
-    Args:
-        histories: As for :func:`judge_curves`; those that are None are left out.
-        trainings: Member -> the record of its training.
-    """
+    """All trainings with a known history epoch by epoch."""
     known = {name: one for name, one in histories.items() if one is not None}
     best = {curve.member: curve.best_epoch for curve in judge_curves(known)}
     hmeans = {name: dict(zip(h["epoch"], h["hmean"], strict=True)) for name, h in known.items()}
@@ -116,7 +108,7 @@ def list_epochs(
         yield Epoch(
             epoch=epoch,
             sizes=sorted({int(own[epoch]) for own in sizes.values() if epoch in own}),
-            hmeans=[own.get(epoch) for own in hmeans.values()],
+            hmeans={name: own.get(epoch) for name, own in hmeans.items()},
             is_best=[best.get(name) == epoch for name in known],
             is_switch=any(own[epoch - 1] != own[epoch] for own in both),
             stopped=[name for name in ended if stopped_early(trainings.get(name))],
@@ -131,9 +123,7 @@ def compare_new_pages(
     An out-of-fold page has chosen its fold's best epoch, perhaps thresholds; where the scores of
     new pages of the same kind lie clearly lower, that choice was overfitted.
 
-    Args:
-        page_scores: A row a member, subset and page.
-        thresholds: Where the post-processing comes from; a ``holdout`` that chose it is not new.
+    A ``holdout`` that chose the thresholds is not new.
 
     Returns:
         The new pages' subset (``holdout``, else ``test``), and the mean fold's H-mean on them

@@ -66,15 +66,7 @@ def score_members(
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> pd.DataFrame:
-    """A row a member and page.
-
-    Args:
-        members: Whose maps are scored; pages without a truth are passed over.
-        subset: ``out_of_fold``, ``holdout`` or ``test``.
-        settings: To read the maps with.
-        pages: Table of all pages.
-        words: Table of all words.
-    """
+    """Score the members' maps of a subset: a row a member and page with a known truth."""
     truths = prepare_truths(pages, words, TRUTH_OF.get(subset, subset))
     rows = [
         tabulate_pages(member, subset, score_maps(maps, truths, settings))
@@ -123,11 +115,7 @@ def score_at_recipe(
 ) -> pd.DataFrame:
     """As :func:`score_members` at the recipe's settings; no rows where nothing else was chosen.
 
-    Args:
-        chosen: What the maps are read with otherwise.
-        maps: Subset -> name of a member -> its maps.
-        pages: Table of all pages.
-        words: Table of all words.
+    ``maps`` are by subset, then by member.
     """
     if not chosen.is_tuned or chosen.recipe is None:
         return tabulate_pages("", "", {})

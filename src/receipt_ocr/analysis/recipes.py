@@ -1,31 +1,18 @@
 """Settings of experiments, what they differ in, and the commands that repeat one."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from receipt_ocr.analysis.results import Results
 from receipt_ocr.identity import ExperimentId
 
-__all__ = ["Differences", "list_commands", "list_settings", "state_differences"]
+__all__ = ["list_commands", "list_differences", "list_settings"]
 
 WITHOUT_EFFECT = {
     "one_cycle": ("warmup_epochs", "schedule_epochs", "final_learning_rate"),
     "constant": ("schedule_epochs", "final_learning_rate"),
 }
 """Schedule of the learning rate -> training settings that it does not look at."""
-
-
-@dataclass(frozen=True)
-class Differences:
-    """Settings that experiments differ in."""
-
-    names: Sequence[str]
-    """The experiments."""
-    rows: Mapping[str, Sequence[str | None]]
-    """Setting -> its value in each; None where it has none or no effect."""
-    unknown: Sequence[str]
-    """Experiments that are no longer configured."""
 
 
 def list_settings(results: Results) -> dict[str, str]:
@@ -37,22 +24,21 @@ def list_settings(results: Results) -> dict[str, str]:
     return settings | {f"ensemble.weights.{name}": f"{weight:.4f}" for name, weight in shares}
 
 
-def state_differences(results: Results) -> Differences | None:
-    """List differing settings; None where fewer than two experiments are configured."""
+def list_differences(results: Results) -> dict[str, list[str | None]] | None:
+    """Setting that experiments differ in -> its value in each, None where it has none or no effect.
+
+    None where fewer than two experiments are configured.
+    """
     names = [one.name for one in results.compared.experiments]
     known = {name: flatten(results.recipes[name]) for name in names if name in results.recipes}
     if len(known) < 2:
         return None
     keys = dict.fromkeys(key for settings in known.values() for key in settings)
-    return Differences(
-        names=names,
-        rows={
-            key: [known.get(name, {}).get(key) for name in names]
-            for key in keys
-            if len({settings.get(key) for settings in known.values()}) > 1
-        },
-        unknown=[name for name in names if name not in known],
-    )
+    return {
+        key: [known.get(name, {}).get(key) for name in names]
+        for key in keys
+        if len({settings.get(key) for settings in known.values()}) > 1
+    }
 
 
 def list_commands(results: Results) -> list[str]:

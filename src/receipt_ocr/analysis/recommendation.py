@@ -88,14 +88,8 @@ def recommend(experiments: Sequence[Experiment], test_pages: int) -> Recommendat
     That is the ensemble's score on the holdout where every experiment has one that chose neither
     epoch nor threshold, else that of all folds out of fold. Recommended is one of those with the
     most pages: the pages of a single fold may be easier. Test pages are not looked at, also where
-    their truth is known: whoever chooses by them has no honest score left.
-
-    Args:
-        experiments: To choose from.
-        test_pages: How many pages the leaderboard has.
-
-    Returns:
-        None where nothing was scored.
+    their truth is known: whoever chooses by them has no honest score left. None where nothing was
+    scored.
     """
     subset = choose_judge(experiments)
     scored = [one for one in experiments if len(one.hmeans(subset))]

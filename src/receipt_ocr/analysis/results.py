@@ -1,5 +1,6 @@
 """Sources of a report: an experiment's tables, other experiments, and the runs behind them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,11 +9,21 @@ import pandas as pd
 
 from receipt_ocr.analysis.comparisons import ENSEMBLE
 from receipt_ocr.analysis.experiment import Experiment
-from receipt_ocr.identity import Member
+from receipt_ocr.identity import ExperimentId, Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.records import RunRecord, TunedPostprocess
 
 __all__ = ["Compared", "Provenance", "Results", "Tables"]
+
+TOGETHER = ("chosen_postprocess", "page_scores", "scores", "word_outcomes")
+"""Entries that one run of the ensemble writes."""
+
+READ = re.compile(
+    r"(pages|words|rejected|raw_receipts|page_scores|untuned_page_scores|scores|word_outcomes|"
+    r"worst_detections|test_detections|tuning_table|submission_records|leaderboard_records|"
+    r"(chosen|tuned|holdout)_postprocess|\w+_(history|training_record|checkpoint))"
+)
+"""Entries that a report reads, and the checkpoints behind them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,29 @@ class Provenance:
     command: str = "kedro run"
     """Start of the command that runs a pipeline in this environment."""
 
+    @property
+    def is_mixed(self) -> bool:
+        """Thresholds and scores are of different runs."""
+        return len({self.records[name].run_id for name in TOGETHER if name in self.records}) > 1
+
+    @property
+    def unrecorded(self) -> list[str]:
+        """Entries behind every score whose run is not recorded."""
+        return [name for name in ("page_scores", "chosen_postprocess") if name not in self.records]
+
+    @property
+    def runs(self) -> list[tuple[RunRecord, list[str]]]:
+        """The last record of each run, and the entries that it wrote and a report reads."""
+        by_run: dict[tuple[str | None, str, str | None], list[str]] = {}
+        for entry, record in sorted(self.records.items()):
+            if READ.fullmatch(entry.rpartition("/")[2]):
+                key = (record.run_id, record.pipeline, record.commit)
+                by_run.setdefault(key, []).append(entry)
+        return [
+            (max((self.records[name] for name in entries), key=lambda one: one.saved), entries)
+            for entries in by_run.values()
+        ]
+
 
 @dataclass(frozen=True)
 class Results:
@@ -79,6 +113,13 @@ class Results:
         return self.compared.experiments[0]
 
     @property
+    def views(self) -> list[Experiment]:
+        """Experiments with the reported one's detectors under a TTA view."""
+        own = ExperimentId.parse(self.own.name).experiment
+        named = [(ExperimentId.parse(one.name), one) for one in self.compared.experiments]
+        return [one for name, one in named if name.experiment == own and not name.is_plain]
+
+    @property
     def test_pages(self) -> int:
         """Number of pages of a leaderboard."""
         return int((self.tables.pages["subset"] == "test").sum())
@@ -97,6 +138,12 @@ class Results:
     def absent_folds(self) -> list[int]:
         """Numbers of its own folds that do not vote, if some do."""
         return sorted(set(range(FOLD_COUNT)) - set(self.folds)) if self.folds else []
+
+    @property
+    def unrecorded_folds(self) -> list[str]:
+        """Own folds that vote without a record of their training."""
+        folds = [str(member) for member in self.members if not member.is_external]
+        return [name for name in folds if self.own.trainings.get(name) is None]
 
     def has_truth(self, subset: str) -> bool:
         """Tell whether the ensemble was scored on a subset."""

@@ -50,13 +50,10 @@ def prepare_truths(
     """The truth side of every page of a subset, computed once for all detections.
 
     Args:
-        pages: The pages table.
-        words: The words table.
+        pages: Table of all pages.
+        words: Table of all words.
         subset: ``train``, ``holdout`` or ``test``.
-        names: Only these pages; None takes all.
-
-    Returns:
-        Page -> its words; nothing for pages whose truth is withheld.
+        names: Only these pages; None takes all whose truth is known.
     """
     own = pages[(pages["subset"] == subset) & pages["has_truth"]]
     if names is not None:
@@ -75,25 +72,14 @@ def prepare_truths(
 def score_polygons(
     found: Mapping[str, Sequence[Polygon]], truths: Mapping[str, TruthWords]
 ) -> DatasetScore:
-    """The score of polygons on the pages whose truth is known; a page without any counts too.
-
-    Args:
-        found: Page -> polygons in upright page pixels.
-        truths: Page -> its words; at least one page.
-    """
+    """Score polygons (upright page pixels) on one or more pages; a page without any counts too."""
     return score_pages(
         [score_prepared(truth, found.get(page, [])) for page, truth in truths.items()]
     )
 
 
 def tabulate_pages(member: str, subset: str, page_scores: Mapping[str, PageScore]) -> pd.DataFrame:
-    """One row a page: its score, counts, and how many words went wrong in which way.
-
-    Args:
-        member: Whose detections were scored (``fold_0``, ``ensemble``).
-        subset: ``out_of_fold``, ``holdout`` or ``test``.
-        page_scores: Page -> score.
-    """
+    """One row a page: its score, counts, and how many words went wrong in which way."""
     rows = []
     for page, score in page_scores.items():
         values = asdict(score)
@@ -114,11 +100,7 @@ def tabulate_pages(member: str, subset: str, page_scores: Mapping[str, PageScore
 
 
 def tabulate_scores(pages: pd.DataFrame) -> pd.DataFrame:
-    """One row a member and subset: page means as on the leaderboard, and the corpus H-mean.
-
-    Args:
-        pages: Rows of :func:`tabulate_pages`, of any members and subsets.
-    """
+    """One row a member and subset: page means as on the leaderboard, and the corpus H-mean."""
     rows = []
     for (member, subset), own in pages.groupby(["member", "subset"], sort=False):
         counts = own[COUNTS].itertuples(index=False, name=None)
@@ -131,11 +113,8 @@ def tabulate_scores(pages: pd.DataFrame) -> pd.DataFrame:
 def list_hmeans(scores: pd.DataFrame, member: str) -> dict[str, float]:
     """A member's figures by name, such as ``holdout_hmean``; nothing where it was not scored.
 
-    Out of fold the ensemble has none: there the mean of the members' stands.
-
-    Args:
-        scores: Rows of :func:`tabulate_scores`.
-        member: Its name, or ``ensemble``.
+    Out of fold the ensemble has none: there the mean of the members' stands. ``scores`` are rows of
+    :func:`tabulate_scores`.
     """
     figures: dict[str, float] = {}
     for subset, own in scores.groupby("subset", sort=False):

@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 
 from receipt_ocr.analysis.bootstrap import Interval
-from receipt_ocr.analysis.comparisons import ALL_FOLDS, ENSEMBLE, list_intervals, own_folds
+from receipt_ocr.analysis.comparisons import (
+    ALL_FOLDS,
+    ENSEMBLE,
+    SUBSETS,
+    list_intervals,
+    own_folds,
+)
+from receipt_ocr.analysis.experiment import find_peak
 from receipt_ocr.analysis.scores import ERRORS
 
 __all__ = [
@@ -18,8 +25,6 @@ __all__ = [
     "list_worst_pages",
     "tabulate_folds",
 ]
-
-SUBSETS = ("out_of_fold", "holdout", "test")
 
 
 @dataclass(frozen=True)
@@ -33,14 +38,6 @@ class SubsetScore:
     """Missed and split true words, merged and false detections."""
 
 
-@dataclass(frozen=True)
-class MemberScore:
-    """A member's scores, or those of all own folds together."""
-
-    member: str
-    subsets: Mapping[str, SubsetScore]
-
-
 def judging_subset(page_scores: pd.DataFrame) -> str | None:
     """Subset that judges the ensemble: ``test``, without its truth ``holdout``, else None."""
     own = page_scores[page_scores["member"] == ENSEMBLE]
@@ -52,10 +49,6 @@ def tabulate_folds(
 ) -> pd.DataFrame:
     """The folds, their mean and standard deviation, and the ensemble.
 
-    Args:
-        page_scores: Rows of ``tabulate_pages``.
-        histories: Member -> a row an epoch with ``epoch`` and ``hmean``; None where unknown.
-
     Returns:
         Index: the members, ``mean of folds``, ``standard deviation`` (of a sample), ``ensemble``.
         Columns: ``pages`` (out-of-fold), ``best_epoch``, ``epochs``, ``precision``, ``recall`` and
@@ -65,8 +58,12 @@ def tabulate_folds(
     groups = page_scores.groupby(["member", "subset"])
     means = groups[["precision", "recall", "hmean"]].mean().assign(pages=groups.size())
     members = [*histories, ENSEMBLE]
-    trainings = {member: _describe_training(histories.get(member)) for member in members}
-    table = pd.DataFrame.from_dict(trainings, orient="index", dtype=float)
+    known = [histories.get(member) for member in members]
+    trained = {
+        "best_epoch": [find_peak(history) for history in known],
+        "epochs": [None if history is None else len(history) for history in known],
+    }
+    table = pd.DataFrame(trained, index=members, dtype=float)
     for subset in SUBSETS:
         own = means.reindex(pd.MultiIndex.from_product([members, [subset]])).droplevel(1)
         table[f"{subset}_hmean"] = own["hmean"]
@@ -78,12 +75,8 @@ def tabulate_folds(
     return pd.concat([folds, spread.T, table.loc[[ENSEMBLE]]])
 
 
-def list_members(page_scores: pd.DataFrame) -> list[MemberScore]:
-    """Every member's interval and errors, then those of all folds together out of fold.
-
-    Args:
-        page_scores: Rows of ``tabulate_pages``.
-    """
+def list_members(page_scores: pd.DataFrame) -> dict[str, dict[str, SubsetScore]]:
+    """Member -> subset -> its score, then those of all own folds together out of fold."""
     found: dict[str, dict[str, SubsetScore]] = {}
     for row in list_intervals(page_scores).to_dict("records"):
         own = page_scores[page_scores["subset"] == row["subset"]]
@@ -92,7 +85,7 @@ def list_members(page_scores: pd.DataFrame) -> list[MemberScore]:
         interval = Interval(row["hmean"], row["low"], row["high"])
         score = SubsetScore(int(row["pages"]), interval, [int(n) for n in own[ERRORS].sum()])
         found.setdefault(str(row["member"]), {})[row["subset"]] = score
-    return [MemberScore(name, scores) for name, scores in found.items()]
+    return found
 
 
 def list_worst_pages(page_scores: pd.DataFrame, subset: str, count: int = 6) -> pd.DataFrame:
@@ -106,25 +99,12 @@ def list_worst_pages(page_scores: pd.DataFrame, subset: str, count: int = 6) -> 
 
 
 def choose_pages(page_scores: pd.DataFrame, pages: pd.DataFrame, count: int = 6) -> list[str]:
-    """Test pages to look at: from the ensemble's worst over the middle to its best.
+    """At most ``count`` test pages to look at, from the ensemble's worst to its best.
 
-    Args:
-        page_scores: Rows of ``tabulate_pages``.
-        pages: The pages table.
-        count: How many, at most.
-
-    Returns:
-        Names of pages, worst first, evenly spread over the ranks; over the order of the table
-        where the truth of the test pages is withheld.
+    They are evenly spread over the ranks; over the order of the table of pages where the truth of
+    the test pages is withheld.
     """
     ranked = list_worst_pages(page_scores, "test", len(page_scores))["page"].tolist()
     names = ranked or pages.loc[pages["subset"] == "test", "page"].tolist()
     places = np.linspace(0, len(names) - 1, min(count, len(names)))
     return [str(names[place]) for place in np.round(places).astype(int)]
-
-
-def _describe_training(history: pd.DataFrame | None) -> dict[str, float]:
-    if history is None:
-        return {"best_epoch": np.nan, "epochs": np.nan}
-    best = int(history["hmean"].to_numpy(float).argmax())  # the first of equals, as training has it
-    return {"best_epoch": float(history["epoch"].iloc[best]), "epochs": float(len(history))}

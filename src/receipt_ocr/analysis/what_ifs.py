@@ -7,14 +7,12 @@ from typing import Any
 import pandas as pd
 
 from receipt_ocr.analysis.comparisons import own_folds
-from receipt_ocr.analysis.fitting import STILL_RISING, judge_curves
 from receipt_ocr.analysis.results import Results
 from receipt_ocr.analysis.scores import COUNTS
 from receipt_ocr.analysis.word_errors import WordGroup, group_errors
 from receipt_ocr.evaluation.cleval import PageScore, score_pages
-from receipt_ocr.identity import ExperimentId, Member
 
-__all__ = ["NextGain", "Prospects", "list_next_gains", "state_prospects"]
+__all__ = ["NextGain", "list_next_gains", "list_untried"]
 
 CLEAR = 1.5
 """A group stands out when it misses this many times the share of words missed elsewhere."""
@@ -44,38 +42,14 @@ class NextGain:
     """Share of words missed outside the group."""
 
 
-@dataclass(frozen=True)
-class Prospects:
-    """Possible gains of more training, and steps not tried yet."""
-
-    rising: int
-    """Own folds that were still rising when they ended."""
-    folds: int
-    """Own folds whose epochs are known."""
-    rise: float
-    """Mean gain an epoch of the rising ones."""
-    untried: list[str]
-    """``tuning``, ``folds`` and ``tta``, as far as they were not tried."""
-
-
-def state_prospects(results: Results) -> Prospects:
-    """Find steps that an experiment leaves open."""
-    own = {n: one for n, one in results.histories.items() if not Member.parse(n).is_external}
-    curves = judge_curves(own)
-    rises = [curve.rise for curve in curves if curve.verdict == STILL_RISING]
-    names = [ExperimentId.parse(one.name) for one in results.compared.experiments]
-    views = [name for name in names if name.experiment == names[0].experiment and not name.is_plain]
+def list_untried(results: Results) -> list[str]:
+    """Steps that an experiment leaves open: ``tuning``, ``folds`` and ``tta``."""
     untried = {
         "tuning": results.own.tuned is None,
         "folds": len(results.histories) == 1,
-        "tta": not views,
+        "tta": not results.views,
     }
-    return Prospects(
-        rising=len(rises),
-        folds=len(curves),
-        rise=sum(rises) / len(rises) if rises else 0.0,
-        untried=[name for name, is_open in untried.items() if is_open],
-    )
+    return [name for name, is_open in untried.items() if is_open]
 
 
 def list_next_gains(page_scores: pd.DataFrame, words: pd.DataFrame | None) -> list[NextGain]:
@@ -83,10 +57,7 @@ def list_next_gains(page_scores: pd.DataFrame, words: pd.DataFrame | None) -> li
 
     Each gain is what the corpus H-mean of the out-of-fold pages would gain if that kind of error
     were gone and nothing else changed: an upper bound, since no setting mends one error alone.
-
-    Args:
-        page_scores: A row a member, subset and page.
-        words: Outcome of every word; None where that was not recorded.
+    ``words`` are the outcomes of all words, None where they were not recorded.
     """
     own = _out_of_fold(page_scores)
     if own.empty:
@@ -109,10 +80,6 @@ def _gain(total: PageScore, **changes: int) -> float:
     """Gain of the corpus H-mean when some counts change."""
     changed = {name: getattr(total, name) + more for name, more in changes.items()}
     return score_pages([replace(total, **changed)]).corpus_hmean - score_pages([total]).corpus_hmean
-
-
-def _gain_of_found(total: PageScore, characters: int) -> float:
-    return _gain(total, characters_matched=characters, characters_detected=characters)
 
 
 def _judge_counts(total: PageScore, own: pd.DataFrame) -> Iterator[NextGain]:
@@ -140,7 +107,8 @@ def _judge_words(total: PageScore, words: pd.DataFrame) -> Iterator[NextGain]:
         elsewhere = sum(one.missed_share * one.words for one in groups) / rest
         if group.interval is not None and group.interval.low > CLEAR * elsewhere:
             lost = group.missed_characters
-            gain = _gain_of_found(total, lost)
+            gain = _gain(total, characters_matched=lost, characters_detected=lost)
             yield NextGain(by, gain, group.words, lost, group, elsewhere)
-    gain = _gain_of_found(total, int(missed["characters"].sum()))
+    lost = int(missed["characters"].sum())
+    gain = _gain(total, characters_matched=lost, characters_detected=lost)
     yield NextGain("missed", gain, len(missed), len(true))

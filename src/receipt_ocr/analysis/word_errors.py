@@ -89,18 +89,13 @@ class WordLosses:
 
 
 Judged = Mapping[str, tuple[Sequence[Polygon], PageScore]]
+"""Page -> polygons that were found, in upright page pixels, and their score."""
 
 
 def tabulate_words(
     member: str, subset: str, judged: Judged, truths: Mapping[str, TruthWords]
 ) -> pd.DataFrame:
     """One row a true word that counts, and one a detection that matches none or several.
-
-    Args:
-        member: Who found the polygons.
-        subset: ``out_of_fold``, ``holdout`` or ``test``.
-        judged: Page -> polygons that were found, in upright page pixels, and their score.
-        truths: Page -> its words, those that the scores are of.
 
     Returns:
         ``member, subset, page, outcome, is_true, characters`` (0 of a detection),
@@ -126,22 +121,13 @@ def tabulate_words(
 
 
 def choose_worst(judged: Judged, count: int) -> dict[str, tuple[Sequence[Polygon], PageScore]]:
-    """The pages with the lowest H-mean, worst first; not those without a true character.
-
-    Args:
-        judged: Page -> polygons that were found, and their score.
-        count: How many, at most.
-    """
+    """At most ``count`` pages with the lowest H-mean, worst first, and with a true character."""
     own = [(page, one) for page, one in judged.items() if one[1].characters_truth]
     return dict(sorted(own, key=lambda item: (item[1][1].hmean, item[0]))[:count])
 
 
 def state_losses(words: pd.DataFrame) -> WordLosses:
-    """Losses in all groups.
-
-    Args:
-        words: Rows of :func:`tabulate_words` of one or more members.
-    """
+    """Losses in all groups of the words of one or more members."""
     true = words[words["is_true"]]
     rest = true.loc[~has_tilt(true), "outcome"]
     return WordLosses(
@@ -155,15 +141,10 @@ def state_losses(words: pd.DataFrame) -> WordLosses:
 
 
 def group_errors(words: pd.DataFrame, by: str) -> list[WordGroup]:
-    """Measure the losses in each group of true words.
+    """Measure the losses in each group of true words, in rising order.
 
-    Args:
-        words: Rows of :func:`tabulate_words` of one or more members.
-        by: ``height``, ``length`` and ``density`` are cut into quarters of the true words,
-            ``tilt`` at 1, 3 and 10 degrees (of what :func:`has_tilt`).
-
-    Returns:
-        Groups with words, in rising order.
+    ``height``, ``length`` and ``density`` are cut into quarters of the true words, ``tilt`` at 1, 3
+    and 10 degrees (of what :func:`has_tilt`).
 
     Raises:
         ValueError: If ``by`` is none of these.
@@ -188,12 +169,6 @@ def has_tilt(words: pd.DataFrame) -> "pd.Series[bool]":
 
     They are clearly longer than high, and lie: what stands upright is mostly one narrow letter,
     such as 1 or |, not a tilted line.
-
-    Args:
-        words: With ``tilt`` (degrees) and ``length`` and ``height`` (pixels).
-
-    Returns:
-        A truth value a row, of the same index.
     """
     lies = words["tilt"] <= UPRIGHT
     return lies & (words["length"] >= _STANDING_OUT * words["height"])

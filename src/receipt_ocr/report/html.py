@@ -17,15 +17,12 @@ LONG_CELL = 34
 
 
 def render_html(markdown: str, pictures: Mapping[str, bytes], language: str) -> str:
-    """The page.
+    """Turn a report in Markdown, whose first line is the title, into one HTML document.
 
     Args:
-        markdown: The report; its first line is the title.
+        markdown: The report.
         pictures: Path as the report has it -> the file's content (PNG or JPEG).
         language: Its code, such as ``en``.
-
-    Returns:
-        One HTML document with everything in it.
 
     Raises:
         ValueError: If the report shows a picture that is not among them.

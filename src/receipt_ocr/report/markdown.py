@@ -2,10 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-import pandas as pd
 
 __all__ = ["FILTERS", "NOTHING", "format_table"]
 
@@ -33,20 +31,10 @@ def format_count(value: float) -> str:
     return format_number(value, "%.0f" if float(value).is_integer() else "%.1f")
 
 
-def format_percent(value: float, digits: int = 0) -> str:
-    """A share in percent."""
-    return f"{value:.{digits}%}"
-
-
 def list_words(words: Sequence[object], last: str) -> str:
     """``a, b and c``, where ``last`` is `` and ``."""
     *most, end = map(str, words)
     return f"{', '.join(most)}{last}{end}" if most else end
-
-
-def mark_code(names: Iterable[str]) -> list[str]:
-    """Each name as code."""
-    return [f"`{name}`" for name in names]
 
 
 def escape_cell(text: object) -> str:
@@ -61,11 +49,9 @@ def keep_ends(items: Sequence[Any], most: int) -> list[Any]:
 
 
 def tidy_table(text: str, left: int = 1) -> str:
-    """Turn lines of cells into a table, without rows and columns that hold nothing but dashes.
+    """Turn lines such as ``| a | b |`` into a table without rows and columns of mere dashes.
 
-    Args:
-        text: Lines such as ``| a | b |``, the header first; a bar in a cell is escaped.
-        left: How many of the first columns are aligned to the left, the others to the right.
+    The header comes first; a bar in a cell is escaped.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     header, *rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
@@ -78,39 +64,21 @@ def tidy_table(text: str, left: int = 1) -> str:
 
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> str:
-    """A Markdown table.
-
-    Args:
-        header: Titles of the columns.
-        rows: Cells, one a title.
-        left: How many of the first columns are aligned to the left, the others to the right.
-    """
+    """A Markdown table with the first ``left`` columns aligned to the left, the others right."""
     rules = [":---" if column < left else "---:" for column in range(len(header))]
     lines = [header, rules, *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
-def iterate_rows(table: pd.DataFrame) -> Iterator[Any]:
-    """Rows of a table with its columns as attributes."""
-    yield from table.itertuples()
-
-
-def pick_values(texts: Mapping[str, str], keys: Iterable[str]) -> list[str]:
-    """The texts of some keys."""
-    return [texts[key] for key in keys]
-
-
 FILTERS = {
     "cell": escape_cell,
-    "code": mark_code,
+    "code": lambda names: [f"`{name}`" for name in names],
     "count": format_count,
     "ends": keep_ends,
     "listed": list_words,
     "number": format_number,
-    "percent": format_percent,
-    "pick": pick_values,
+    "percent": lambda share, digits=0: f"{share:.{digits}%}",
     "plain": "{:g}".format,
-    "rows": iterate_rows,
     "score": format_score,
     "signed": format_signed,
     "table": tidy_table,

@@ -17,14 +17,7 @@ LANGUAGE_CODES: dict[Language, str] = {"english": "en", "korean": "ko"}
 
 
 def render_markdown(report: Report, language: Language = "english") -> str:
-    """Say everything that a report holds.
-
-    Args:
-        report: Its statements.
-        language: Of the sentences.
-
-    Returns:
-        The text, ending in a line break.
+    """Say everything that a report holds, ending in a line break.
 
     Raises:
         jinja2.UndefinedError: If a template asks for what a report does not hold.

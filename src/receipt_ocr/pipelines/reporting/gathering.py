@@ -37,11 +37,7 @@ SHOWN_OF_OTHERS = ("_history", "_training_record")
 
 
 def check_voters(chosen: ChosenPostprocess, asked: Sequence[str]) -> None:
-    """Check that the members of an ensemble's scores are those that the settings ask for.
-
-    Raises:
-        ValueError: If they are others.
-    """
+    """Raise ValueError unless the scored members are those that the settings ask for."""
     scored = [] if chosen.members is None else list(chosen.members.names)
     if scored != list(asked):
         raise ValueError(
@@ -51,11 +47,7 @@ def check_voters(chosen: ChosenPostprocess, asked: Sequence[str]) -> None:
 
 
 def choose_others(asked: str | Sequence[str], store: ExperimentStore) -> Sequence[str]:
-    """Names of the experiments to lay beside one: those that are asked for, or all.
-
-    Raises:
-        ValueError: If one of them was not scored.
-    """
+    """Names of the experiments to lay beside one; ValueError where one was not scored."""
     known = store.names()
     wanted = known if asked == "all" else asked
     if unknown := [name for name in wanted if name not in known]:
@@ -104,13 +96,6 @@ def compare(
 
     A damaged file of another experiment leaves that one out; records of submissions and scores
     that cannot be read are left out one by one.
-
-    Args:
-        own: The reported experiment, still without its submissions.
-        wanted: Names of the others.
-        store: Where they lie.
-        submissions: Name -> record of every submission.
-        scores: Name -> record of every score of one.
     """
     made = sorted(submissions.values(), key=lambda record: record.made)
     faults = [f"{file} {fault}" for file, fault in (submissions.faults | scores.faults).items()]
@@ -168,12 +153,9 @@ def list_recipes(
 
 
 def gather_runs(store: ExperimentStore, names: Sequence[str]) -> dict[str, RunRecord]:
-    """Entry of the catalog -> the run that wrote it.
+    """Entry of the catalog -> the run that wrote it, of the first experiment and those beside it.
 
-    Args:
-        store: Where the records lie.
-        names: The reported experiment, then those beside it, of which only the entries that are
-            shown count; they are called ``other/page_scores``.
+    Of the others only the entries that are shown count; they are called ``other/page_scores``.
     """
     own = store.run_records(names[0])
     records = dict(own)
