@@ -45,8 +45,8 @@ def recorded_pages(golden: Path) -> list[BenchmarkPage]:
 def drawn_page(words: int, points: int, *, size: int = 960, seed: int = 0) -> BenchmarkPage:
     """A synthetic dense page, see `benchmarks.dense_pages`."""
     page = draw_page(words, points, size=size, seed=seed)
-    words = list(page.truth), list(page.detections)
-    return _assemble(*words, page.probability_map, page.map_to_page, page.page_size)
+    truth, found = list(page.truth), list(page.detections)
+    return _assemble(truth, found, page.probability_map, page.map_to_page, page.page_size)
 
 
 def _recorded(page: dict[str, Any], golden: Path) -> BenchmarkPage:
