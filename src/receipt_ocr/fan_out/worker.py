@@ -49,7 +49,8 @@ def main(text: str) -> int:
     try:
         bootstrap_project(job.project)
         params = dict(job.params)
-        with KedroSession.create(job.project, env=job.env, runtime_params=params) as session:
+        session = KedroSession.create(job.project, env=job.env, runtime_params=params)
+        with session:
             if job.resume:
                 session._hook_manager.register(ResumeTraining())
             session.run(pipeline_names=[PIPELINE])
