@@ -43,10 +43,7 @@ def is_safe_name(name: str) -> bool:
 
 
 def parse_polygon(word: Any) -> Polygon:
-    """Read the polygon of one word, in the pixels in which it was annotated.
-
-    Args:
-        word: The word's JSON, ``{"points": [[x, y], ...], ...}``.
+    """Read the polygon of one word's JSON, in the pixels in which it was annotated.
 
     Raises:
         PolygonError: If there are no points (reason ``no_points``), or as `as_polygon`.
@@ -88,14 +85,9 @@ def place_on_page(polygon: Polygon, info: ImageInfo, margin: float) -> PlacedPol
 def fits_only_stored_frame(polygons: list[Polygon], info: ImageInfo, margin: float) -> bool:
     """Whether the words were drawn on the pixels as stored, before EXIF turned the page.
 
-    True if more words lie far outside the upright page than far outside the stored image. It is
-    a count, because a single wild polygon must not decide for the page. Orientations that keep
-    width and height (mirrored, upside down) cannot be told apart this way.
-
-    Args:
-        polygons: The page's polygons, each (P, 2), all in the unknown frame.
-        info: Size and orientation of the page.
-        margin: How many pixels outside still count as inside.
+    True if more words lie over ``margin`` pixels outside the upright page than outside the stored
+    image. It is a count, because a single wild polygon must not decide for the page. Orientations
+    that keep width and height (mirrored, upside down) cannot be told apart this way.
     """
     if info.stored_size == (info.width, info.height):
         return False

@@ -105,13 +105,7 @@ def draw_view(
     """Draw scale, turns, mirrors, perspective and window of one training sample.
 
     Without scale, rotation and perspective the page moves by whole pixels, so it stays sharp.
-
-    Args:
-        page_size: (height, width) of the upright page.
-        longest_side: Of the resized page at scale 1, pixels.
-        window: (height, width) of the sample.
-        settings: The ranges to draw from.
-        rng: The only source of randomness.
+    Sizes are (height, width); ``longest_side`` is that of the resized page at scale 1, in pixels.
     """
     height, width = canvas_size(page_size, longest_side, settings)
     scale = rng.uniform(settings.scale_low, settings.scale_high) / settings.scale_high

@@ -19,12 +19,9 @@ Image = NDArray[np.uint8]
 
 
 def recolour(image: Image, settings: AugmentationSettings, seed: int) -> Image:
-    """Change brightness, contrast and blur, then apply the further transforms in order.
+    """Change brightness, contrast and blur of an RGB image, then apply the further transforms.
 
-    Args:
-        image: (H, W, 3) RGB; it is not changed.
-        settings: What to change, how often and how much.
-        seed: The same seed gives the same pixels, in any process.
+    The image is not changed. The same seed gives the same pixels, in any process.
     """
     transforms = _build(settings)
     if not transforms:

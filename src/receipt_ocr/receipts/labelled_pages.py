@@ -65,14 +65,7 @@ def load_pages(
 def gather_labelled(
     pages: pd.DataFrame, words: pd.DataFrame, folder: Path, *, with_holdout: bool
 ) -> list[LabelledPage]:
-    """Load all labelled pages of a data set that may be learnt from; never its test pages.
-
-    Args:
-        pages: Table of all pages.
-        words: Table of all words.
-        folder: The raw folder.
-        with_holdout: Whether the holdout pages are among them.
-    """
+    """Load all labelled pages of a data set that may be learnt from; never its test pages."""
     labelled = pages[pages["has_truth"]]
     subsets = ("train", "holdout") if with_holdout else ("train",)
     tables = (labelled[labelled["subset"] == subset] for subset in subsets)

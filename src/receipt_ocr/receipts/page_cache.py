@@ -35,12 +35,9 @@ class PageCache:
     def __init__(
         self, folder: Path | None, sizes: Sequence[tuple[int, int]] = (), limit_mib: int = 0
     ) -> None:
-        """Choose which pages are kept.
+        """Choose which pages are kept: the first that fit ``limit_mib``; without a folder none.
 
-        Args:
-            folder: Where to keep them; None keeps nothing.
-            sizes: (height, width) of every resized page, in order.
-            limit_mib: Of all kept pages together.
+        ``sizes`` are (height, width) of every resized page, in order.
         """
         self._folder = folder if limit_mib > 0 else None
         needed = np.cumsum([3 * height * width for height, width in sizes])

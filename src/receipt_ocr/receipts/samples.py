@@ -48,15 +48,9 @@ class TrainingSamples:
         draw: tuple[int, int],
         cache: tuple[Path, int] | None = None,
     ) -> None:
-        """Set up the samples of one epoch.
+        """Set up the samples of one epoch; ``draw`` is (seed, epoch).
 
-        Args:
-            pages: To draw samples of.
-            frame: Size of the pages and of the window.
-            augmentation: Ranges of the random changes.
-            targets: How the maps to learn are drawn.
-            draw: (seed, epoch).
-            cache: Folder for decoded pages and how many MiB it may hold; None keeps none.
+        ``cache`` is the folder for decoded pages and how many MiB it may hold; None keeps none.
         """
         self.pages = pages
         self.frame = frame

@@ -121,14 +121,9 @@ def draw_warp(
     printed: Polygon,
     settings: SynthesisSettings,
 ) -> Warp:
-    """Draw a view of the paper that keeps everything printed on the page.
+    """Draw a view of the paper that keeps all ``printed`` points, (N, 2) on the paper, on the page.
 
-    Args:
-        rng: The page's own generator.
-        paper_size: Width and height of the flat paper.
-        page_size: Width and height of the page.
-        printed: (N, 2) points of the paper that must lie inside the page.
-        settings: Strengths of ``perspective`` and ``curl``.
+    Sizes are (width, height) in pixels.
     """
     width, height = paper_size
     strength = settings.curl * width

@@ -53,14 +53,7 @@ def find_font(name: str) -> Path:
 
 @lru_cache(maxsize=4096)
 def render_word(text: str, font_name: str, em: int, stretch: float) -> Tile:
-    """Render a word.
-
-    Args:
-        text: The word.
-        font_name: File name of the font, as for `find_font`.
-        em: Font size in print pixels.
-        stretch: Factor on the width of the glyphs.
-    """
+    """Render a word; ``em`` is the font size in print pixels, ``stretch`` widens the glyphs."""
     font = _load_font(font_name, em)
     left, top, right, bottom = (int(side) for side in font.getbbox(text, anchor="ls"))
     image = Image.new("L", (right - left + 2, bottom - top + 2))

@@ -83,16 +83,10 @@ def print_receipt(
     max_size: tuple[int, int],
     min_text_height: float,
 ) -> PrintedPaper | None:
-    """Print a receipt as large as it fits, on paper cut after the last row.
+    """Print a receipt as large as it fits, on paper cut after the last row; None if it cannot fit.
 
-    Args:
-        rows: What to print, from top to bottom.
-        rng: The page's own generator; it draws the printer's fonts and spacing.
-        max_size: Width and greatest height of the paper in paper pixels.
-        min_text_height: Smallest height of a digit in the body text, in paper pixels.
-
-    Returns:
-        The paper, or None if the rows do not fit even at ``min_text_height``.
+    Sizes are in paper pixels: ``max_size`` is the width and greatest height of the paper,
+    ``min_text_height`` the smallest height of a digit in the body text.
     """
     width, max_height = max_size
     style = _draw_style(rng)

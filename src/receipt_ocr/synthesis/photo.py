@@ -17,17 +17,9 @@ def photograph(
     page_size: tuple[int, int],
     settings: SynthesisSettings,
 ) -> NDArray[np.uint8]:
-    """Render the paper on a table, as a phone sees it.
+    """Render the flat print (h, w), 0 where blank, on a table, as a phone sees it.
 
-    Args:
-        rng: The page's own generator.
-        ink: Print on the flat paper, (h, w), 0 where it is blank.
-        warp: Paper to page.
-        page_size: Width and height of the page.
-        settings: Strengths of ``shadow``, ``blur`` and ``noise``.
-
-    Returns:
-        (height, width, 3) uint8 RGB, upright.
+    Returns the upright page, (height, width, 3) uint8 RGB.
     """
     scale = ink.shape[1] / warp.curl.width
     sheet = np.full(ink.shape, 255, dtype=np.uint8)

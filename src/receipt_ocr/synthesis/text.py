@@ -71,12 +71,7 @@ def read_vocabulary(language: Literal["korean", "english"]) -> Vocabulary:
 def compose_receipt(
     rng: np.random.Generator, word_count: int, korean_share: float
 ) -> tuple[Row | Mark, ...]:
-    """Compose a receipt from top to bottom.
-
-    Args:
-        rng: The page's own generator.
-        word_count: Exact number of words over all rows, 8 or more.
-        korean_share: Chance that the receipt is in Korean.
+    """Compose a receipt of exactly ``word_count`` words from top to bottom.
 
     Raises:
         ValueError: If ``word_count`` is under 8.
