@@ -99,6 +99,7 @@ TRAIN = "run --env=sroie --pipeline=train_fold --params "
     ("prepare", "command", "parts"),
     [
         (no_folder, INGEST, ["raw_receipts", "/raw)", "RECEIPT_OCR_SROIE", "--params raw_folder="]),
+        (no_folder, "check --env=sroie", ["raw_receipts", "/raw)", "RECEIPT_OCR_SROIE"]),
         (no_json, INGEST, ["no file", "jsons/train.json", "must hold", "RECEIPT_OCR_SROIE"]),
         (json_of(""), INGEST, ["jsons/train.json is no valid JSON", "must hold"]),
         (json_of('{"images": {}}'), INGEST, ["jsons/train.json", "one page or more", "must hold"]),

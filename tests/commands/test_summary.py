@@ -10,27 +10,23 @@ from click.testing import Result
 Invoke = Callable[..., Result]
 
 
-def write_scores(folder: Path, rows: list[tuple[str, str, float | None]]) -> Path:
-    table = pd.DataFrame(rows, columns=["member", "subset", "hmean"])
+def write_scores(folder: Path, *rows: tuple[str, str, float | None]) -> Path:
     reports = folder / "08_reporting/lite0"
     reports.mkdir(parents=True)
-    table.assign(pages=1, precision=0.5, recall=0.5, corpus_hmean=0.5).to_csv(
-        reports / "scores.csv", index=False
-    )
+    table = pd.DataFrame(rows, columns=["member", "subset", "hmean"])
+    table.to_csv(reports / "scores.csv", index=False)
     return reports
 
 
 def test_a_summary_ends_with_the_ensembles_test_score(invoke: Invoke, demo_folder: Path) -> None:
     reports = write_scores(
         demo_folder,
-        [
-            ("fold_0", "out_of_fold", 0.81),
-            ("fold_0", "holdout", 0.82),
-            ("fold_0", "test", 0.83),
-            ("fold_1", "out_of_fold", 0.84),
-            ("ensemble", "holdout", 0.86),
-            ("ensemble", "test", 0.87342),
-        ],
+        ("fold_0", "out_of_fold", 0.81),
+        ("fold_0", "holdout", 0.82),
+        ("fold_0", "test", 0.83),
+        ("fold_1", "out_of_fold", 0.84),
+        ("ensemble", "holdout", 0.86),
+        ("ensemble", "test", 0.87342),
     )
     (reports / "submission.csv").write_text("filename,polygons\n")
     result = invoke("summary", "--env=demo")
@@ -50,7 +46,7 @@ def test_a_summary_without_truth_says_unknown_and_leaves_mlflow_alone(
     invoke: Invoke, demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/untouched.db")
-    write_scores(demo_folder, [("fold_0", "out_of_fold", 0.81), ("ensemble", "test", None)])
+    write_scores(demo_folder, ("fold_0", "out_of_fold", 0.81), ("ensemble", "test", None))
     result = invoke("summary", "--env=demo")
     assert result.output.splitlines()[-2:] == [
         "ensemble holdout H-mean: unknown (no holdout)",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -22,9 +23,7 @@ source_dir = "src"
     ".telemetry": "consent: false",
     "src/small_folds/__init__.py": "",
     "src/small_folds/cli.py": "from receipt_ocr.cli import cli\n",
-    "src/small_folds/settings.py": """
-from receipt_ocr.settings import CONFIG_LOADER_ARGS, HOOKS
-""",
+    "src/small_folds/settings.py": "from receipt_ocr.settings import CONFIG_LOADER_ARGS, HOOKS\n",
     "src/small_folds/pipeline_registry.py": """
 from kedro.pipeline import Node, Pipeline
 from small_folds.nodes import train
@@ -40,16 +39,14 @@ from pathlib import Path
 from receipt_ocr.detector.settings import Experiments
 
 def train(experiments: Experiments, fold: int, work_folder) -> dict:
-    folder = Path(work_folder)
+    folder, training = Path(work_folder), experiments.chosen.training
     folder.mkdir(parents=True, exist_ok=True)
-    if not experiments.chosen.training.resume or not (folder / "settings.json").exists():
+    if not training.resume or not (folder / "settings.json").exists():
         (folder / "finished.json").unlink(missing_ok=True)
-        partial = folder / "partial"
-        partial.write_text("{}")
-        partial.replace(folder / "settings.json")
+        (folder / "partial").write_text("{}")
+        (folder / "partial").replace(folder / "settings.json")
     with (folder / "tries").open("a") as tries:
         devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        training = experiments.chosen.training
         print(training.resume, training.accelerator, devices, file=tries)
     todo = Path("todo") / experiments.selected / str(fold)
     words = todo.read_text().split() if todo.exists() else []
@@ -93,15 +90,12 @@ class SmallProject:
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-        for name in ("mlflow.yml", "logging.yml"):
-            target = folder / "conf" / ("base" if name == "mlflow.yml" else "")
-            source = PROJECT / "conf" / ("base" if name == "mlflow.yml" else "")
-            shutil.copy(source / name, target / name)
-        path = os.pathsep.join([str(PROJECT / "src"), str(folder / "src")])
+        for name in ("conf/base/mlflow.yml", "conf/logging.yml"):
+            shutil.copy(PROJECT / name, folder / name)
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("CUDA_")},
             "MLFLOW_TRACKING_URI": tracking,
-            "PYTHONPATH": path,
+            "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), str(folder / "src")]),
             "OMP_NUM_THREADS": "1",
             "RAY_memory_monitor_refresh_ms": "0",  # other programs' memory is not its business
         }
@@ -129,8 +123,6 @@ class SmallProject:
 
     def runs(self) -> dict[str, dict[str, Any]]:
         """Name -> status, tags, parameters and parent's name of all MLflow runs."""
-        from mlflow.tracking import MlflowClient
-
         client = MlflowClient(self.environment["MLFLOW_TRACKING_URI"])
         experiment = client.get_experiment_by_name("receipt_ocr")
         assert experiment is not None

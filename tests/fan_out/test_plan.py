@@ -27,12 +27,8 @@ def invoke(*arguments: str) -> Result:
 
 def test_every_fold_has_its_own_folder_and_log(workspace: Path) -> None:
     planned = plan_folds(PROJECT, "sroie", {"resume": False}, ["lite0", "convnext_tiny"], [0, 3])
-    assert [fold.name for fold in planned] == [
-        "lite0 fold 0",
-        "lite0 fold 3",
-        "convnext_tiny fold 0",
-        "convnext_tiny fold 3",
-    ]
+    names = ["lite0 fold 0", "lite0 fold 3", "convnext_tiny fold 0", "convnext_tiny fold 3"]
+    assert [fold.name for fold in planned] == names
     last = planned[-1]
     assert last.folder.local == workspace / "06_models/convnext_tiny/fold_3"
     assert last.log == workspace / "06_models/convnext_tiny/fold_3.log"

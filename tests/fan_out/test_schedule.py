@@ -19,6 +19,21 @@ from receipt_ocr.fan_out.worker import ResumeTraining
 from receipt_ocr.storage.files import open_folder
 
 
+def write(file: Path, hmean: float, epoch: int) -> None:
+    """Write a file of a training, as a new version."""
+    file.parent.mkdir(exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps({"best_hmean": hmean, "best_epoch": epoch}))
+    partial.replace(file)
+
+
+def train(executor: "OneByOne", folds: list[Fold], retries: int) -> list[str]:
+    """Train the folds; returns what was said."""
+    said: list[str] = []
+    Scheduler(executor, FoldRuns(), retries, said.append).train(folds)
+    return said
+
+
 class OneByOne:
     """Runs a job at a time, as a script says: what each try leaves, and its failure."""
 
@@ -32,10 +47,7 @@ class OneByOne:
         self.submitted.append((job.name, job.resume))
         files, message = self.script[job.name].pop(0)
         for file in files:
-            file.parent.mkdir(exist_ok=True)
-            partial = file.with_suffix(".partial")
-            partial.write_text(json.dumps({"best_hmean": 0.75, "best_epoch": 3}))
-            partial.replace(file)
+            write(file, 0.75, 3)
         future: Future[Result] = Future()
         if message == "lost":
             future.set_exception(ConnectionError("the machine\n\nis gone\nfor good"))
@@ -59,8 +71,7 @@ def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: P
         for name in ("settings.json", "finished.json")
     )
     for file in (claim[0], end[0], claim[1], end[1]):  # of earlier trainings
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps({"best_hmean": 0.5, "best_epoch": 1}))
+        write(file, 0.5, 1)
     executor = OneByOne(
         {
             "a fold 0": [([], "")],
@@ -69,18 +80,11 @@ def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: P
             "a fold 3": [([claim[3]], "one"), ([], "two"), ([], "three")],
         }
     )
-    said: list[str] = []
-    Scheduler(executor, FoldRuns(), 2, said.append).train(folds)
-    assert executor.submitted == [
-        ("a fold 0", False),
-        ("a fold 1", False),
-        ("a fold 2", False),
-        ("a fold 3", False),
-        ("a fold 1", False),  # the folder still holds what was there before
-        ("a fold 3", True),
-        ("a fold 1", True),
-        ("a fold 3", True),
-    ]
+    said = train(executor, folds, retries=2)
+    first_tries = [(f"a fold {number}", False) for number in range(4)]
+    # After its first retry's turn fold 1 still holds what was there before.
+    retries = [("a fold 1", False), ("a fold 3", True), ("a fold 1", True), ("a fold 3", True)]
+    assert executor.submitted == first_tries + retries
     assert [fold.status for fold in folds] == ["finished before", "trained", "trained", "failed"]
     assert [fold.after.hmean for fold in folds] == [0.5, 0.75, 0.75, None]
     assert sum("FAILED on here" in line for line in said) == 5
@@ -93,9 +97,7 @@ def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: P
 
 def test_a_job_that_is_lost_with_its_machine_is_tried_again(tmp_path: Path) -> None:
     folds = make_folds(tmp_path, 1)
-    executor = OneByOne({"a fold 0": [([], "lost"), ([], "")]})
-    said: list[str] = []
-    Scheduler(executor, FoldRuns(), 1, said.append).train(folds)
+    said = train(OneByOne({"a fold 0": [([], "lost"), ([], "")]}), folds, retries=1)
     assert folds[0].status == "trained"
     assert "will be tried again: ConnectionError: the machine is gone" in said[1]
 
@@ -109,8 +111,7 @@ def test_storage_that_does_not_answer_ends_no_fold_and_deletes_nothing(
     monkeypatch.setattr(schedule, "read_traces", fail)
     executor = OneByOne({"a fold 0": [([], "killed"), ([], "")], "a fold 1": [([], "")]})
     folds = make_folds(tmp_path, 2)
-    said: list[str] = []
-    Scheduler(executor, FoldRuns(), 1, said.append).train(folds)
+    said = train(executor, folds, retries=1)
     assert [fold.status for fold in folds] == ["trained", "trained"]
     assert executor.submitted == [("a fold 0", False), ("a fold 1", False), ("a fold 0", True)]
     assert any("cannot be read now (no route to bucket)" in line for line in said)
@@ -120,11 +121,12 @@ def test_folds_on_gpus_never_fall_back_to_the_cpu(tmp_path: Path) -> None:
     [fold] = make_folds(tmp_path, 1)
     executor = OneByOne({})
     executor.has_gpus = True
-    params = Scheduler(executor, FoldRuns(), 0, print)._params(fold)
-    assert params["experiments"]["recipe"]["training"] == {"accelerator": "gpu"}
-    fold.job.params["experiments"] = {"recipe": {"training": {"accelerator": "mps", "epochs": 1}}}
-    params = Scheduler(executor, FoldRuns(), 0, print)._params(fold)
-    assert params["experiments"]["recipe"]["training"] == {"accelerator": "mps", "epochs": 1}
+    scheduler = Scheduler(executor, FoldRuns(), 0, print)
+    on_gpu = {"recipe": {"training": {"accelerator": "gpu"}}}
+    assert scheduler._params(fold)["experiments"] == on_gpu
+    own = {"recipe": {"training": {"accelerator": "mps", "epochs": 1}}}
+    fold.job.params["experiments"] = own
+    assert scheduler._params(fold)["experiments"] == own
 
 
 def test_a_signal_stops_and_a_second_one_does_not_disturb() -> None:
