@@ -94,7 +94,7 @@ def judge_members(
         scores = {page: score for page, (_, score) in judged.items()}
         page_rows.append(tabulate_pages(member, subset, scores))
         word_rows.append(tabulate_words(member, subset, judged, truths))
-        if not _is_external(member):
+        if member == "ensemble" or not Member.parse(member).is_external:
             worst |= choose_worst(judged, WORST_PAGES)
     flat = {
         page: [polygon.ravel().tolist() for polygon in found]
@@ -130,7 +130,3 @@ def join_judged(*parts: Judged) -> Judged:
         words=pd.concat([part.words for part in parts], ignore_index=True),
         worst={subset: one for part in parts for subset, one in part.worst.items()},
     )
-
-
-def _is_external(member: str) -> bool:
-    return member != "ensemble" and Member.parse(member).is_external

@@ -10,7 +10,6 @@ from receipt_ocr.analysis import (
     experiment,
     fitting,
     recipes,
-    recommendation,
     tables,
     tuning,
     what_ifs,
@@ -18,6 +17,8 @@ from receipt_ocr.analysis import (
 )
 from receipt_ocr.analysis.bootstrap import Interval, PairedComparison, leaderboard_interval
 from receipt_ocr.analysis.comparisons import ENSEMBLE, own_folds
+from receipt_ocr.analysis.ensemble import EnsembleScore, Step
+from receipt_ocr.analysis.recommendation import Recommendation, recommend
 from receipt_ocr.analysis.results import Results
 
 __all__ = ["Report", "SubsetData", "make_report"]
@@ -47,12 +48,12 @@ class Report:
     results: Results
     pictures: Mapping[str, str]
     """Name of a picture that was drawn -> its path, relative to the report."""
-    recommendation: recommendation.Recommendation | None
+    recommendation: Recommendation | None
     gaps: Sequence[experiment.Gap]
     """A row a score on the leaderboard, of all experiments that are compared."""
     differences: Mapping[str, Sequence[str | None]] | None
     """Setting that experiments differ in -> its value in each; None for fewer than two."""
-    ensemble: ensemble.EnsembleScore | None
+    ensemble: EnsembleScore | None
     """None where no truth is known to judge it by."""
     trusts_holdout: bool
     """There is a holdout that chose nothing; else the out-of-fold score is trusted."""
@@ -67,7 +68,7 @@ class Report:
     """Expected range of a single fold's score on the leaderboard."""
     balance: Mapping[str, PairedComparison]
     """Subset -> precision minus recall."""
-    steps: Sequence[ensemble.Step]
+    steps: Sequence[Step]
     uncompared_views: Sequence[str]
     """TTA views that differ in more than the view."""
     epochs: Sequence[fitting.Epoch]
@@ -118,7 +119,7 @@ def make_report(results: Results, pictures: Mapping[str, str]) -> Report:
     return Report(
         results=results,
         pictures=pictures,
-        recommendation=recommendation.recommend(results.compared.experiments, pages),
+        recommendation=recommend(results.compared.experiments, pages),
         gaps=list(experiment.list_gaps(results.compared.experiments, pages)),
         differences=recipes.list_differences(results),
         ensemble=voted,
