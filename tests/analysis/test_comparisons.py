@@ -1,7 +1,5 @@
 """Tables of comparisons: which pages are paired with which, and what is left out."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,22 +13,10 @@ from receipt_ocr.analysis.comparisons import (
     state_verdict,
 )
 from receipt_ocr.analysis.scores import PAGE_COLUMNS
+from tests.analysis.made_records import list_pages
 
 PAGES = 20
 NAMES = ("lite0@flips", "lite0")
-
-
-def rows(member: str, subset: str, hmeans: Mapping[str, float] | Sequence[float]) -> pd.DataFrame:
-    """Page scores of one member and subset; pages are p00, p01, ... unless named."""
-    by_page = hmeans if isinstance(hmeans, Mapping) else named(hmeans)
-    return pd.DataFrame(
-        [(member, subset, page, value) for page, value in by_page.items()],
-        columns=["member", "subset", "page", "hmean"],
-    )
-
-
-def named(hmeans: Sequence[float], start: int = 0) -> dict[str, float]:
-    return {f"p{start + i:02d}": float(value) for i, value in enumerate(hmeans)}
 
 
 def draw(seed: int, pages: int = PAGES) -> np.ndarray:
@@ -40,13 +26,13 @@ def draw(seed: int, pages: int = PAGES) -> np.ndarray:
 def whole(gain: float = 0.0) -> pd.DataFrame:
     """Two folds of 10 out-of-fold pages each, an ensemble and 20 pages of holdout and test."""
     tables = [
-        rows("fold_0", "out_of_fold", named(draw(0)[:10] + gain)),
-        rows("fold_1", "out_of_fold", named(draw(0)[10:] + gain, start=10)),
+        list_pages("fold_0", "out_of_fold", draw(0)[:10] + gain),
+        list_pages("fold_1", "out_of_fold", draw(0)[10:] + gain, first=10),
     ]
     for subset, seed in (("holdout", 1), ("test", 2)):
-        tables += [rows("fold_0", subset, draw(seed) + gain)]
-        tables += [rows("fold_1", subset, draw(seed) - 0.1 + gain)]
-        tables += [rows("ensemble", subset, draw(seed + 10))]
+        tables += [list_pages("fold_0", subset, draw(seed) + gain)]
+        tables += [list_pages("fold_1", subset, draw(seed) - 0.1 + gain)]
+        tables += [list_pages("ensemble", subset, draw(seed + 10))]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -83,7 +69,7 @@ def test_sides_turned_round_turn_the_verdict() -> None:
 
 
 def test_pages_are_paired_by_name_whatever_their_order() -> None:
-    first, second = rows("ensemble", "test", draw(3)), rows("ensemble", "test", draw(4))
+    first, second = list_pages("ensemble", "test", draw(3)), list_pages("ensemble", "test", draw(4))
     found = compare_tables(first.sample(frac=1, random_state=1), second, NAMES).iloc[0]
     plain = compare_paired(draw(3), draw(4))
     assert (found["difference"], found["low"], found["high"]) == pytest.approx(
@@ -92,9 +78,9 @@ def test_pages_are_paired_by_name_whatever_their_order() -> None:
 
 
 def test_pages_of_one_side_alone_are_left_out_and_counted() -> None:
-    first = rows("ensemble", "test", named(draw(3, 12)))  # p00 to p11
-    second = rows("ensemble", "test", named(draw(3, 12)[2:], start=2))  # p02 to p11
-    second = pd.concat([second, rows("ensemble", "test", {"other": 0.0})])
+    first = list_pages("ensemble", "test", draw(3, 12))  # p00 to p11
+    second = list_pages("ensemble", "test", draw(3, 12)[2:], first=2)  # p02 to p11
+    second = pd.concat([second, list_pages("ensemble", "test", [0.0], first=90)])
     found = compare_tables(first, second, NAMES).iloc[0]
     assert (found["pages"], found["only_first"], found["only_second"]) == (10, 2, 1)
     assert found["first_hmean"] == found["second_hmean"] == pytest.approx(draw(3, 12)[2:].mean())
@@ -119,8 +105,8 @@ def test_members_of_other_experiments_are_no_own_folds() -> None:
     guest = pd.concat(
         [
             whole(),
-            rows("convnext_tiny/fold_0", "out_of_fold", np.zeros(PAGES)),
-            rows("convnext_tiny/fold_0", "test", np.zeros(PAGES)),
+            list_pages("convnext_tiny/fold_0", "out_of_fold", np.zeros(PAGES)),
+            list_pages("convnext_tiny/fold_0", "test", np.zeros(PAGES)),
         ]
     )
     pd.testing.assert_frame_equal(
@@ -138,9 +124,9 @@ def test_subsets_that_one_lacks_are_no_rows() -> None:
     "other",
     [
         pd.DataFrame(columns=PAGE_COLUMNS),
-        rows("ensemble", "test", [0.5]),
-        rows("fold_7", "test", draw(1)),
-        rows("ensemble", "test", {"a": 0.5, "b": 0.6}),
+        list_pages("ensemble", "test", [0.5]),
+        list_pages("fold_7", "test", draw(1)),
+        list_pages("ensemble", "test", [0.5, 0.6], first=90),
     ],
     ids=["no rows", "one page", "other members", "other pages"],
 )
@@ -168,7 +154,7 @@ def test_no_leaderboard_is_foretold_unless_asked() -> None:
 
 
 def test_a_single_page_has_a_score_and_no_interval() -> None:
-    found = list_intervals(rows("fold_0", "out_of_fold", [0.7]), test_pages=5)
+    found = list_intervals(list_pages("fold_0", "out_of_fold", [0.7]), test_pages=5)
     assert found["member"].tolist() == ["fold_0", ALL_FOLDS]
     assert found["hmean"].tolist() == [0.7, 0.7]
     assert found[["low", "high", "leaderboard_low", "leaderboard_high"]].isna().all(axis=None)
@@ -189,7 +175,7 @@ def test_a_score_that_is_no_number_is_named() -> None:
 
 
 def test_scores_by_other_true_words_are_refused() -> None:
-    first = rows("ensemble", "test", draw(1)).assign(characters_truth=100)
+    first = list_pages("ensemble", "test", draw(1)).assign(characters_truth=100)
     second = first.copy()
     second.loc[4, "characters_truth"] = 98
     message = r"1 pages .* p04 \(test\) has 100 characters for lite0@flips, 98 for lite0"

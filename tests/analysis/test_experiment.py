@@ -15,41 +15,22 @@ from receipt_ocr.analysis.experiment import (
     stopped_early,
 )
 from receipt_ocr.records import SubmissionRecord, TrainingRecord
-from tests.analysis.made_records import choose, submit, tell, train, tune
+from tests.analysis.made_records import choose, history, list_pages, submit, tell, train, tune
 
 TEST_PAGES = 50
-
-
-def rows(member: str, subset: str, hmeans: list[float], first: int = 0) -> pd.DataFrame:
-    """Precision lies 0.02 above the H-mean, recall 0.01 below it."""
-    values = np.array(hmeans, dtype=float)
-    return pd.DataFrame(
-        {
-            "member": member,
-            "subset": subset,
-            "page": [f"p{first + i}" for i in range(len(values))],
-            "precision": values + 0.02,
-            "recall": values - 0.01,
-            "hmean": values,
-        }
-    )
 
 
 CHOSEN = choose(source="tuned", weights=(0.75, 0.25))
 SUBMITTED = submit("s1", CHOSEN)
 
 
-def history(*hmeans: float) -> pd.DataFrame:
-    return pd.DataFrame({"epoch": range(1, len(hmeans) + 1), "hmean": hmeans})
-
-
 TABLES = [
-    rows("fold_0", "out_of_fold", [0.9, 0.8, 0.7]),
-    rows("fold_1", "out_of_fold", [0.6], first=3),
-    rows("wide/fold_0", "out_of_fold", [0.1, 0.1, 0.1, 0.1]),  # a guest of the ensemble
-    rows("fold_0", "holdout", [0.5, 0.5]),
-    rows("ensemble", "holdout", [0.91, 0.93]),
-    rows("ensemble", "test", [0.95, 0.97]),
+    list_pages("fold_0", "out_of_fold", [0.9, 0.8, 0.7]),
+    list_pages("fold_1", "out_of_fold", [0.6], first=3),
+    list_pages("wide/fold_0", "out_of_fold", [0.1, 0.1, 0.1, 0.1]),  # a guest of the ensemble
+    list_pages("fold_0", "holdout", [0.5, 0.5]),
+    list_pages("ensemble", "holdout", [0.91, 0.93]),
+    list_pages("ensemble", "test", [0.95, 0.97]),
 ]
 
 
@@ -68,9 +49,9 @@ def whole(**more: Any) -> Experiment:
 def test_out_of_fold_pages_are_those_of_the_own_folds_and_others_the_ensembles() -> None:
     one = whole()
     assert one.means("out_of_fold") == pytest.approx(Scores(0.77, 0.74, 0.75))
-    assert one.hmeans("out_of_fold").to_dict() == {"p0": 0.9, "p1": 0.8, "p2": 0.7, "p3": 0.6}
+    assert one.hmeans("out_of_fold").to_dict() == {"p00": 0.9, "p01": 0.8, "p02": 0.7, "p03": 0.6}
     assert one.means("holdout").hmean == pytest.approx(0.92)
-    assert one.hmeans("test").to_dict() == {"p0": 0.95, "p1": 0.97}
+    assert one.hmeans("test").to_dict() == {"p00": 0.95, "p01": 0.97}
 
 
 def test_whose_pages_are_in_no_score_and_where_thresholds_come_from() -> None:
@@ -138,7 +119,7 @@ def test_every_figure_of_an_experiment() -> None:
     row = whole(leaderboard=[told], tuned=tune())
     assert (row.name, row.thresholds, row.score) == ("lite0", "tuned", told)
     assert row.cost("parameters") == (123 + 125) / 2
-    assert row.best_epoch == (2 + 3) / 2  # of equal epochs the first
+    assert row.best_epoch == (1 + 2) / 2  # of equal epochs the first
     assert (row.cost("seconds"), row.cost("checkpoint_bytes")) == (75, 4000)
     assert (row.inference_seconds, row.cost("peak_memory_mib")) == (None, 512.0)
     assert row.cross_fitted_hmean == 0.905
@@ -155,12 +136,12 @@ def test_where_there_is_nothing_there_is_no_figure() -> None:
         histories={"fold_0": None, "fold_1": history(0.5, 0.4)},
         trainings={"fold_0": train(100, None), "fold_1": None},
     )
-    assert (partly.cost("parameters"), partly.best_epoch, partly.cost("seconds")) == (123, 1, None)
+    assert (partly.cost("parameters"), partly.best_epoch, partly.cost("seconds")) == (123, 0, None)
 
 
 def spread(**more: Any) -> Experiment:
     hmeans = np.random.default_rng(0).uniform(0.8, 1.0, 100).tolist()
-    return whole(page_scores=rows("fold_0", "out_of_fold", hmeans), **more)
+    return whole(page_scores=list_pages("fold_0", "out_of_fold", hmeans), **more)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from receipt_ocr.analysis.bootstrap import compare_paired, leaderboard_interval
 from receipt_ocr.analysis.experiment import Experiment
 from receipt_ocr.analysis.recommendation import choose_judge, recommend
 from receipt_ocr.records import SubmissionRecord
-from tests.analysis.made_records import choose, submit
+from tests.analysis.made_records import choose, list_pages, submit
 
 PAGES = 40
 TEST_PAGES = 60
@@ -19,17 +19,9 @@ NOISE = np.tile([0.05, -0.05], PAGES // 2)
 CHOSEN = choose(("fold_0",))
 
 
-def rows(member: str, subset: str, hmeans: np.ndarray, first: int = 0) -> pd.DataFrame:
-    pages = [f"p{first + i:02d}" for i in range(len(hmeans))]
-    return pd.DataFrame(
-        {"member": member, "subset": subset, "page": pages}
-        | dict.fromkeys(["precision", "recall", "hmean"], hmeans)
-    )
-
-
 def part(name: str, hmeans: np.ndarray, first: int) -> Experiment:
     """One that was judged out of fold on some pages only."""
-    return Experiment(name, rows("fold_0", "out_of_fold", hmeans, first), {}, {}, CHOSEN)
+    return Experiment(name, list_pages("fold_0", "out_of_fold", hmeans, first), {}, {}, CHOSEN)
 
 
 def one(
@@ -46,8 +38,8 @@ def one(
         ("ensemble", "holdout"): holdout,
         ("ensemble", "test"): test,
     }
-    tables = [rows(*key, values) for key, values in given.items() if values is not None]
-    nothing = rows("fold_0", "out_of_fold", np.array([]))
+    tables = [list_pages(*key, values) for key, values in given.items() if values is not None]
+    nothing = list_pages("fold_0", "out_of_fold", np.array([]))
     return Experiment(
         name,
         pd.concat(tables or [nothing], ignore_index=True),

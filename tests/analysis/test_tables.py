@@ -14,7 +14,8 @@ from receipt_ocr.analysis.tables import (
     tabulate_folds,
 )
 from receipt_ocr.analysis.tuning import find_grid_edges
-from tests.report.made_results import GRID, history, score, score_rows
+from tests.analysis.made_records import history
+from tests.report.made_results import GRID, score, score_rows
 
 
 def test_folds_stand_above_their_mean_their_spread_and_the_ensemble() -> None:

@@ -1,14 +1,13 @@
 """What each kind of error costs, and what is tried next."""
 
-from typing import Any
-
 import pandas as pd
 import pytest
 
 from receipt_ocr.analysis.scores import tabulate_pages
 from receipt_ocr.analysis.what_ifs import NextGain, list_next_gains
-from receipt_ocr.analysis.word_errors import WORD_COLUMNS, ValueRange
+from receipt_ocr.analysis.word_errors import ValueRange
 from receipt_ocr.evaluation.cleval import PageScore
+from tests.analysis.made_records import list_words, word
 
 FIRST = PageScore(100, 98, 90, 6, 4, 3, missed=(1, 2), split=(0, 4, 6), merged=(3,), false=(8, 9))
 SECOND = PageScore(200, 190, 180, 10, 2, 5, missed=(7,), split=(5,), merged=(1, 2), false=(3,))
@@ -25,16 +24,6 @@ def corpus_hmean(truth: int, detected: int, matched: int, cuts: int, joins: int)
 
 
 NOW = corpus_hmean(300, 288, 270, 6, 8)
-
-
-def word(outcome: str, page: int, member: str = "fold_0", **more: Any) -> dict[str, Any]:
-    common = {"member": member, "subset": "out_of_fold", "page": str(page), "outcome": outcome}
-    sizes = {"characters": 4, "words_of_page": 10, "height": 10.0, "length": 40.0, "tilt": 0.0}
-    return {**common, "is_true": True, **sizes, **more}
-
-
-def words_of(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=WORD_COLUMNS)
 
 
 def find(gains: list[NextGain], kind: str) -> NextGain:
@@ -63,8 +52,8 @@ def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None
         pages(FIRST, subset="test"),
         pages(FIRST, member="wide/fold_0"),
     ]
-    words = words_of(word("missed", 0), word("found", 1))
-    more = words_of(
+    words = list_words(word("missed", 0), word("found", 1))
+    more = list_words(
         word("missed", 0, member="wide/fold_0"),
         word("missed", 0, member="ensemble", subset="holdout"),
     )
@@ -78,7 +67,7 @@ def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None
 
 def small_words(missed_of_small: int, missed_of_others: int) -> pd.DataFrame:
     """On each of 20 pages 10 small and 30 other words."""
-    return words_of(
+    return list_words(
         *(
             word("missed" if i < missed else "found", page, height=height, characters=3)
             for page in range(20)
@@ -114,7 +103,7 @@ def test_a_group_on_a_single_page_does_not_stand_out() -> None:
     rows += [word("found", 1, height=6.0) for _ in range(40)]  # so that half the words are small
     for lost, expected in (((0,), 0), ((0, 2), 1)):
         small = [word("missed", lost[i % len(lost)], height=3.0) for i in range(80)]
-        gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows, *small))
+        gains = list_next_gains(pages(FIRST, SECOND), list_words(*rows, *small))
         assert [one.kind for one in gains].count("height") == expected
         assert (find(gains, "missed").count, find(gains, "missed").of) == (80, 320)
 
@@ -126,7 +115,7 @@ def test_tilted_short_and_dense_text_stand_out_too() -> None:
         for page in range(20)
         for i in range(16)
     ]
-    gains = list_next_gains(pages(FIRST, SECOND), words_of(*rows))
+    gains = list_next_gains(pages(FIRST, SECOND), list_words(*rows))
     for kind, values in (
         ("tilt", ValueRange("from", "10", "inf")),
         ("length", ValueRange("up to", "-inf", "3")),
@@ -137,7 +126,7 @@ def test_tilted_short_and_dense_text_stand_out_too() -> None:
         assert (group.values, group.missed_share) == (values, 0.5)
 
 
-@pytest.mark.parametrize("words", [None, words_of(), words_of(word("found", 0))])
+@pytest.mark.parametrize("words", [None, list_words(), list_words(word("found", 0))])
 def test_without_missed_words_nothing_is_said_of_them(words: pd.DataFrame | None) -> None:
     gains = list_next_gains(pages(FIRST), words)
     assert {one.kind for one in gains} == {"cuts", "joins", "false"}

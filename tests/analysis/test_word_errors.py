@@ -16,6 +16,7 @@ from receipt_ocr.analysis.word_errors import (
 )
 from receipt_ocr.evaluation.cleval import PageScore, prepare_truth, score_prepared
 from receipt_ocr.geometry.polygons import Polygon
+from tests.analysis.made_records import list_words, word
 
 NUMBERS = ["words", "missed_share", "split_share", "missed_characters", "lost_share"]
 
@@ -46,19 +47,7 @@ def bar(left: float, top: float, width: float = 80, height: float = 10) -> Polyg
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
 
 
-def word(outcome: str = "found", page: str = "a", **sizes: float) -> dict[str, Any]:
-    is_true = outcome not in {"false", "merged"}
-    common = {"member": "fold_0", "subset": "out_of_fold", "page": page, "outcome": outcome}
-    usual = {"characters": 4 if is_true else 0, "words_of_page": 9}
-    usual |= {"height": 10.0, "length": 40.0, "tilt": 0.0}
-    return {**common, "is_true": is_true, **usual, **sizes}
-
-
-def table(*words: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(words, columns=WORD_COLUMNS)
-
-
-BY_HEIGHT = table(
+BY_HEIGHT = list_words(
     word("missed", height=8, page="a"),
     word("found", height=8, page="b"),
     word("split", height=10),
@@ -110,7 +99,7 @@ def test_intervals_are_those_of_the_shares_by_page() -> None:
         for i in range(counts[k])
     ]
     order = rng.permutation(len(rows))
-    (row,) = tabulate(table(*(rows[i] for i in order)), "height").to_dict("records")
+    (row,) = tabulate(list_words(*(rows[i] for i in order)), "height").to_dict("records")
     expected = bootstrap_share(missed, counts)
     assert (row["missed_share"], row["low"], row["high"]) == pytest.approx(
         (expected.mean, expected.low, expected.high)
@@ -120,7 +109,9 @@ def test_intervals_are_those_of_the_shares_by_page() -> None:
 
 def test_lengths_are_grouped_by_whole_characters_and_detections_have_none() -> None:
     lengths = [3, 1, 2, 9, 2, 3, 7, 3]
-    words = table(*(word(characters=count) for count in lengths), word("false"), word("merged"))
+    words = list_words(
+        *(word(characters=count) for count in lengths), word("false"), word("merged")
+    )
     found = tabulate(words, "length")
     assert found["group"].tolist() == ["up to 1", "2", "3 to 6", "7 and more"]
     assert found["words"].tolist() == [1, 2, 3, 2]
@@ -129,7 +120,7 @@ def test_lengths_are_grouped_by_whole_characters_and_detections_have_none() -> N
 
 def test_density_is_that_of_the_page_and_shared_by_its_words() -> None:
     sizes = [10] * 4 + [30] * 4 + [50] * 8
-    words = table(
+    words = list_words(
         *(word("missed" if size == 50 else "found", words_of_page=size) for size in sizes),
         word("false", words_of_page=50),
     )
@@ -140,7 +131,7 @@ def test_density_is_that_of_the_page_and_shared_by_its_words() -> None:
 
 
 def test_tilts_are_cut_at_fixed_angles_and_letters_and_squares_have_none() -> None:
-    words = table(
+    words = list_words(
         word(tilt=0.0),
         word("missed", tilt=0.99, characters=2),
         word("missed", tilt=88.0, characters=1),  # a narrow letter stands upright
@@ -166,13 +157,13 @@ def test_tilts_are_cut_at_fixed_angles_and_letters_and_squares_have_none() -> No
 
 @pytest.mark.parametrize("by", ["height", "length", "density"])
 def test_equal_words_are_one_group(by: str) -> None:
-    found = tabulate(table(*(word() for _ in range(5))), by)
+    found = tabulate(list_words(*(word() for _ in range(5))), by)
     assert found[["group", "words"]].to_numpy().tolist() == [["all", 5]]
 
 
 def test_a_name_says_what_is_in_its_group() -> None:
     heights = [12.01, 12.03, 12.04, 12.08, 12.12, 12.26, 12.27, 12.31]
-    found = tabulate(table(*(word(height=height) for height in heights)), "height")
+    found = tabulate(list_words(*(word(height=height) for height in heights)), "height")
     assert found["group"].tolist() == ["below 12.1", "12.1 to 12.3", "12.3 and more"]
     assert found["words"].tolist() == [4, 3, 1]
 
@@ -180,7 +171,7 @@ def test_a_name_says_what_is_in_its_group() -> None:
 @pytest.mark.parametrize("by", list(GROUPS))
 def test_groups_together_hold_every_true_word_once(by: str) -> None:
     rng = np.random.default_rng(1)
-    words = table(
+    words = list_words(
         *(
             word(
                 str(rng.choice(["found", "missed", "split", "false", "merged"])),
@@ -206,7 +197,7 @@ def test_groups_together_hold_every_true_word_once(by: str) -> None:
     assert found["missed_share"].between(found["low"], found["high"]).all()
 
 
-@pytest.mark.parametrize("words", [table(), table(word("false"), word("merged"))])
+@pytest.mark.parametrize("words", [list_words(), list_words(word("false"), word("merged"))])
 def test_without_true_words_there_are_no_groups(words: pd.DataFrame) -> None:
     for by in GROUPS:
         assert group_errors(words, by) == []

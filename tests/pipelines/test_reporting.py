@@ -1,9 +1,7 @@
 """Reporting as Kedro runs it: report and pictures, also where pieces are missing."""
 
 import re
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,43 +9,25 @@ import pytest
 import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from kedro_datasets.matplotlib import MatplotlibDataset
-from kedro_datasets.pillow import ImageDataset
-from kedro_datasets.text import TextDataset
 from matplotlib.figure import Figure
 from PIL import Image
 
 from receipt_ocr.analysis.scores import tabulate_pages, tabulate_scores
-from receipt_ocr.datasets.experiments import ExperimentStore
-from receipt_ocr.datasets.optional import OptionalCSVDataset
-from receipt_ocr.datasets.records import RecordDataset, RecordsDataset
 from receipt_ocr.decoding.settings import EnsembleSettings
-from receipt_ocr.detector.settings import Experiments, Recipe
-from receipt_ocr.detector.tta_settings import TtaSettings, TtaVariants
 from receipt_ocr.evaluation.cleval import PageScore
 from receipt_ocr.pipelines import reporting
 from receipt_ocr.pipelines.reporting.drawing import PICTURES, draw_histories
 from receipt_ocr.receipts.settings import FOLD_COUNT
-from receipt_ocr.records import LeaderboardScore, SubmissionRecord, TunedPostprocess
-from receipt_ocr.report.settings import ReportSettings
-from tests.analysis.made_records import choose, train, tune
+from tests.analysis.made_records import choose, history, train, tune
 from tests.report.made_results import make_experiment
-from tests.report.recorded_runs import open_entries
+from tests.report.recorded_runs import MINE, open_catalog
 
 BAR = [10.0, 10.0, 90.0, 10.0, 90.0, 30.0, 10.0, 30.0]
 LOW_BAR = [10.0, 60.0, 90.0, 60.0, 90.0, 80.0, 10.0, 80.0]
 TEST_PAGES = [f"test_{index}.png" for index in range(8)]
 TUNED = tune(cross_fitted_hmean=0.81)
-CONF = Path(__file__).resolve().parents[2] / "conf"
-CATALOG = CONF / "base/catalog.yml"
-
-
-def write_images(folder: Path) -> Path:
-    (folder / "images/test").mkdir(parents=True)
-    for name in TEST_PAGES:
-        pixels = np.full((160, 100, 3), 200, dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / "images/test" / name)
-    return folder
+REPORTING = f"08_reporting/{MINE}"
+CATALOG = Path(__file__).resolve().parents[2] / "conf/base/catalog.yml"
 
 
 def make_scores(members: list[int], test_truth: bool) -> pd.DataFrame:
@@ -62,17 +42,14 @@ def make_scores(members: list[int], test_truth: bool) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def make_history() -> pd.DataFrame:
-    return pd.DataFrame(
-        {"epoch": [0.0, 1.0], "loss": [3.0, 2.0], "size": 640.0, "hmean": [0.1, 0.8]}
-    ).assign(precision=0.8, recall=0.8)
-
-
 def make_catalog(
     folder: Path, members: list[int], test_truth: bool = True, trained: list[int] | None = None
 ) -> DataCatalog:
-    """Tables in memory; histories and results in files, as in a run."""
-    raw = write_images(folder / "01_raw/receipts")
+    """The project's catalog over a folder; tables are in memory, histories and results in files."""
+    images = folder / "raw/images/test"
+    images.mkdir(parents=True)
+    for name in TEST_PAGES:
+        Image.new("RGB", (100, 160), (200, 200, 200)).save(images / name)
     pages = pd.DataFrame(
         [(name, "test", f"images/test/{name}", 2, test_truth) for name in TEST_PAGES],
         columns=["page", "subset", "path", "word_count", "has_truth"],
@@ -82,54 +59,29 @@ def make_catalog(
         columns=["page", "subset", "polygon", "ignored"],
     )
     page_scores = make_scores(members, test_truth)
-    entries: dict[str, Any] = {
-        "params:experiments": Experiments(selected="tiny", recipe=Recipe(), variants={"tiny": {}}),
-        "params:ensemble": EnsembleSettings(members=tuple(members)),
-        "raw_receipts": raw,
+    catalog = open_catalog(folder, ensemble=EnsembleSettings(members=tuple(members)))
+    for name, value in {
+        "raw_receipts": folder / "raw",
         "pages": pages,
         "words": words if test_truth else words.iloc[:0],
         "rejected": pd.DataFrame(columns=["subset", "page", "word", "reason", "detail"]),
         "page_scores": page_scores,
         "untuned_page_scores": page_scores.iloc[:0],
         "scores": tabulate_scores(page_scores),
-        "params:test_time": TtaVariants(selected="none", variants={"none": TtaSettings()}),
-        "experiment_store": ExperimentStore(partial(open_entries, folder)),
-        "params:report": ReportSettings(),
-        "params:dataset": "01_raw/receipts",
         "word_outcomes": None,
         "worst_detections": None,
         "chosen_postprocess": choose(tuple(f"fold_{fold}" for fold in members)),
         "test_detections": {name: [BAR] for name in TEST_PAGES},
-    }
-    catalog = DataCatalog(
-        {name: MemoryDataset(value, copy_mode="assign") for name, value in entries.items()}
-    )
-    for fold in range(FOLD_COUNT):
-        history = OptionalCSVDataset(
-            filepath=str(folder / f"fold_{fold}.csv"), save_args={"index": False}
-        )
-        if fold in (members if trained is None else trained):
-            history.save(make_history())
-        catalog[f"fold_{fold}_history"] = history
-    for name in ("tuned_postprocess", "holdout_postprocess"):
-        catalog[name] = RecordDataset(
-            filepath=str(folder / f"{name}.json"), record=TunedPostprocess, optional=True
-        )
-    catalog["tuning_table"] = OptionalCSVDataset(filepath=str(folder / "tuning.csv"))
-    for name, kind in (
-        ("submission_records", SubmissionRecord),
-        ("leaderboard_records", LeaderboardScore),
-    ):
-        catalog[name] = RecordsDataset(filepath=str(folder / name), record=kind)
-    catalog["worst_pages"] = MemoryDataset()
-    catalog["report_page"] = TextDataset(filepath=str(folder / "report.html"))
-    catalog["report"] = TextDataset(filepath=str(folder / "report.md"))
-    catalog["history_plot"] = MatplotlibDataset(filepath=str(folder / "history.png"))
-    catalog["score_plot"] = MatplotlibDataset(filepath=str(folder / "scores.png"))
-    catalog["gallery"] = ImageDataset(
-        filepath=str(folder / "gallery.jpg"), save_args={"quality": 80}
-    )
+        "worst_pages": None,
+    }.items():
+        catalog[name] = MemoryDataset(value, copy_mode="assign")
+    for fold in members if trained is None else trained:
+        catalog.save(f"fold_{fold}_history", history(0.1, 0.8))
     return catalog
+
+
+def read_report(folder: Path) -> str:
+    return (folder / REPORTING / "report.md").read_text(encoding="utf-8")
 
 
 def run(catalog: DataCatalog, *results: str) -> None:
@@ -140,28 +92,28 @@ def run(catalog: DataCatalog, *results: str) -> None:
 
 def test_report_and_pictures_are_written_and_belong_together(tmp_path: Path) -> None:
     run(make_catalog(tmp_path, list(range(FOLD_COUNT))))
-    report = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert report.startswith("# tiny on 01_raw/receipts\n")
+    report = read_report(tmp_path)
+    assert report.startswith("# wide on drawn receipts\n")
     # Recall and precision of page i are (10 + i) / 20: on average 13.5 / 20.
     assert "scores 0.6750 on the 8 test pages" in report
     assert "It cannot be told apart from the best fold" in report
     assert "Tuning has not run" in report
     assert "\ntest_time.scales: [1.0]\n" in report
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / REPORTING / "report.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 3
     drawn = {name: PICTURES[name] for name in ("scores", "history", "gallery")}
     assert re.findall(r"!\[.*\]\((.*)\)", report) == list(drawn.values())
     for file in drawn.values():
-        with Image.open(tmp_path / file) as picture:
+        with Image.open(tmp_path / REPORTING / file) as picture:
             assert min(picture.size) > 200
-    assert (tmp_path / "gallery.jpg").stat().st_size < 1_000_000
+    assert (tmp_path / REPORTING / "gallery.jpg").stat().st_size < 1_000_000
 
 
 def test_a_withheld_truth_still_gives_a_report_and_detections_to_look_at(tmp_path: Path) -> None:
     run(make_catalog(tmp_path, [0, 1], test_truth=False), "report", "gallery")
-    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    report = read_report(tmp_path)
     assert "has no score: the truth of the test pages is withheld" in report
-    assert (tmp_path / "gallery.jpg").is_file()
+    assert (tmp_path / REPORTING / "gallery.jpg").is_file()
 
 
 def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
@@ -171,7 +123,7 @@ def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
     table = pd.DataFrame(grid).assign(min_size=5.0, recall=0.8, precision=0.8, hmean=0.8)
     catalog.save("tuning_table", table)
     run(catalog, "report", "search_files")
-    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    report = read_report(tmp_path)
     assert "(honest) | 0.8100 |" in report
     assert "thresh = 0.1 is the lowest tried" in report
     for name, content in catalog.load("search_files").items():
@@ -184,7 +136,7 @@ def test_points_that_are_gone_leave_what_tuning_chose(tmp_path: Path) -> None:
     catalog.save("tuned_postprocess", TUNED)
     catalog["search_files"] = MemoryDataset()
     run(catalog, "report", "search_files")
-    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    report = read_report(tmp_path)
     assert catalog.load("search_files") == {}
     assert "(honest) | 0.8100 |" in report
     assert "search.png" not in report
@@ -200,7 +152,7 @@ def test_the_worst_pages_are_drawn_with_what_was_found(tmp_path: Path) -> None:
     catalog["worst_detections"] = MemoryDataset({"out_of_fold": {TEST_PAGES[0]: [BAR]}})
     catalog["worst_pages_file"] = MemoryDataset()
     run(catalog, "report", "worst_pages", "worst_pages_file")
-    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    report = read_report(tmp_path)
     file = PICTURES["worst_pages"]
     assert f"]({file})" in report
     assert list(catalog.load("worst_pages_file")) == [file]
@@ -214,7 +166,7 @@ def test_scores_of_other_members_make_no_report(tmp_path: Path) -> None:
     catalog["params:ensemble"] = MemoryDataset(EnsembleSettings(members=0))
     with pytest.raises(ValueError, match=r"scores are of fold_0, fold_1, .* asks for fold_0; run"):
         run(catalog, "report")
-    assert not (tmp_path / "report.md").exists()
+    assert not (tmp_path / REPORTING / "report.md").exists()
 
 
 def test_without_any_history_there_is_no_picture_of_them(tmp_path: Path) -> None:
@@ -222,7 +174,7 @@ def test_without_any_history_there_is_no_picture_of_them(tmp_path: Path) -> None
     catalog["history_file"] = MemoryDataset()
     run(catalog, "report", "history_file")
     assert catalog.load("history_file") == {}
-    assert "history.png" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "history.png" not in read_report(tmp_path)
 
 
 def test_trainings_that_were_stopped_early_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +185,7 @@ def test_trainings_that_were_stopped_early_are_marked(monkeypatch: pytest.Monkey
         return Figure()
 
     monkeypatch.setattr("receipt_ocr.pictures.plots.plot_histories", remember)
-    histories = {"fold_0": make_history(), "fold_1": make_history(), "fold_2": None}
+    histories = {"fold_0": history(0.1, 0.8), "fold_1": history(0.1, 0.8), "fold_2": None}
     own = make_experiment(
         histories=histories,
         trainings={"fold_0": train(stopped_by="patience of 1 epochs"), "fold_1": train()},

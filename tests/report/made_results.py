@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from receipt_ocr.analysis.experiment import Experiment
@@ -11,7 +10,7 @@ from receipt_ocr.analysis.results import Compared, Results, Tables
 from receipt_ocr.analysis.scores import tabulate_pages
 from receipt_ocr.evaluation.cleval import PageScore
 from receipt_ocr.report.render import Language, render_markdown
-from tests.analysis.made_records import choose
+from tests.analysis.made_records import choose, history
 
 RECIPE = {
     "network": {"encoder": "lite0"},
@@ -21,6 +20,10 @@ RECIPE = {
 GRID = pd.DataFrame(
     {"thresh": [0.1, 0.2, 0.29], "box_thresh": 0.25, "unclip_ratio": [1.5, 2.0, 2.5]}
 ).assign(max_candidates=600, hmean=0.9)
+REJECTED = pd.DataFrame(
+    [("test", "x", "", "image_unreadable", ""), ("train", "y", "3", "zero_area", "")],
+    columns=["subset", "page", "word", "reason", "detail"],
+)
 
 
 def score(found: int, of: int = 100, **errors: Any) -> PageScore:
@@ -41,14 +44,6 @@ def score_rows(test: bool = True, holdout: bool = True, members: int = 2) -> pd.
         pages = {f"{subset}_{i}": score(95 + i, missed=(0,)) for i in range(3)}
         voted.append(tabulate_pages("ensemble", subset, pages if has_truth else {}))
     return pd.concat([*out_of_fold, *voted], ignore_index=True)
-
-
-def history(*hmeans: float) -> pd.DataFrame:
-    """A training whose pages grow after the first epoch."""
-    rows = len(hmeans)
-    return pd.DataFrame(
-        {"epoch": np.arange(rows, dtype=float), "hmean": hmeans, "precision": 0.9, "recall": 0.9}
-    ).assign(loss=np.linspace(3, 1, rows), size=np.where(np.arange(rows) < 1, 640.0, 960.0))
 
 
 def make_experiment(
@@ -79,13 +74,12 @@ def make_results(
         [(f"{s}_{i}", s, 10, True) for s in ("train", "holdout", "test") for i in range(3)],
         columns=["page", "subset", "word_count", "has_truth"],
     )
-    rejected = pd.DataFrame(columns=["subset", "page", "word", "reason", "detail"])
     experiment = make_experiment(page_scores=page_scores, **own)
     return Results(
         dataset="01_raw/receipts",
         histories=histories,
         compared=Compared((experiment, *others), **(compared or {})),
-        tables=Tables(**({"pages": pages, "rejected": rejected} | (tables or {}))),
+        tables=Tables(**({"pages": pages, "rejected": REJECTED.iloc[:0]} | (tables or {}))),
         **({"recipes": {experiment.name: RECIPE}} | (more or {})),
     )
 

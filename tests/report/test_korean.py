@@ -13,16 +13,24 @@ import pytest
 from receipt_ocr.analysis.comparisons import ENSEMBLE
 from receipt_ocr.analysis.experiment import Experiment
 from receipt_ocr.analysis.results import Provenance, Results
-from receipt_ocr.analysis.word_errors import WORD_COLUMNS, WORD_TYPES
 from receipt_ocr.pipelines.reporting.drawing import PICTURES
 from receipt_ocr.records import RunRecord, Sensitivity
 from receipt_ocr.report.html import render_html
 from receipt_ocr.report.render import make_environment
-from tests.analysis.made_records import choose, submit, tell, train, tune
+from tests.analysis.made_records import (
+    choose,
+    history,
+    list_words,
+    submit,
+    tell,
+    train,
+    tune,
+    word,
+)
 from tests.report.made_results import (
     GRID,
     RECIPE,
-    history,
+    REJECTED,
     make_experiment,
     make_results,
     score_rows,
@@ -82,16 +90,14 @@ def reported(one: Experiment, **more: Any) -> Results:
 
 def word_rows() -> pd.DataFrame:
     """Words of growing size on ten pages, the small ones missed; and some wrong detections."""
-    rows: list[tuple[Any, ...]] = []
-    for i in range(120):
-        outcome, sizes = "missed" if i < 20 else "found", (8.0 + i / 10, 40.0, i / 10)
-        row = ("fold_0", "out_of_fold", f"page_{i % 10}", outcome, True, 1 + i % 7, 8 + i % 10)
-        rows.append((*row, *sizes))
-    rows += [
-        ("fold_0", "out_of_fold", f"page_{i}", outcome, False, 0, 9, 12.0, 40.0, 2.0)
-        for i, outcome in enumerate(("false", "merged"))
-    ]
-    return pd.DataFrame(rows, columns=WORD_COLUMNS).astype(WORD_TYPES)
+    words = [
+        word(
+            "missed" if i < 20 else "found", f"page_{i % 10}", characters=1 + i % 7,
+            words_of_page=8 + i % 10, height=8.0 + i / 10, tilt=i / 10,
+        )
+        for i in range(120)
+    ]  # fmt: skip
+    return list_words(*words, word("false", "page_0"), word("merged", "page_1"))
 
 
 def full() -> Results:
@@ -106,10 +112,6 @@ def full() -> Results:
         "chosen_postprocess": RunRecord(run_id="abd", commit=None, **saved),
         "fold_0_checkpoint": RunRecord(run_id=None, commit=None, **saved),
     }
-    rejected = pd.DataFrame(
-        [("test", "x", "", "image_unreadable", ""), ("train", "y", "3", "zero_area", "")],
-        columns=["subset", "page", "word", "reason", "detail"],
-    )
     others = (
         experiment("tiny@flips", lower, None, "tuned"),
         experiment("wide", rows.assign(hmean=rows["hmean"] - 0.01), 0.2),
@@ -126,7 +128,7 @@ def full() -> Results:
             "word_outcomes": word_rows(),
             "tuning_table": GRID.assign(min_size=3.0),
             "holdout": tune(transferred_hmean=0.9),
-            "rejected": rejected,
+            "rejected": REJECTED,
         },
         more={
             "provenance": Provenance(records, {"abc": ["page_scores"]}, ["fold_1"], "kedro run"),
@@ -248,11 +250,3 @@ def test_emphasis_is_seen_as_such_beside_korean_letters(
     assert "*" not in re.sub(r"<[^>]+>", "", shown)
     assert "<strong>" in shown
     assert '<html lang="ko">' in page
-
-
-def test_a_sentence_reads_as_korean(spoken: Mapping[str, tuple[str, str]]) -> None:
-    assert (
-        "앙상블(폴드 0, 1)의 H-mean은 0.9600입니다"
-        "(테스트 3페이지, 95% 신뢰구간 0.9500 ~ 0.9700).\n"
-        "멤버별 단독 점수는 0.8900 ~ 0.9100입니다.\n"
-    ) in spoken["plain"][1]
