@@ -21,8 +21,8 @@ def test_a_fold_that_is_killed_is_tried_again_and_the_others_go_on(project: Any)
     assert "SIGKILL" in output
     rows = {line.split()[1]: line.split() for line in output.splitlines() if line[:2] == "a "}
     assert "trained in 2 tries" in output
-    for fold in "01234":
-        assert f"0.5{fold}00" in rows[fold], output
+    for number in "01234":
+        assert f"0.5{number}00" in rows[number], output
     # Starting over is for the first try: the second goes on from what the first has left.
     assert [line.split()[0] for line in project.tries("a", 2)] == ["False", "True"]
     assert [line.split()[0] for line in project.tries("a", 3)] == ["False"]

@@ -82,7 +82,7 @@ def test_a_retry_comes_last_and_resumes_only_what_this_command_began(tmp_path: P
     )
     said = train(executor, folds, retries=2)
     first_tries = [(f"a fold {number}", False) for number in range(4)]
-    # After its first retry's turn fold 1 still holds what was there before.
+    # At its first retry the folder of fold 1 still holds what was there before.
     retries = [("a fold 1", False), ("a fold 3", True), ("a fold 1", True), ("a fold 3", True)]
     assert executor.submitted == first_tries + retries
     assert [fold.status for fold in folds] == ["finished before", "trained", "trained", "failed"]
