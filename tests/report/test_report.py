@@ -122,10 +122,10 @@ class TestReport:
     def test_an_experiment_that_is_no_longer_configured_is_named(self) -> None:
         others = (make_experiment("large"), make_experiment("gone"))
         recipes: dict[str, Any] = {"tiny": {"frame": {"size": 640}}}
-        recipes["large"] = {"frame": {"size": 640, "crop": 64}}
+        recipes["large"] = {"frame": {"size": 960, "crop": 64}}
         text = write(make_results(others=others, more={"recipes": recipes}))
         (table,) = read_tables(text)["What the experiments differ in"]
-        assert table[1:] == [["frame.crop", NOTHING, "64"]]
+        assert table[1:] == [["frame.size", "640", "960"], ["frame.crop", NOTHING, "64"]]
         assert "No longer configured: `gone`." in text
 
     def test_a_setting_without_effect_is_no_difference(self) -> None:
