@@ -63,12 +63,8 @@ BY_HEIGHT = list_words(
 
 def test_heights_are_cut_into_quarters_of_the_true_words() -> None:
     found = tabulate(BY_HEIGHT, "height")
-    assert found["group"].tolist() == [
-        "below 10.0",
-        "10.0 to 20.0",
-        "20.0 to 30.0",
-        "30.0 and more",
-    ]
+    names = ["below 10.0", "10.0 to 20.0", "20.0 to 30.0", "30.0 and more"]
+    assert found["group"].tolist() == names
     assert found[NUMBERS].to_numpy().tolist() == [
         [2, 0.5, 0.0, 4, 4 / 34],  # 7 words of 4 characters and one of 6
         [2, 0.0, 0.5, 0, 0.0],
@@ -84,9 +80,7 @@ def test_the_interval_draws_whole_pages() -> None:
     # One page of two misses its only small word: none, half or all in a draw of two pages.
     assert found.loc["below 10.0", ["low", "high"]].tolist() == [0.0, 1.0]
     # All others stand on one page, which says nothing of other pages.
-    assert found.index[1:].tolist() == ["10.0 to 20.0", "20.0 to 30.0", "30.0 and more"]
     assert found.iloc[1:][["low", "high"]].isna().all(axis=None)
-    assert found["missed_share"].tolist() == [0.5, 0.0, 1.0, 0.0]
 
 
 def test_tilts_are_cut_at_fixed_angles_and_letters_and_squares_have_none() -> None:
@@ -156,10 +150,10 @@ def test_groups_together_hold_every_true_word_once(by: str) -> None:
     assert found["missed_share"].between(found["low"], found["high"]).all()
 
 
-@pytest.mark.parametrize("words", [list_words(), list_words(word("false"), word("merged"))])
-def test_without_true_words_there_are_no_groups(words: pd.DataFrame) -> None:
+def test_without_true_words_there_are_no_groups() -> None:
     for by in GROUPS:
-        assert group_errors(words, by) == []
+        assert group_errors(list_words(), by) == []
+        assert group_errors(list_words(word("false"), word("merged")), by) == []
 
 
 def test_other_groups_are_refused() -> None:
