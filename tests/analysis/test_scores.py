@@ -20,38 +20,27 @@ def corners(flat: list[float]) -> list[list[float]]:
     return [flat[i : i + 2] for i in range(0, 8, 2)]
 
 
-@pytest.fixture
-def pages() -> pd.DataFrame:
-    rows = [("a", "train", True), ("b", "train", True), ("c", "test", True), ("d", "test", False)]
-    return pd.DataFrame(rows, columns=["page", "subset", "has_truth"])
+PAGES = pd.DataFrame(
+    [("a", "train", True), ("b", "train", True), ("c", "test", True), ("d", "test", False)],
+    columns=["page", "subset", "has_truth"],
+)
+WORDS = pd.DataFrame(
+    [("a", "train", BAR, False), ("a", "train", LOW_BAR, True), ("c", "test", BAR, False)],
+    columns=["page", "subset", "polygon", "ignored"],
+)
 
 
-@pytest.fixture
-def words() -> pd.DataFrame:
-    rows = [
-        ("a", "train", BAR, False),
-        ("a", "train", LOW_BAR, True),
-        ("c", "test", BAR, False),
-    ]
-    return pd.DataFrame(rows, columns=["page", "subset", "polygon", "ignored"])
-
-
-def test_truths_are_those_of_the_subset_and_blank_pages_stay(
-    pages: pd.DataFrame, words: pd.DataFrame
-) -> None:
-    truths = prepare_truths(pages, words, "train")
+def test_truths_are_those_of_the_subset_and_blank_pages_stay() -> None:
+    truths = prepare_truths(PAGES, WORDS, "train")
     assert list(truths) == ["a", "b"]
     assert truths["a"].is_care.tolist() == [True, False]
     assert len(truths["b"].is_care) == 0
 
 
-def test_pages_whose_truth_is_withheld_have_none(pages: pd.DataFrame, words: pd.DataFrame) -> None:
-    assert list(prepare_truths(pages, words, "test")) == ["c"]
-    assert prepare_truths(pages, words, "holdout") == {}
-
-
-def test_truths_can_be_asked_for_by_name(pages: pd.DataFrame, words: pd.DataFrame) -> None:
-    assert list(prepare_truths(pages, words, "train", ["b", "c"])) == ["b"]
+def test_pages_whose_truth_is_withheld_have_none() -> None:
+    assert list(prepare_truths(PAGES, WORDS, "test")) == ["c"]
+    assert prepare_truths(PAGES, WORDS, "holdout") == {}
+    assert list(prepare_truths(PAGES, WORDS, "train", ["b", "c"])) == ["b"]  # by name
 
 
 def test_a_row_counts_the_words_of_each_kind_of_error() -> None:

@@ -31,20 +31,6 @@ def find(gains: list[NextGain], kind: str) -> NextGain:
     return found
 
 
-def test_each_kind_of_error_is_taken_away_for_itself() -> None:
-    own = [pages(FIRST), pages(SECOND, member="fold_1")]
-    gains = list_next_gains(pd.concat(own), None)
-    expected = {
-        ("cuts", 4, 6): corpus_hmean(300, 288, 270, 0, 8),
-        ("joins", 3, 8): corpus_hmean(300, 288, 270, 6, 0),
-        ("false", 3, 16): corpus_hmean(300, 272, 270, 6, 8),
-    }
-    assert {(one.kind, one.count, one.of): one.gain for one in gains} == pytest.approx(
-        {error: hmean - NOW for error, hmean in expected.items()}
-    )
-    assert [one.gain for one in gains] == sorted((one.gain for one in gains), reverse=True)
-
-
 def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None:
     own = pages(FIRST, SECOND)
     others = [

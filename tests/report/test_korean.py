@@ -51,41 +51,35 @@ PART = re.compile(r"\b(?:report|one|best|tuning|tuned|missing|lost|ensemble|foun
 """What a template asks of its context."""
 
 
-def experiment(
-    name: str, page_scores: pd.DataFrame, told: float | None = None, source: str = "recipe"
-) -> Experiment:
-    """An experiment with three submissions; ``told`` is what the leaderboard said of each.
+def record(told: float | None = None, source: str = "recipe") -> dict[str, Any]:
+    """Records of an experiment with three submissions; ``told`` is what the leaderboard said.
 
     The first is of other thresholds, the last of a detector of all pages: no score is of these.
     """
     own = choose(source=source)
     gaps = {} if told is None else {"s0": 0.002, "s1": told - 0.935, "s2": None}
-    record = train(3_000_000, stopped_by="patience of 2 epochs", inference_seconds_per_page=0.25)
-    return make_experiment(
-        name,
-        page_scores,
-        histories={"fold_0": history(0.1, 0.9, 0.9), "fold_1": history(0.2, 0.8)},
-        trainings={"fold_0": record, "fold_1": record},
-        chosen=own,
-        tuned=tune(transferred_hmean=None) if source == "tuned" else None,
-        submissions=[
+    training = train(3_000_000, stopped_by="patience of 2 epochs", inference_seconds_per_page=0.25)
+    return {
+        "trainings": {"fold_0": training, "fold_1": training},
+        "chosen": own,
+        "tuned": tune(transferred_hmean=None) if source == "tuned" else None,
+        "submissions": [
             submit("s0", choose(thresh=0.77)),
             submit("s1", own),
             submit("s2", own, kind="final"),
         ],
-        leaderboard=[
+        "leaderboard": [
             tell(told, key, gap=gap, precision=0.97, recall=0.95)
             for key, gap in gaps.items()
             if told is not None
         ],
-    )
+    }
 
 
-def reported(one: Experiment, **more: Any) -> Results:
-    """Results of an experiment that stands with others."""
-    own = {name: getattr(one, name) for name in ("trainings", "chosen", "tuned")}
-    own |= {name: getattr(one, name) for name in ("submissions", "leaderboard")}
-    return make_results(one.page_scores, **(own | more))
+def experiment(name: str, page_scores: pd.DataFrame, *told: Any) -> Experiment:
+    """Another experiment, which stands beside the reported one."""
+    histories = {"fold_0": history(0.1, 0.9, 0.9), "fold_1": history(0.2, 0.8)}
+    return make_experiment(name, page_scores, histories=histories, **record(*told))
 
 
 def word_rows() -> pd.DataFrame:
@@ -117,11 +111,12 @@ def full() -> Results:
         experiment("wide", rows.assign(hmean=rows["hmean"] - 0.01), 0.2),
     )
     small = {**RECIPE, "frame": {"sizes": [{"epoch": 0, "size": 320}]}}
-    return reported(
-        experiment("tiny", rows, 0.95, "tuned"),
+    tuned = tune(grid_hmean=0.908, sensitivity={"thresh": side})
+    return make_results(
+        rows,
         histories={"fold_0": history(0.1, 0.9, 0.85), "fold_1": history(0.2, 0.8)},
-        tuned=tune(grid_hmean=0.908, sensitivity={"thresh": side}),
         others=others,
+        **(record(0.95, "tuned") | {"tuned": tuned}),
         compared={"left_out": {"old": "base", "bare": None}, "faults": ["base"]},
         tables={
             "untuned_page_scores": lower,
@@ -149,7 +144,7 @@ def beside() -> Results:
         experiment("few", few.assign(hmean=few["hmean"] + 0.01)),
         experiment("apart", apart.assign(hmean=apart["hmean"] - 0.01)),
     )
-    return reported(experiment("tiny", rows), others=others)
+    return make_results(rows, others=others, **record())
 
 
 def reports() -> Iterator[tuple[str, Results]]:

@@ -513,9 +513,7 @@ def check_balance(reader: Reader, sources: Sources) -> None:
         SAME: "balanced",
     }
     rows = []
-    for subset, member in (
-        ("out_of_fold", "all folds"), ("holdout", "ensemble"), ("test", "ensemble")
-    ):  # fmt: skip
+    for subset, member in PLACES:
         own = sources.rows(subset, member)
         found = compare_paired(own["precision"], own["recall"])
         means = [four(own["precision"].mean()), four(own["recall"].mean())]
@@ -922,33 +920,31 @@ def test_a_broken_record_of_its_own_is_an_error_that_names_the_file(copy: Path) 
         make_report(copy, report=ALONE)
 
 
-@pytest.mark.parametrize("folder", ["leaderboard", "submissions"])
-def test_a_broken_record_is_named_and_the_others_stand(copy: Path, folder: str) -> None:
-    made = Sources(copy).submission(MINE)
-    break_file(copy / f"08_reporting/{folder}/{made}.json")
-    report = make_report(copy, report=ALONE)
-    (sentence,) = list_missing(report)
-    assert "A record cannot be read and is left out: " in sentence
-    assert f"08_reporting/{folder}/{made}.json is no JSON (" in sentence
-    assert "; mend or delete it, or write it again with --pipeline=" in sentence
-    check_without_a_score(report)
-
-
 @pytest.mark.parametrize(
     ("folder", "key"),
     [
+        ("leaderboard", None),
         ("leaderboard", "source"),
         ("leaderboard", "hmean"),
+        ("submissions", None),
         ("submissions", "made"),
         ("submissions", "members"),
     ],
 )
-def test_a_record_that_lacks_a_key_is_named_with_it(copy: Path, folder: str, key: str) -> None:
-    made = Sources(copy).submission(MINE)
-    change(copy / f"08_reporting/{folder}/{made}.json", {key: None})
+def test_a_record_that_is_broken_or_lacks_a_key_is_named_and_the_others_stand(
+    copy: Path, folder: str, key: str | None
+) -> None:
+    file = copy / f"08_reporting/{folder}/{Sources(copy).submission(MINE)}.json"
+    if key is None:
+        break_file(file)
+    else:
+        change(file, {key: None})
     report = make_report(copy, report=ALONE)
     (sentence,) = list_missing(report)
-    assert f"08_reporting/{folder}/{made}.json lacks {key}; mend or delete it" in sentence
+    fault = "is no JSON (" if key is None else f"lacks {key}"
+    assert "A record cannot be read and is left out: " in sentence
+    assert f"08_reporting/{folder}/{file.name} {fault}" in sentence
+    assert "; mend or delete it, or write it again with --pipeline=" in sentence
     check_without_a_score(report)
 
 
