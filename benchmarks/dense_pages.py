@@ -14,8 +14,6 @@ import pyclipper
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["DensePage", "draw_page"]
-
 Polygon = NDArray[np.float64]
 
 MAX_WORDS = 1000

@@ -28,8 +28,6 @@ from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.report.markdown import NOTHING, format_table
 from receipt_ocr.training.module import DetectorModule
 
-__all__ = ["Cost", "count_classifier", "measure_cost", "tabulate_costs"]
-
 PAGE = (960, 1200)
 """Width and height of a usual page."""
 BASELINE = "convnext_tiny"

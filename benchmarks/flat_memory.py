@@ -8,8 +8,6 @@ from tempfile import TemporaryDirectory
 from benchmarks.memory import STATUS, read_status
 from benchmarks.sroie import has_receipts, read_pages, read_recipe
 
-__all__ = ["EPOCHS", "measure_flatness"]
-
 EPOCHS = 7
 PAGES = 48
 """Twelve steps an epoch: the C library's heap needs some 25 steps to be as torn as it gets."""

@@ -13,8 +13,6 @@ from receipt_ocr.receipts.batches import plan_batches
 from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.samples import TrainingSamples
 
-__all__ = ["FrameTimes", "measure_frames"]
-
 
 @dataclass(frozen=True)
 class FrameTimes:

@@ -15,8 +15,6 @@ from receipt_ocr.search.grid import SearchResult, search_grid
 from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 
-__all__ = ["GRID", "GridTimes", "measure_grid"]
-
 GRID = GridSettings(
     thresh=(0.15, 0.2, 0.25, 0.29, 0.33, 0.38, 0.44, 0.5),
     box_thresh=(0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6),

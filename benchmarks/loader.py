@@ -12,8 +12,6 @@ from benchmarks.sroie import has_receipts, read_pages, read_recipe
 from receipt_ocr.receipts.batches import plan_batches
 from receipt_ocr.receipts.samples import TrainingSamples
 
-__all__ = ["LoaderTimes", "measure_loader"]
-
 CACHE_MIB = 1024
 
 

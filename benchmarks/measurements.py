@@ -19,8 +19,6 @@ from benchmarks.steps import STEPS
 from benchmarks.timing import best_time, compare
 from benchmarks.training_step import StepTimes, measure_training_step
 
-__all__ = ["Growth", "Measurements", "Peaks", "Step", "measure"]
-
 GROWTH_WORDS = (10, 30, 100, 300, 1000)
 GRID_PAGES = 100
 ENCODERS = ("tf_efficientnet_lite0", "resnet18")

@@ -10,8 +10,6 @@ from pathlib import Path
 from benchmarks.page_sets import drawn_page
 from benchmarks.steps import STEPS
 
-__all__ = ["STATUS", "measure_peaks", "read_status"]
-
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
 

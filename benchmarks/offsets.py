@@ -7,8 +7,6 @@ from benchmarks.page_sets import BenchmarkPage
 from benchmarks.steps import STEPS
 from receipt_ocr.geometry.polygons import Path, offset_path
 
-__all__ = ["OFFSETTING", "time_offsets"]
-
 OFFSETTING = {
     "targets": "receipt_ocr.receipts.targets.offset_path",
     "post-processing": "receipt_ocr.decoding.postprocess.offset_path",

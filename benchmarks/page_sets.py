@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from benchmarks.dense_pages import draw_page
 
-__all__ = ["BenchmarkPage", "drawn_page", "recorded_pages"]
-
 Polygon = NDArray[np.float64]
 
 

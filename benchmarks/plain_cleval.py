@@ -17,8 +17,6 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import ConvexHull, QhullError
 
-__all__ = ["hmean", "score_page"]
-
 EPS32 = np.finfo(np.float32).eps
 QUAD_EPS = 1e-5
 CLOSE = 0.3

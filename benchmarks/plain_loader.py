@@ -18,8 +18,6 @@ from PIL import Image, ImageOps
 
 from benchmarks.plain_targets import render_targets
 
-__all__ = ["draw_sample"]
-
 Polygon = NDArray[np.float64]
 
 

@@ -13,8 +13,6 @@ import pyclipper
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["extract_polygons"]
-
 Polygon = NDArray[np.float64]
 Contour = NDArray[Any]
 

@@ -13,8 +13,6 @@ import pyclipper
 import shapely
 from numpy.typing import NDArray
 
-__all__ = ["PlainTargets", "render_targets"]
-
 Map = NDArray[np.float32]
 Distances = NDArray[np.float64]
 

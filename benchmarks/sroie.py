@@ -11,8 +11,6 @@ from receipt_ocr.detector.settings import Experiments, Recipe
 from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.settings import CONFIG_LOADER_ARGS
 
-__all__ = ["has_receipts", "read_experiments", "read_pages", "read_recipe"]
-
 PROJECT = Path(__file__).resolve().parents[1]
 
 

@@ -33,8 +33,6 @@ from receipt_ocr.training.loading import FramedPages
 from receipt_ocr.training.module import DetectorModule
 from receipt_ocr.training.validation import ValidationScorer
 
-__all__ = ["Part", "profile_training"]
-
 PROJECT = Path(__file__).resolve().parents[1]
 SAMPLE_PARTS: dict[str, Callable[..., Any]] = {
     "decoded page": PageCache.load,

@@ -10,8 +10,6 @@ from receipt_ocr.decoding.postprocess import PostprocessSettings, extract_polygo
 from receipt_ocr.evaluation.cleval import CLEvalSettings, score_page
 from receipt_ocr.receipts.targets import TargetSettings, render_targets
 
-__all__ = ["STEPS", "anew", "plain_anew"]
-
 Call = Callable[[], object]
 
 _MANY = 10_000  # detections and candidates: usual limits would hide what larger pages cost

@@ -9,8 +9,6 @@ from benchmarks.measurements import Growth, Measurements, Peaks
 from benchmarks.training_step import StepTimes
 from receipt_ocr.report.markdown import NOTHING, format_table
 
-__all__ = ["write_tables"]
-
 
 def write_tables(figures: Measurements, machine: dict[str, str]) -> str:
     """All figures of a run on a machine as one Markdown text."""

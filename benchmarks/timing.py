@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Comparison", "best_time", "compare"]
-
 Call = Callable[[], object]
 
 _LEAST = 20.0  # milliseconds of a round

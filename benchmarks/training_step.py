@@ -25,8 +25,6 @@ from receipt_ocr.receipts.samples import TrainingSamples
 from receipt_ocr.receipts.targets import render_targets
 from receipt_ocr.training.module import DetectorModule
 
-__all__ = ["StepTimes", "build_module", "measure_training_step", "prepare_step"]
-
 PAGES = 80
 
 

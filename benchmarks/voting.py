@@ -28,8 +28,6 @@ from receipt_ocr.search.grid import search_grid
 from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 
-__all__ = ["Cost", "measure_search", "measure_vote"]
-
 PROJECT = Path(__file__).resolve().parents[1]
 MEMBERS = 5
 GRID = GridSettings(

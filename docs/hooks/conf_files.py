@@ -9,8 +9,6 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-__all__ = ["ABSENT", "SHORT", "Configuration", "Tree", "look_up"]
-
 Tree = Mapping[str, Any]
 
 ENVIRONMENTS = ("demo", "sroie")

@@ -16,8 +16,6 @@ from settings_page import list_settings, write_table
 
 from receipt_ocr.pipeline_registry import register_pipelines
 
-__all__ = ["list_files", "list_layers", "list_pipelines", "on_page_markdown"]
-
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "src" / "receipt_ocr"
 MARKER = re.compile(r"^<!-- list: (\w+) -->$", flags=re.MULTILINE)

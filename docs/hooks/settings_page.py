@@ -18,8 +18,6 @@ from pydantic.fields import FieldInfo
 
 from receipt_ocr.pipeline_registry import register_pipelines
 
-__all__ = ["list_settings", "write_table"]
-
 CONF = Path(__file__).resolve().parents[2] / "conf"
 BASIC = {float: "number", int: "whole number", str: "text", bool: "true or false"}
 BOUNDS = {"ge": ", {} or more", "gt": " above {}", "le": ", at most {}", "lt": ", below {}"}

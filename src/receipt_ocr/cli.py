@@ -10,8 +10,6 @@ from receipt_ocr.commands.experiments import experiments
 from receipt_ocr.commands.summary import summary
 from receipt_ocr.commands.train_folds import train_folds
 
-__all__ = ["cli", "run"]
-
 
 @click.group(name="receipt_ocr")
 def cli() -> None:

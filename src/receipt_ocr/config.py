@@ -5,16 +5,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = [
-    "Config",
-    "NonNegative",
-    "NonNegativeInt",
-    "Positive",
-    "PositiveInt",
-    "Probability",
-    "check_name",
-]
-
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]

@@ -19,14 +19,6 @@ from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.training.launch import read_launch
 
-__all__ = [
-    "MissingInputs",
-    "OtherExperiments",
-    "ParameterLog",
-    "RankZeroOnly",
-    "flatten_settings",
-]
-
 TRAINED_TOGETHER = ("train_fold", "final_fit")
 """Pipelines with one training, which several processes can share."""
 

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple, Self
 
-__all__ = ["PLAIN_VIEW", "ExperimentId", "Member", "fold_name"]
-
 PLAIN_VIEW = "none"
 """Name of the TTA view that shows the network each page once, as it is."""
 

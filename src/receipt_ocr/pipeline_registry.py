@@ -18,8 +18,6 @@ from receipt_ocr.pipelines import (
     tuning,
 )
 
-__all__ = ["register_pipelines"]
-
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Name -> pipeline; ``__default__`` goes from raw receipts to the report."""

@@ -13,23 +13,6 @@ from pydantic import AliasChoices, ConfigDict, Field
 from receipt_ocr.config import Config
 from receipt_ocr.decoding.settings import MeanKind, PostprocessSettings
 
-__all__ = [
-    "FINAL",
-    "ChosenPostprocess",
-    "FinalEpochs",
-    "LeaderboardScore",
-    "MemberGap",
-    "NoRecord",
-    "Record",
-    "RunRecord",
-    "Sensitivity",
-    "SubmissionMember",
-    "SubmissionRecord",
-    "TrainingRecord",
-    "TunedPostprocess",
-    "Voting",
-]
-
 FINAL = "final"
 """Name of the final fit's detector as a member."""
 

@@ -8,17 +8,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "Interval",
-    "PairedComparison",
-    "Verdict",
-    "bootstrap_mean",
-    "bootstrap_share",
-    "compare_paired",
-    "compare_unpaired",
-    "leaderboard_interval",
-]
-
 RESAMPLES = 10_000
 SEED = 0
 """Seed of all draws: equal numbers of pages give equal draws."""

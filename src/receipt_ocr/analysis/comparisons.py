@@ -19,20 +19,6 @@ from receipt_ocr.analysis.bootstrap import (
 )
 from receipt_ocr.identity import Member
 
-__all__ = [
-    "ALL_FOLDS",
-    "ENSEMBLE",
-    "MEAN_FOLD",
-    "SUBSETS",
-    "check_pair",
-    "compare_common",
-    "compare_tables",
-    "list_intervals",
-    "own_folds",
-    "pool_scores",
-    "state_verdict",
-]
-
 ENSEMBLE = "ensemble"
 """Name of the ensemble among the members of the score tables."""
 ALL_FOLDS = "all folds"

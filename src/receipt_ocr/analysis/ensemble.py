@@ -24,16 +24,6 @@ from receipt_ocr.analysis.results import Results
 from receipt_ocr.analysis.tables import judging_subset
 from receipt_ocr.identity import ExperimentId
 
-__all__ = [
-    "EnsembleScore",
-    "Step",
-    "compare_members",
-    "list_balance",
-    "list_steps",
-    "list_uncompared",
-    "score_ensemble",
-]
-
 
 @dataclass(frozen=True)
 class Step:

@@ -19,16 +19,6 @@ from receipt_ocr.records import (
     Voting,
 )
 
-__all__ = [
-    "Experiment",
-    "Gap",
-    "Scores",
-    "find_peak",
-    "judge_gap",
-    "list_gaps",
-    "stopped_early",
-]
-
 OUT_OF_FOLD, HOLDOUT, TEST = "out_of_fold", "holdout", "test"
 LEADERBOARD = "leaderboard"
 

@@ -11,8 +11,6 @@ from receipt_ocr.analysis.comparisons import ALL_FOLDS, MEAN_FOLD, pool_scores
 from receipt_ocr.analysis.experiment import stopped_early
 from receipt_ocr.records import TrainingRecord
 
-__all__ = ["Curve", "Epoch", "compare_new_pages", "judge_curves", "list_epochs"]
-
 LEVEL = 0.0005
 """Differences of H-mean below this are none: thresholds alone move it as far."""
 

@@ -14,16 +14,6 @@ from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.identity import Member
 from receipt_ocr.records import ChosenPostprocess
 
-__all__ = [
-    "Judged",
-    "Worst",
-    "join_judged",
-    "judge_members",
-    "list_pages",
-    "score_at_recipe",
-    "score_members",
-]
-
 Members = Mapping[str, Mapping[str, LoadMap]]
 """Name of a member, or ``ensemble`` -> its maps."""
 

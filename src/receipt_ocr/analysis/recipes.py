@@ -6,8 +6,6 @@ from typing import Any
 from receipt_ocr.analysis.results import Results
 from receipt_ocr.identity import ExperimentId
 
-__all__ = ["list_commands", "list_differences", "list_settings"]
-
 WITHOUT_EFFECT = {
     "one_cycle": ("warmup_epochs", "schedule_epochs", "final_learning_rate"),
     "constant": ("schedule_epochs", "final_learning_rate"),

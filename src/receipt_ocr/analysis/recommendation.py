@@ -9,8 +9,6 @@ from receipt_ocr.analysis.bootstrap import Interval, PairedComparison, leaderboa
 from receipt_ocr.analysis.comparisons import compare_common
 from receipt_ocr.analysis.experiment import HOLDOUT, OUT_OF_FOLD, Experiment
 
-__all__ = ["Recommendation", "Rival", "recommend"]
-
 
 @dataclass(frozen=True)
 class Rival:

@@ -21,8 +21,6 @@ from receipt_ocr.analysis.ensemble import EnsembleScore, Step
 from receipt_ocr.analysis.recommendation import Recommendation, recommend
 from receipt_ocr.analysis.results import Results
 
-__all__ = ["Report", "SubsetData", "make_report"]
-
 FEW_PAGES = 30
 """With fewer pages a bootstrap interval comes out clearly too narrow."""
 

@@ -13,8 +13,6 @@ from receipt_ocr.identity import ExperimentId, Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.records import RunRecord, TunedPostprocess
 
-__all__ = ["Compared", "Provenance", "Results", "Tables"]
-
 TOGETHER = ("chosen_postprocess", "page_scores", "scores", "word_outcomes")
 """Entries that one run of the ensemble writes."""
 

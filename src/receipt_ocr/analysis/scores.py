@@ -15,17 +15,6 @@ from receipt_ocr.evaluation.cleval import (
 )
 from receipt_ocr.geometry.polygons import Polygon, as_polygon
 
-__all__ = [
-    "ERRORS",
-    "PAGE_COLUMNS",
-    "SCORE_COLUMNS",
-    "list_hmeans",
-    "prepare_truths",
-    "score_polygons",
-    "tabulate_pages",
-    "tabulate_scores",
-]
-
 COUNTS = [
     "characters_truth",
     "characters_detected",

@@ -17,15 +17,6 @@ from receipt_ocr.analysis.comparisons import (
 from receipt_ocr.analysis.experiment import find_peak
 from receipt_ocr.analysis.scores import ERRORS
 
-__all__ = [
-    "ENSEMBLE",
-    "choose_pages",
-    "judging_subset",
-    "list_members",
-    "list_worst_pages",
-    "tabulate_folds",
-]
-
 
 @dataclass(frozen=True)
 class SubsetScore:

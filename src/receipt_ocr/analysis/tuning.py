@@ -7,8 +7,6 @@ import pandas as pd
 
 from receipt_ocr.records import TunedPostprocess
 
-__all__ = ["find_grid_edges", "find_open_edges", "measure_optimism"]
-
 GRID_AXES = ("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
 """Settings that a search moves."""
 

@@ -12,8 +12,6 @@ from receipt_ocr.analysis.scores import COUNTS
 from receipt_ocr.analysis.word_errors import WordGroup, group_errors
 from receipt_ocr.evaluation.cleval import PageScore, score_pages
 
-__all__ = ["NextGain", "list_next_gains", "list_untried"]
-
 CLEAR = 1.5
 """A group stands out when it misses this many times the share of words missed elsewhere."""
 

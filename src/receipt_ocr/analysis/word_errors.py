@@ -16,19 +16,6 @@ from receipt_ocr.analysis.bootstrap import Interval, bootstrap_share
 from receipt_ocr.evaluation.cleval import PageScore, TruthWords
 from receipt_ocr.geometry.polygons import Polygon, measure_line
 
-__all__ = [
-    "GROUPS",
-    "WORD_COLUMNS",
-    "ValueRange",
-    "WordGroup",
-    "WordLosses",
-    "choose_worst",
-    "group_errors",
-    "has_tilt",
-    "state_losses",
-    "tabulate_words",
-]
-
 WORD_TYPES = {
     **dict.fromkeys(["member", "subset", "page", "outcome"], "str"),
     "is_true": "bool",

@@ -12,8 +12,6 @@ from receipt_ocr.checks.word_sizes import inspect_words, measure_words
 from receipt_ocr.geometry.polygons import bounding_box
 from receipt_ocr.receipts.settings import FrameSettings, TargetSettings
 
-__all__ = ["Finding", "choose_pages", "inspect_pages"]
-
 MEASURED_PAGES = 500  # about; more would only take longer
 MANY_REJECTED = 0.05  # of a subset's pages or words
 MANY_BLANK = 0.05

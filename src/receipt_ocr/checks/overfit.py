@@ -24,8 +24,6 @@ from receipt_ocr.receipts.samples import TrainingSamples
 from receipt_ocr.receipts.settings import AugmentationSettings, SizeStage
 from receipt_ocr.training.loss import DBLoss
 
-__all__ = ["OverfitResult", "overfit_page"]
-
 WINDOW = 320  # pixels: what a step costs must not depend on the recipe's frame
 BATCH = 2  # more than one, so that batch norm has something to measure
 LEARNING_RATE = 0.003

@@ -25,16 +25,6 @@ from receipt_ocr.receipts.letterbox import Frame, fit_frame, letterbox
 from receipt_ocr.receipts.settings import FrameSettings, TargetSettings
 from receipt_ocr.receipts.targets import Targets, render_targets
 
-__all__ = [
-    "RoundTrip",
-    "TripSettings",
-    "check_pages",
-    "decode_targets",
-    "draw_round_trip",
-    "inspect_capacity",
-    "inspect_round_trips",
-]
-
 GOOD_HMEAN = 0.97
 BAD_HMEAN = 0.8
 REPAIR = 0.01  # H-mean: a change that gains less is no cause

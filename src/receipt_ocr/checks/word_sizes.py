@@ -13,8 +13,6 @@ from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.receipts.settings import STRIDE, FrameSettings, TargetSettings
 from receipt_ocr.receipts.targets import render_targets
 
-__all__ = ["MeasuredWords", "inspect_words", "measure_words"]
-
 READABLE_HEIGHT = 6.0  # frame pixels: smaller text is found badly
 GOOD_HEIGHT = 8.0  # frame pixels, aimed at by the advice
 LOST_HEIGHT = 4.0  # frame pixels: half of the words under it, and there is little to find

@@ -14,8 +14,6 @@ from receipt_ocr.commands.stored import StoredResults
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
-__all__ = ["check"]
-
 WIDTH = 100
 
 

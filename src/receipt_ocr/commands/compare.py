@@ -21,8 +21,6 @@ if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
 
     from receipt_ocr.analysis.bootstrap import Verdict
 
-__all__ = ["compare"]
-
 NAME = re.compile(r"[^@]+(@[^@]+)?")  # EXPERIMENT or EXPERIMENT@TTA
 HOW_TO_READ = """\
 Scores are page means of H-mean. Intervals hold 95 % of 10,000 resamples of the pages (paired

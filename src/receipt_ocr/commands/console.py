@@ -15,8 +15,6 @@ from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-__all__ = ["PlainCommand", "params_option", "plain_errors"]
-
 TRACEBACK = "RECEIPT_OCR_TRACEBACK"
 """Environment variable that shows tracebacks of users' errors."""
 

@@ -16,8 +16,6 @@ from receipt_ocr.hooks import flatten_settings
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
-__all__ = ["experiments"]
-
 WIDTH = 100
 
 

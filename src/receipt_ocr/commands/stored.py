@@ -14,8 +14,6 @@ from kedro.io import AbstractDataset
 from receipt_ocr.datasets.project import open_config
 from receipt_ocr.storage.files import open_folder
 
-__all__ = ["StoredResults"]
-
 
 @dataclass(frozen=True)
 class StoredResults:

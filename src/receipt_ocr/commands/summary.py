@@ -12,8 +12,6 @@ if TYPE_CHECKING:  # pandas takes its time: it is imported when needed
     import pandas as pd
     from kedro.framework.startup import ProjectMetadata
 
-__all__ = ["SUBSETS", "summary"]
-
 SUBSETS = {"out_of_fold": "out-of-fold", "holdout": "holdout", "test": "test"}
 """Subset in tables -> its name for people."""
 

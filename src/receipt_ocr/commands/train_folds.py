@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
     from kedro.io import DataCatalog
 
-__all__ = ["tabulate_folds", "train_folds"]
-
 HEADINGS = ("experiment", "fold", "status", "min", "H-mean", "epoch", "log")
 
 

@@ -21,17 +21,6 @@ from receipt_ocr.records import (
     SubmissionRecord,
 )
 
-__all__ = [
-    "describe_making",
-    "describe_members",
-    "describe_submission",
-    "find_id",
-    "list_figures",
-    "name_figures",
-    "score_copy",
-    "score_record",
-]
-
 ENSEMBLE = "ensemble"
 SHORTEST = 5  # characters of an id that may stand for all of them
 

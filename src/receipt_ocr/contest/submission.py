@@ -12,16 +12,6 @@ import pandas as pd
 
 from receipt_ocr.geometry.polygons import Polygon, as_polygon, polygon_area
 
-__all__ = [
-    "build_from_tables",
-    "build_submission",
-    "check_submission",
-    "identify_submission",
-    "parse_submission",
-    "read_submission",
-    "tabulate_submission",
-]
-
 log = logging.getLogger(__name__)
 
 UNREAD = ("image_missing", "image_unreadable")  # reasons for which ingestion rejects a whole page

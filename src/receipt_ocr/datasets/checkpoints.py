@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from receipt_ocr.detector.checkpoint import Checkpoint
     from receipt_ocr.training.work_folder import WorkFolder
 
-__all__ = ["CheckpointDataset", "WorkFolderDataset"]
-
 
 class CheckpointDataset(AbstractDataset["Checkpoint", "Checkpoint"]):
     """One trained detector: weights, recipe and history, without the optimiser's state.

@@ -4,8 +4,6 @@ from typing import NamedTuple, Self
 
 from kedro.io import DataCatalog
 
-__all__ = ["RUN_RECORDS", "EntryNotes"]
-
 RUN_RECORDS = {
     "all": "shared_run_records",
     "detector": "training_run_records",

@@ -13,8 +13,6 @@ from receipt_ocr.identity import ExperimentId, fold_name
 from receipt_ocr.records import ChosenPostprocess, RunRecord, TrainingRecord, TunedPostprocess
 from receipt_ocr.storage.files import open_folder, storage_options
 
-__all__ = ["ExperimentStore"]
-
 
 class ExperimentStore:
     """Reads what experiments have left, through the catalog as it stands for each of them.

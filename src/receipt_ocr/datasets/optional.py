@@ -5,8 +5,6 @@ from typing import Any
 
 from receipt_ocr.datasets.previews import CSVDataset, JSONDataset, ParquetDataset
 
-__all__ = ["OptionalCSVDataset", "OptionalJSONDataset", "OptionalParquetDataset"]
-
 
 class _Optional:
     """Lets the dataset of one file that it is mixed into load as None where the file is absent."""

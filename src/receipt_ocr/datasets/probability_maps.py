@@ -13,8 +13,6 @@ from receipt_ocr.datasets.previews import ImagePreview, encode_picture
 from receipt_ocr.decoding.maps import LazyMaps, LoadMap, ProbabilityMap
 from receipt_ocr.storage.files import BATCH, Folder, open_folder, storage_options
 
-__all__ = ["ProbabilityMapsDataset", "StoredMaps"]
-
 INDEX = "frames.json"
 
 

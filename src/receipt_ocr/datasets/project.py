@@ -13,8 +13,6 @@ from kedro.io import DataCatalog
 
 from receipt_ocr.identity import ExperimentId
 
-__all__ = ["open_catalog", "open_config", "require_environment"]
-
 READING = Lock()
 """Held while a catalog is read: OmegaConf's resolvers, and so the parameters, are global."""
 

@@ -16,8 +16,6 @@ from receipt_ocr.storage.files import BATCH, Folder, open_folder, storage_option
 if TYPE_CHECKING:
     from receipt_ocr.synthesis.dataset import SyntheticPage
 
-__all__ = ["ReceiptFolderDataset"]
-
 _MARKER = "SYNTHETIC.txt"
 _LAST = f"jsons/{SUBSETS['train']}.json"
 

@@ -18,8 +18,6 @@ from receipt_ocr.datasets.previews import JSONPreview, preview_json
 from receipt_ocr.records import NoRecord, Record
 from receipt_ocr.storage.files import open_folder, storage_options
 
-__all__ = ["RecordDataset", "Records", "RecordsDataset"]
-
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Record)

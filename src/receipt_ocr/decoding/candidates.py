@@ -14,8 +14,6 @@ from receipt_ocr.geometry.batch import Measures, PolygonBatch
 from receipt_ocr.geometry.compiled import compiled
 from receipt_ocr.geometry.polygons import Path, minimum_area_box, short_side
 
-__all__ = ["Candidates", "find_candidates", "is_noise", "select_candidates"]
-
 _DEFAULTS = PostprocessSettings()
 
 _KERNEL_ALLOWANCE = 2.0  # map pixels that a kernel may be narrower than its word (``min_size``)

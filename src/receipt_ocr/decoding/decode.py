@@ -8,8 +8,6 @@ from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import PageScore, TruthWords, score_prepared
 from receipt_ocr.geometry.polygons import Polygon
 
-__all__ = ["decode_maps", "judge_maps", "score_maps"]
-
 
 def decode_maps(
     maps: Mapping[str, LoadMap], settings: PostprocessSettings

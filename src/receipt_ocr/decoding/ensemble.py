@@ -11,8 +11,6 @@ from receipt_ocr.decoding.frames import align_map, fitting_frame, widest_frame
 from receipt_ocr.decoding.maps import LoadMap, ProbabilityMap, as_probability
 from receipt_ocr.decoding.settings import MeanKind
 
-__all__ = ["MeanOfMaps", "average_maps", "vote", "vote_where_known"]
-
 _CLOSEST = 1.0 / 510.0
 """Probabilities are kept this far from 0 and 1 before their logit is taken: half a step of 8 bits,
 the least that a stored map can tell apart. The most certain member has a logit of 6.2."""

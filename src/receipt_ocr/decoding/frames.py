@@ -13,8 +13,6 @@ from receipt_ocr.decoding.maps import MapValues, ProbabilityMap, as_probability
 from receipt_ocr.geometry.polygons import Matrix
 from receipt_ocr.receipts.settings import STRIDE
 
-__all__ = ["MapFrame", "align_map", "fitting_frame", "frame_of", "widest_frame"]
-
 
 @dataclass(frozen=True, eq=False)
 class MapFrame:

@@ -10,17 +10,6 @@ from typing import Any, NamedTuple, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "LazyMaps",
-    "LoadMap",
-    "MapSource",
-    "MapValues",
-    "MemberMaps",
-    "ProbabilityMap",
-    "as_probability",
-    "check_map",
-]
-
 Matrix = NDArray[np.float64]
 
 MapValues = NDArray[np.floating[Any]] | NDArray[np.uint8]

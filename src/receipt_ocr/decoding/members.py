@@ -13,8 +13,6 @@ from receipt_ocr.decoding.settings import EnsembleSettings, PostprocessSettings
 from receipt_ocr.evaluation.cleval import TruthWords
 from receipt_ocr.identity import Member
 
-__all__ = ["KINDS", "PagesToday", "gather", "weigh"]
-
 KINDS = ("out_of_fold", "holdout", "test")
 """Sets of pages that a fold's detector predicts maps of."""
 

@@ -9,8 +9,6 @@ from receipt_ocr.config import Config, NonNegative, Positive, PositiveInt, Proba
 from receipt_ocr.identity import ExperimentId, Member
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["EnsembleSettings", "MeanKind", "PostprocessSettings"]
-
 MeanKind = Literal["probability", "logit"]
 """Average probabilities, or their logits ``log(p / (1 - p))``."""
 

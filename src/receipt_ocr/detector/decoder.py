@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["AdaptiveScaleFusion", "Decoder"]
-
 
 class Decoder(nn.Module):
     """Top-down U-Net: coarse levels are enlarged and added to finer ones, then all are joined."""

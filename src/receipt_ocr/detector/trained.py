@@ -15,8 +15,6 @@ from receipt_ocr.detector.settings import Recipe
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Checkpoint", "EpochRow"]
-
 EpochRow = dict[str, float]
 """Figures of one epoch: ``epoch``, ``loss`` and its three terms, ``learning_rate``, ``size``,
 ``skipped_steps``, the ``seconds`` that it took with its validation; ``precision``, ``recall`` and

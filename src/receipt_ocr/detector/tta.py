@@ -19,8 +19,6 @@ from receipt_ocr.detector.tta_settings import TtaSettings
 from receipt_ocr.receipts.letterbox import Frame, fit_frame, letterbox
 from receipt_ocr.receipts.settings import STRIDE, FrameSettings
 
-__all__ = ["TtaView", "list_views", "predict_augmented", "relative_cost"]
-
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
 Predict = Callable[[NDArray[np.uint8]], Map]

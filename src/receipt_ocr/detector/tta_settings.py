@@ -8,8 +8,6 @@ from receipt_ocr.config import Config, check_name
 from receipt_ocr.decoding.settings import MeanKind
 from receipt_ocr.identity import PLAIN_VIEW, ExperimentId
 
-__all__ = ["TtaSettings", "TtaVariants"]
-
 
 class TtaSettings(Config):
     """Views of a page that are predicted: at each scale upright, and each flip and turn."""

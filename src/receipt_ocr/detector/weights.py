@@ -11,8 +11,6 @@ from torch import Tensor
 
 from receipt_ocr.detector.settings import LITE0_ENCODER, LITE0_PACKAGE
 
-__all__ = ["convert_lite0_weights", "read_encoder_weights"]
-
 _LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 
 _READ_ERRORS = (

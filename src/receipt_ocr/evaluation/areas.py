@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from receipt_ocr.geometry.compiled import compiled
 from receipt_ocr.geometry.polygons import Polygon
 
-__all__ = ["FlatPolygons", "are_simple", "measure_shared_areas"]
-
 _MOST_POINTS = 256  # loops over pairs of edges are quadratic: beyond, shapely is faster
 
 Flags = NDArray[np.bool_]

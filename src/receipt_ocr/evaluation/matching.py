@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from receipt_ocr.evaluation.overlap import CLOSE, Overlap
 from receipt_ocr.geometry.compiled import compiled
 
-__all__ = ["match_words"]
-
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 

@@ -12,8 +12,6 @@ from receipt_ocr.evaluation.areas import FlatPolygons, are_simple
 from receipt_ocr.evaluation.settings import CLEvalSettings
 from receipt_ocr.geometry.batch import PolygonBatch, check_batch, join_polygons
 
-__all__ = ["Outlines", "collect_outlines"]
-
 
 @dataclass(frozen=True)
 class Outlines:

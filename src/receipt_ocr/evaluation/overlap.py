@@ -19,8 +19,6 @@ from receipt_ocr.geometry.batch import PolygonBatch
 from receipt_ocr.geometry.compiled import compiled
 from receipt_ocr.geometry.polygons import Polygon
 
-__all__ = ["CLOSE", "Overlap", "measure_overlap"]
-
 CLOSE = 0.3
 """The share of a detection that must lie on the truth for the two to be close."""
 

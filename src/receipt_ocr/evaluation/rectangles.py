@@ -17,8 +17,6 @@ from receipt_ocr.geometry.batch import PolygonBatch
 from receipt_ocr.geometry.compiled import compiled
 from receipt_ocr.geometry.polygons import Polygon
 
-__all__ = ["MAX_LENGTH", "guess_lengths", "rectangle_aspect"]
-
 MAX_LENGTH = 100
 """Most characters of a word of unknown text."""
 

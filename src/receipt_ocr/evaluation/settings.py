@@ -4,8 +4,6 @@ from typing import Literal
 
 from receipt_ocr.config import Config, PositiveInt
 
-__all__ = ["CLEvalSettings"]
-
 
 class CLEvalSettings(Config):
     """Variant of the CLEval detection score."""

@@ -16,8 +16,6 @@ from receipt_ocr.evaluation.rectangles import MAX_LENGTH, guess_lengths, rectang
 from receipt_ocr.evaluation.settings import CLEvalSettings
 from receipt_ocr.geometry.polygons import Polygon
 
-__all__ = ["TruthWords", "false_positive_lengths", "prepare_truth"]
-
 EPS32 = np.finfo(np.float32).eps
 QUAD_EPS = 1e-5
 MAX_QUAD_LENGTH = 10

@@ -14,8 +14,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
 
-__all__ = ["FAILED", "PIPELINE", "TITLE", "Job", "Result", "last_line", "run_job"]
-
 PIPELINE = "train_fold"
 TITLE = "---- "  # start of the first line that a try writes to the log
 FAILED = "failed: "  # start of the last line that a failed try writes to the log

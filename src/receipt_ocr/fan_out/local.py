@@ -7,8 +7,6 @@ from threading import Event
 
 from receipt_ocr.fan_out.job import Job, Result, run_job
 
-__all__ = ["LocalExecutor", "share_devices"]
-
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 

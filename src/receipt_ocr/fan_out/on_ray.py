@@ -11,8 +11,6 @@ from typing import Any
 import receipt_ocr
 from receipt_ocr.fan_out.job import Job, Result
 
-__all__ = ["LOCAL", "RayExecutor"]
-
 LOCAL = "local"  # address that starts a Ray of its own on this machine
 MOST_CPUS = 4  # CPUs of a fold where none are asked for, if a machine has as many
 SENT_VARIABLES = (

@@ -14,8 +14,6 @@ from receipt_ocr.fan_out.job import Job
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.storage.files import Folder, open_folder, storage_options
 
-__all__ = ["Fold", "Status", "Traces", "parse_folds", "plan_folds"]
-
 Status = Literal["waiting", "running", "trained", "finished before", "failed", "stopped"]
 
 

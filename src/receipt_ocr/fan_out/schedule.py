@@ -21,8 +21,6 @@ from receipt_ocr.fan_out.tracking import FoldRuns
 from receipt_ocr.storage.files import Folder
 from receipt_ocr.training.work_folder import IDENTITY_FILE, RESULT_FILE
 
-__all__ = ["Scheduler", "Stopped", "stop_on_signals"]
-
 LOG_PAUSE = 30.0  # seconds between two looks at the logs of the folds that are trained
 
 ON_GPUS = {"experiments": {"recipe": {"training": {"accelerator": "gpu"}}}}

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from mlflow.tracking import MlflowClient
 
-__all__ = ["FoldRuns", "open_runs"]
-
 
 class FoldRuns:
     """A run for each fold, and the runs of the experiments that they belong to.

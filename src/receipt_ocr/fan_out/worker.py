@@ -19,8 +19,6 @@ from kedro.framework.startup import bootstrap_project
 from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.fan_out.job import FAILED, PIPELINE, Job
 
-__all__ = ["ResumeTraining", "main"]
-
 
 class ResumeTraining:
     """Makes every training resume, whatever its settings say.

@@ -15,8 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from receipt_ocr.geometry.polygons import MAX_COORDINATE, Path, Polygon, measure_polygons
 
-__all__ = ["Measures", "PolygonBatch", "check_batch", "join_polygons", "paint_polygons"]
-
 
 @dataclass(frozen=True)
 class PolygonBatch:

@@ -14,8 +14,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
-__all__ = ["compiled"]
-
 logger = logging.getLogger(__name__)
 
 _Arguments = ParamSpec("_Arguments")

@@ -16,30 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from receipt_ocr.geometry.compiled import compiled
 
-__all__ = [
-    "MAX_COORDINATE",
-    "Box",
-    "Matrix",
-    "Polygon",
-    "PolygonError",
-    "as_polygon",
-    "bounding_box",
-    "clip_to_pieces",
-    "distance_outside",
-    "flatten_polygon",
-    "measure_line",
-    "measure_polygons",
-    "minimum_area_box",
-    "offset_path",
-    "perimeter",
-    "polygon_area",
-    "rectangle",
-    "short_side",
-    "signed_area",
-    "transform_polygon",
-    "uncross_quad",
-]
-
 MAX_COORDINATE = 1_000_000
 """Largest coordinate in pixels; anything farther from the origin is taken for a mistake."""
 

@@ -5,8 +5,6 @@ from matplotlib.figure import Figure
 
 from receipt_ocr.receipts.folds import FEATURES
 
-__all__ = ["plot_balance"]
-
 _TITLES = {
     "word_count": "words on a page",
     "text_height": "text height / longest side",

@@ -26,8 +26,6 @@ from receipt_ocr.pictures.legend import (
     load_font,
 )
 
-__all__ = ["contact_sheet", "draw_page", "encode_jpeg", "fade_page", "resize"]
-
 TRUTH: Colour = (0, 158, 115)  # bluish green
 FOUND: Colour = (0, 114, 178)  # blue
 MISSED: Colour = (213, 60, 0)  # vermilion, a little redder

@@ -10,17 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from receipt_ocr.synthesis.ink import find_font
 
-__all__ = [
-    "INK",
-    "PAPER",
-    "Colour",
-    "LegendEntry",
-    "Picture",
-    "draw_legend",
-    "fit_legend",
-    "load_font",
-]
-
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 Colour = tuple[int, int, int]

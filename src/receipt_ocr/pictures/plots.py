@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from receipt_ocr.analysis.tables import ENSEMBLE, judging_subset
-
-__all__ = ["encode_png", "plot_histories", "plot_scores"]
+from receipt_ocr.analysis.comparisons import ENSEMBLE
+from receipt_ocr.analysis.tables import judging_subset
 
 DPI = 100
 

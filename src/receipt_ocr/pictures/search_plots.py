@@ -12,18 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-__all__ = [
-    "ColourScale",
-    "Curve",
-    "best_of_plane",
-    "chosen_point",
-    "grid_points",
-    "plot_precision_recall",
-    "plot_search",
-    "score_window",
-    "trace_curves",
-]
-
 SETTINGS = ("thresh", "box_thresh", "unclip_ratio", "max_candidates", "min_size")
 
 _MEASURES = ("recall", "precision", "hmean")

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from receipt_ocr.pictures.gallery import FALSE, FOUND, contact_sheet, fade_page, resize
 from receipt_ocr.pictures.legend import Colour, LegendEntry, Picture, draw_legend, fit_legend
 
-__all__ = ["draw_sample", "draw_samples", "draw_targets"]
-
 KERNEL, BORDER = FOUND, FALSE  # blue and orange
 UNCOUNTED: Colour = (150, 150, 150)
 STRIPE: Colour = (90, 90, 90)

@@ -10,8 +10,6 @@ from receipt_ocr.receipts.colours import check_pixels
 from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.samples import TrainingSamples
 
-__all__ = ["draw_epochs"]
-
 COLUMNS = 3
 PAGES = 6  # each at two epochs
 

@@ -16,14 +16,6 @@ from receipt_ocr.geometry.polygons import (
 )
 from receipt_ocr.receipts.images import ImageInfo
 
-__all__ = [
-    "PlacedPolygon",
-    "fits_only_stored_frame",
-    "is_safe_name",
-    "parse_polygon",
-    "place_on_page",
-]
-
 
 class PlacedPolygon(NamedTuple):
     """A usable word polygon and what was done to make it usable."""

@@ -27,8 +27,6 @@ from receipt_ocr.receipts.images import ImageInfo, upright_matrix, verify_image
 from receipt_ocr.receipts.raw_layout import RawSubset, find_subsets, read_annotation_file
 from receipt_ocr.receipts.settings import IngestionSettings
 
-__all__ = ["IngestionSettings", "Receipts", "read_receipts"]
-
 log = logging.getLogger(__name__)
 
 _PAGE_TYPES = {

@@ -24,8 +24,6 @@ from receipt_ocr.geometry.polygons import (
 from receipt_ocr.receipts.letterbox import resize_page
 from receipt_ocr.receipts.settings import AugmentationSettings
 
-__all__ = ["View", "canvas_size", "cut_words", "draw_view", "render_view"]
-
 Image = NDArray[np.uint8]
 
 _COARSEST = 0.5  # below this scale, bilinear sampling would miss strokes

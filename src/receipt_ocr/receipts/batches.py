@@ -10,8 +10,6 @@ from receipt_ocr.receipts.letterbox import fit_frame
 from receipt_ocr.receipts.samples import SampleRequest
 from receipt_ocr.receipts.settings import FrameSettings
 
-__all__ = ["count_batches", "order_pages", "plan_batches"]
-
 _SHAPE_JITTER = 0.15  # of log(height / width), so that batches differ from epoch to epoch
 _ROUNDING = 1e-6  # of a sum of weights
 _SHAPES, _VISITS = 1, 2  # third part of the seeds of what is drawn beside an epoch's order

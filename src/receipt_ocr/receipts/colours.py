@@ -13,8 +13,6 @@ from pydantic import ValidationError
 
 from receipt_ocr.receipts.settings import AugmentationSettings, PixelTransform
 
-__all__ = ["check_pixels", "recolour"]
-
 Image = NDArray[np.uint8]
 
 

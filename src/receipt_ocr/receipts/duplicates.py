@@ -13,8 +13,6 @@ from tqdm import tqdm
 
 from receipt_ocr.receipts.images import read_thumbnail
 
-__all__ = ["group_duplicates", "hash_images"]
-
 _HASH_SIDE = 32
 """1024 bits, because with the usual 64 different receipts of one shop (white page, dark lines in
 the same places) get the same hash, while copies of one picture still differ by a few bits."""

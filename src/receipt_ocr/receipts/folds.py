@@ -10,8 +10,6 @@ from receipt_ocr.geometry.polygons import as_polygon, short_side
 from receipt_ocr.receipts.duplicates import group_duplicates
 from receipt_ocr.receipts.settings import FOLD_COUNT, SplittingSettings
 
-__all__ = ["FEATURES", "SplittingSettings", "assign_folds", "balance_table"]
-
 FEATURES = ("word_count", "text_height", "aspect")
 """What folds are balanced on; the letters of a stratum's name stand in this order."""
 

@@ -12,17 +12,6 @@ from PIL.Image import Transpose
 
 from receipt_ocr.geometry.polygons import Matrix
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "ImageInfo",
-    "find_images",
-    "list_images",
-    "read_thumbnail",
-    "read_upright",
-    "upright_matrix",
-    "verify_image",
-]
-
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Suffixes (lower case) of the files that count as page images."""
 

@@ -11,8 +11,6 @@ from receipt_ocr.geometry.polygons import Polygon, as_polygon
 from receipt_ocr.receipts.annotations import read_receipts
 from receipt_ocr.receipts.settings import IngestionSettings
 
-__all__ = ["LabelledPage", "gather_labelled", "load_pages", "read_further"]
-
 log = logging.getLogger(__name__)
 
 

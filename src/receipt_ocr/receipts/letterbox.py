@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from receipt_ocr.geometry.polygons import Matrix
 from receipt_ocr.receipts.settings import STRIDE
 
-__all__ = ["Frame", "fit_frame", "letterbox", "place_page", "resize_page"]
-
 Image = NDArray[np.uint8]
 
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from receipt_ocr.receipts.images import read_upright
 from receipt_ocr.receipts.letterbox import resize_page
 
-__all__ = ["PageCache"]
-
 log = logging.getLogger(__name__)
 
 Image = NDArray[np.uint8]

@@ -9,8 +9,6 @@ from typing import Any
 from receipt_ocr.receipts.images import find_images
 from receipt_ocr.receipts.settings import SUBSETS
 
-__all__ = ["LAYOUT", "RawSubset", "find_subsets", "read_annotation_file"]
-
 LAYOUT = """\
   images/train/*.jpg  jsons/train.json
   images/val/*.jpg    jsons/val.json    (both optional: the holdout)

@@ -14,8 +14,6 @@ from receipt_ocr.receipts.page_cache import PageCache
 from receipt_ocr.receipts.settings import AugmentationSettings, FrameSettings, TargetSettings
 from receipt_ocr.receipts.targets import render_targets
 
-__all__ = ["Sample", "SampleRequest", "TrainingSamples"]
-
 Sample = dict[str, NDArray[np.generic] | str]
 
 

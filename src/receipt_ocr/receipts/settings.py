@@ -14,19 +14,6 @@ from receipt_ocr.config import (
     Probability,
 )
 
-__all__ = [
-    "FOLD_COUNT",
-    "STRIDE",
-    "SUBSETS",
-    "AugmentationSettings",
-    "FrameSettings",
-    "IngestionSettings",
-    "PixelTransform",
-    "SizeStage",
-    "SplittingSettings",
-    "TargetSettings",
-]
-
 FOLD_COUNT = 5
 """Number of cross-validation folds; a constant, not a setting, because it shapes the graph."""
 

@@ -8,8 +8,6 @@ from pathlib import PurePosixPath
 from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
 
-__all__ = ["render_html"]
-
 TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 LONG_CELL = 34

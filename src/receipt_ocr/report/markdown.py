@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["FILTERS", "NOTHING", "format_table"]
-
 NOTHING = "–"  # noqa: RUF001  # stands where there is no number
 
 

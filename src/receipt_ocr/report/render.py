@@ -8,8 +8,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from receipt_ocr.analysis.report import Report
 from receipt_ocr.report.markdown import FILTERS
 
-__all__ = ["LANGUAGE_CODES", "Language", "render_markdown"]
-
 Language = Literal["english", "korean"]
 
 LANGUAGE_CODES: dict[Language, str] = {"english": "en", "korean": "ko"}

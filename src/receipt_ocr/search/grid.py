@@ -11,8 +11,6 @@ from receipt_ocr.search.page_scoring import TIE, Point
 from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 
-__all__ = ["GridSettings", "SearchResult", "search_grid"]
-
 
 @dataclass(frozen=True)
 class SearchResult:

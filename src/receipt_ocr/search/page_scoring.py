@@ -23,8 +23,6 @@ from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.evaluation.cleval import Overlap, TruthWords, measure_overlap, score_overlap
 from receipt_ocr.search.workers import note_errors
 
-__all__ = ["MEASURES", "TIE", "PageScores", "Point", "score_page"]
-
 MEASURES = ("recall", "precision", "hmean")
 
 TIE = 1e-12

@@ -17,8 +17,6 @@ from receipt_ocr.search.page_scoring import TIE, Point
 from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 
-__all__ = ["refine_settings"]
-
 _LEVELS = 255  # of a map above 0
 _DIGITS = {"box_thresh": 4, "unclip_ratio": 3, "min_size": 2}
 _ALONE = {"thresh": 0.05, "box_thresh": 0.1, "unclip_ratio": 0.2, "min_size": 2.0}

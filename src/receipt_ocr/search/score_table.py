@@ -13,8 +13,6 @@ from receipt_ocr.evaluation.cleval import TruthWords
 from receipt_ocr.search.page_scoring import MEASURES, PageScores, Point, score_page
 from receipt_ocr.search.workers import PageExecutor
 
-__all__ = ["ScoreTable"]
-
 Flags = NDArray[np.bool_]
 
 

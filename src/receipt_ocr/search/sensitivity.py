@@ -9,8 +9,6 @@ from receipt_ocr.records import Sensitivity
 from receipt_ocr.search.page_scoring import TIE, Point
 from receipt_ocr.search.score_table import ScoreTable
 
-__all__ = ["DROP", "measure_sensitivity"]
-
 DROP = 0.0005
 """A page-mean H-mean that is lower by more has fallen."""
 

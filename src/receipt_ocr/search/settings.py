@@ -13,8 +13,6 @@ from receipt_ocr.config import (
     Probability,
 )
 
-__all__ = ["GridSettings", "RefineSettings"]
-
 
 class RefineSettings(Config):
     """A search by Optuna over continuous values around the best point of a grid."""

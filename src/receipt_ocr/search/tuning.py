@@ -13,8 +13,6 @@ from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.sensitivity import measure_sensitivity
 from receipt_ocr.search.settings import GridSettings
 
-__all__ = ["Search", "tune_on_holdout", "tune_out_of_fold"]
-
 Search = tuple[TunedPostprocess, list[dict[str, float]]]
 """The settings found, and a row for every point that was tried."""
 

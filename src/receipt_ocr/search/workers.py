@@ -15,8 +15,6 @@ from typing import Any, Self, TypeVar
 import cv2
 from tqdm import tqdm
 
-__all__ = ["Jobs", "PageExecutor", "note_errors"]
-
 _AHEAD = 2  # jobs submitted for each process: one in work, one that waits
 
 Result = TypeVar("Result")

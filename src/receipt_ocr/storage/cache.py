@@ -15,8 +15,6 @@ from tqdm import tqdm
 
 from receipt_ocr.storage.files import BATCH, Folder, open_folder
 
-__all__ = ["CACHE_VARIABLE", "RemoteCache", "cache_folder", "local_copy"]
-
 CACHE_VARIABLE = "RECEIPT_OCR_CACHE"
 """Environment variable with the folder that local copies lie in."""
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import fsspec
 
-__all__ = ["BATCH", "Folder", "open_folder", "storage_options"]
-
 BATCH = 64
 """Files that are given to the file system at once, which moves several where it can."""
 

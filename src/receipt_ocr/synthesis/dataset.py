@@ -15,16 +15,6 @@ from receipt_ocr.synthesis.photo import photograph
 from receipt_ocr.synthesis.settings import SynthesisSettings
 from receipt_ocr.synthesis.text import compose_receipt
 
-__all__ = [
-    "Orientation",
-    "Receipt",
-    "SyntheticPage",
-    "SyntheticWord",
-    "draw_receipt",
-    "draw_receipts",
-    "encode_receipt",
-]
-
 Orientation = Literal[1, 3, 6, 8]
 """EXIF orientations that a phone writes: upright, upside down, and turned either way."""
 

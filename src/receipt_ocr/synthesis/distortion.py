@@ -15,8 +15,6 @@ from receipt_ocr.geometry.polygons import (
 )
 from receipt_ocr.synthesis.settings import SynthesisSettings
 
-__all__ = ["Curl", "Warp", "draw_warp", "follow_curve"]
-
 
 @dataclass(frozen=True)
 class Curl:

@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["PRINT_SCALE", "Tile", "draw_mark", "find_font", "render_word"]
-
 PRINT_SCALE = 2
 """Print pixels in a paper pixel, along each axis."""
 

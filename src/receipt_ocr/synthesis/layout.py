@@ -12,8 +12,6 @@ from receipt_ocr.geometry.polygons import Polygon, rectangle
 from receipt_ocr.synthesis.ink import PRINT_SCALE, Tile, draw_mark, render_word
 from receipt_ocr.synthesis.text import Cell, Mark, Row
 
-__all__ = ["MARGIN", "PrintedPaper", "SyntheticWord", "print_receipt"]
-
 MARGIN = 1.5
 """Paper pixels between a word's ink and its polygon, as human annotators leave them."""
 

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 from receipt_ocr.synthesis.distortion import Warp
 from receipt_ocr.synthesis.settings import SynthesisSettings
 
-__all__ = ["photograph"]
-
 
 def photograph(
     rng: np.random.Generator,

@@ -11,8 +11,6 @@ import numpy as np
 
 from receipt_ocr.config import Config, PositiveInt
 
-__all__ = ["Cell", "Mark", "Row", "Vocabulary", "compose_receipt", "read_vocabulary"]
-
 Anchor = Literal["left", "center", "right"]
 
 

@@ -5,8 +5,6 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-__all__ = ["hash_table"]
-
 
 def hash_table(table: pd.DataFrame) -> str:
     """Hash plain columns, and columns of number lists such as polygons, to twelve hex digits."""

@@ -5,8 +5,6 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["describe_environment", "read_commit"]
-
 PACKAGES = ("receipt_ocr", "torch", "lightning", "timm", "albumentations", "opencv-python-headless")
 """Packages whose versions decide the outcome of a training; none is imported for it."""
 

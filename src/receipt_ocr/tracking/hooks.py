@@ -16,8 +16,6 @@ from receipt_ocr.tracking.environment import describe_environment, read_commit
 from receipt_ocr.tracking.layout import warn_if_away
 from receipt_ocr.tracking.runs import FOLD_RUNS, place_run
 
-__all__ = ["MlflowRun", "Provenance"]
-
 OF_ONE_FOLD = frozenset({"train_fold", "predict_fold"})
 """Pipelines that work on the fold that the parameter ``fold`` chooses."""
 

@@ -14,21 +14,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-__all__ = [
-    "EXPERIMENT",
-    "FAILED",
-    "FINISHED",
-    "FOLD",
-    "PARENT",
-    "ROLE",
-    "ROLES",
-    "find_parent",
-    "is_tracked",
-    "name_run",
-    "open_child",
-    "warn_if_away",
-]
-
 PARENT, ROLE, EXPERIMENT, FOLD = "mlflow.parentRunId", "role", "experiment", "fold"
 FINISHED, FAILED = "FINISHED", "FAILED"
 ROLES = {

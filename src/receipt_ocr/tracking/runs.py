@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-__all__ = [
-    "FOLD_RUNS",
-    "find_lost",
-    "fold_run",
-    "log_active",
-    "log_experiment",
-    "log_figures",
-    "place_run",
-    "place_score",
-]
-
 OF_SCORES = ("leaderboard", "test truth")
 """Roles of runs that only record a score of a submission."""
 

@@ -16,8 +16,6 @@ from receipt_ocr.training.history import best_epochs
 from receipt_ocr.training.module import DetectorModule
 from receipt_ocr.training.work_folder import WorkFolder
 
-__all__ = ["LAST_FILE", "EpochCheckpoints", "name_checkpoint"]
-
 LAST_FILE = "last.ckpt"
 
 _PREDICTION_KEYS = ("hyper_parameters", "state_dict", "epoch", "history")

@@ -7,8 +7,6 @@ import pandas as pd
 from receipt_ocr.records import FinalEpochs
 from receipt_ocr.training.history import epochs_of_peaks
 
-__all__ = ["choose_epochs"]
-
 
 def choose_epochs(
     epochs: int | None, histories: Mapping[str, pd.DataFrame | None], experiment: str

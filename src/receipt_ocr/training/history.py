@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from receipt_ocr.detector.settings import Recipe
 from receipt_ocr.detector.trained import EpochRow
 
-__all__ = ["best_epochs", "epochs_of_peaks", "is_patience_spent"]
-
 
 def best_epochs(history: Sequence[EpochRow], count: int) -> list[EpochRow]:
     """Choose the highest H-means, the earlier of equal ones first; without any, the latest rows."""

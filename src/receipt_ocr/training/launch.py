@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from receipt_ocr.detector.settings import TrainingSettings
 
-__all__ = ["Launch", "read_launch"]
-
 _INTERACTIVE_JOBS = ("bash", "interactive")
 """Names of SLURM jobs that Lightning takes for interactive: their tasks do not train together."""
 

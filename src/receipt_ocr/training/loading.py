@@ -18,8 +18,6 @@ from receipt_ocr.receipts.letterbox import Frame, fit_frame, place_page
 from receipt_ocr.receipts.page_cache import PageCache
 from receipt_ocr.receipts.samples import TrainingSamples
 
-__all__ = ["FramedPage", "FramedPages", "PagesData"]
-
 _VALIDATION_SHARE = 4
 """Validation pages take a quarter of the room for decoded pages."""
 

@@ -29,8 +29,6 @@ from receipt_ocr.training.progress import EpochBar
 from receipt_ocr.training.result import DECODED_PAGES, TrainingResult, read_result, write_result
 from receipt_ocr.training.work_folder import WorkFolder
 
-__all__ = ["TrainingResult", "train_detector"]
-
 log = logging.getLogger(__name__)
 
 

@@ -9,8 +9,6 @@ from torch.nn import functional
 from receipt_ocr.detector.network import DBNetOutput
 from receipt_ocr.detector.settings import LossSettings
 
-__all__ = ["DBLoss", "LossParts", "balanced_cross_entropy", "dice_loss", "masked_l1"]
-
 _EPSILON = 1e-6
 
 

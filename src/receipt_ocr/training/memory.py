@@ -9,8 +9,6 @@ try:
 except ImportError:  # Windows has no such module
     resource = None  # type: ignore[assignment]
 
-__all__ = ["measure_peak_mib"]
-
 
 def measure_peak_mib(device: torch.device) -> float | None:
     """Read the peak so far in MiB: tensors on the GPU where one is used, else this process.

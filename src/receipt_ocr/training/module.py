@@ -28,8 +28,6 @@ from receipt_ocr.training.progress import describe_epoch
 from receipt_ocr.training.schedule import learning_rate_at
 from receipt_ocr.training.validation import ValidationScorer
 
-__all__ = ["DetectorModule", "ignore_harmless_warnings"]
-
 log = logging.getLogger(__name__)
 
 _HARMLESS_WARNINGS = (

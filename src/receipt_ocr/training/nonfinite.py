@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MOST_IN_A_ROW", "NonFiniteGuard"]
-
 log = logging.getLogger(__name__)
 
 MOST_IN_A_ROW = 3

@@ -7,8 +7,6 @@ from torch import nn
 
 from receipt_ocr.detector.settings import TrainingSettings
 
-__all__ = ["build_optimizer", "parameter_groups"]
-
 
 def build_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Build Adam (weight decay as an L2 penalty) or AdamW (decoupled) over a network's weights."""

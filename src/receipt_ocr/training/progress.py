@@ -8,8 +8,6 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 from receipt_ocr.detector.trained import EpochRow
 
-__all__ = ["EpochBar", "describe_epoch"]
-
 
 class EpochBar(TQDMProgressBar):
     """A terminal's progress bar with loss, H-mean and the time that is left at most."""

@@ -9,8 +9,6 @@ from typing import Any
 from receipt_ocr.detector.trained import EpochRow
 from receipt_ocr.training.work_folder import RESULT_FILE, WorkFolder
 
-__all__ = ["DECODED_PAGES", "TrainingResult", "read_result", "write_json", "write_result"]
-
 DECODED_PAGES = "decoded_pages"
 """Sub-folder of pages at training size; it exists only while a training goes on."""
 

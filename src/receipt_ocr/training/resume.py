@@ -20,8 +20,6 @@ from receipt_ocr.training.checkpoints import LAST_FILE
 from receipt_ocr.training.result import DECODED_PAGES, write_json
 from receipt_ocr.training.work_folder import IDENTITY_FILE, RESULT_FILE, WorkFolder
 
-__all__ = ["check_folder", "claim_folder", "find_state", "hold_folder", "identify"]
-
 _MAY_CHANGE = {
     *("resume", "workers", "threads", "cache_mib", "compile", "accelerator", "strategy"),
     "kept_checkpoints",

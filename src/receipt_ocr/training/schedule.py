@@ -6,8 +6,6 @@ import numpy as np
 
 from receipt_ocr.detector.settings import TrainingSettings
 
-__all__ = ["learning_rate_at"]
-
 # PyTorch's OneCycleLR has the same defaults.
 _WARM_UP_SHARE = 0.3
 _ONE_CYCLE_START = 25.0

@@ -10,8 +10,6 @@ from pydantic import model_validator
 
 from receipt_ocr.config import Config, Positive, PositiveInt
 
-__all__ = ["FinalFitSettings", "FurtherData"]
-
 
 class FurtherData(Config):
     """Another labelled data set, in the competition's layout."""

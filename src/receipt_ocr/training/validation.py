@@ -21,8 +21,6 @@ from receipt_ocr.geometry.polygons import Polygon
 from receipt_ocr.receipts.labelled_pages import LabelledPage
 from receipt_ocr.receipts.letterbox import Frame
 
-__all__ = ["ValidationScorer"]
-
 
 class ValidationScorer:
     """Decodes and scores validation pages one by one, and averages them when an epoch ends.

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from receipt_ocr.storage.cache import RemoteCache
 from receipt_ocr.storage.files import Folder, open_folder
 
-__all__ = ["IDENTITY_FILE", "RESULT_FILE", "WorkFolder"]
-
 IDENTITY_FILE = "settings.json"
 """Says whose training a folder holds."""
 

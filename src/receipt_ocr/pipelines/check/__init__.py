@@ -1,5 +1,3 @@
 """Checks of data and settings before time is spent on training."""
 
-from receipt_ocr.pipelines.check.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.check.pipeline import create_pipeline as create_pipeline

@@ -12,8 +12,6 @@ from receipt_ocr.detector.settings import Experiments
 if TYPE_CHECKING:
     from receipt_ocr.receipts.labelled_pages import LabelledPage
 
-__all__ = ["collect_findings", "inspect_data", "inspect_targets", "overfit_one_page"]
-
 ROUND_TRIP_PAGES = 24
 OVERFIT_SECONDS = 60.0
 

@@ -4,8 +4,6 @@ from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.check import nodes
 
-__all__ = ["create_pipeline"]
-
 TABLES = ["pages", "words", "rejected", "params:experiments"]
 IMAGES = ["pages", "words", "raw_receipts", "params:experiments"]
 FINDINGS = ["data_findings", "target_findings", "overfit_findings"]

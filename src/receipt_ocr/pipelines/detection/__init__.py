@@ -1,5 +1,3 @@
 """Detection: any folder of images -> polygons, no labels needed."""
 
-from receipt_ocr.pipelines.detection.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.detection.pipeline import create_pipeline as create_pipeline

@@ -8,9 +8,7 @@ from receipt_ocr.detector.trained import Checkpoint
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.identity import fold_name
 from receipt_ocr.records import TunedPostprocess, Voting
-from receipt_ocr.search.tuned import choose_postprocess
-
-__all__ = ["detect_folder", "draw_detections"]
+from receipt_ocr.search.choice import choose_postprocess
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,6 @@ from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.detection.nodes import detect_folder, draw_detections
 
-__all__ = ["create_pipeline"]
-
 
 def create_pipeline() -> Pipeline:
     """Find the words on images that nobody has annotated, with the detector of one fold."""

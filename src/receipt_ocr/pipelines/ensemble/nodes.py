@@ -16,20 +16,7 @@ from receipt_ocr.identity import ExperimentId, Member
 from receipt_ocr.pipelines.ensemble.tracking import log_scores
 from receipt_ocr.receipts.settings import FOLD_COUNT
 from receipt_ocr.records import ChosenPostprocess, TunedPostprocess, Voting
-from receipt_ocr.search.tuned import choose_postprocess
-
-__all__ = [
-    "average_members",
-    "detect_words",
-    "gather_members",
-    "join_tables",
-    "pick_postprocess",
-    "publish_scores",
-    "score_ensemble",
-    "score_out_of_fold",
-    "score_untuned",
-    "weigh_members",
-]
+from receipt_ocr.search.choice import choose_postprocess
 
 Worst = dict[str, dict[str, list[list[float]]]]
 """Subset -> its worst pages -> polygons found, flat in page pixels."""

@@ -6,8 +6,6 @@ from receipt_ocr.identity import fold_name
 from receipt_ocr.pipelines.ensemble import nodes
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["create_pipeline", "inputs_of_members"]
-
 SETTINGS, RECIPE, TTA = "params:ensemble", "params:experiments", "params:test_time"
 CHOSEN, TABLES = "chosen_postprocess", ["pages", "words"]
 HOLDOUT, TEST = "ensemble_holdout_maps", "ensemble_test_maps"

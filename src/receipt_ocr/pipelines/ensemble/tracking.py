@@ -8,8 +8,6 @@ from receipt_ocr.identity import ExperimentId, Member
 from receipt_ocr.tracking.layout import is_tracked
 from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures
 
-__all__ = ["log_scores"]
-
 
 def log_scores(
     experiment: ExperimentId,

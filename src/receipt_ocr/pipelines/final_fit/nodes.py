@@ -10,14 +10,12 @@ from receipt_ocr.identity import fold_name
 from receipt_ocr.pipelines.training.tracking import mlflow_logger
 from receipt_ocr.receipts.settings import IngestionSettings
 from receipt_ocr.records import ChosenPostprocess, FinalEpochs, TunedPostprocess
-from receipt_ocr.search.tuned import choose_postprocess
+from receipt_ocr.search.choice import choose_postprocess
 from receipt_ocr.storage.cache import local_copy
 from receipt_ocr.tracking.runs import fold_run
 from receipt_ocr.training.final_fit import choose_epochs
 from receipt_ocr.training.settings import FinalFitSettings
 from receipt_ocr.training.work_folder import WorkFolder
-
-__all__ = ["pick_epochs", "pick_postprocess", "train_final"]
 
 
 def pick_epochs(

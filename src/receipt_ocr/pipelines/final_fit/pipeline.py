@@ -9,8 +9,6 @@ from receipt_ocr.pipelines.submission.nodes import format_submission, register_f
 from receipt_ocr.pipelines.training.nodes import predict_subset
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["create_pipeline"]
-
 RECIPE, SETTINGS, TTA = "params:experiments", "params:final_fit", "params:test_time"
 HISTORIES = [f"{fold_name(fold)}_history" for fold in range(FOLD_COUNT)]
 LABELLED = ["params:ingestion", "final_epochs", "pages", "words", "raw_receipts"]

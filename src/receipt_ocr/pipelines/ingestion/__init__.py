@@ -1,5 +1,3 @@
 """Raw receipts -> tables of pages, words and rejects."""
 
-from receipt_ocr.pipelines.ingestion.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.ingestion.pipeline import create_pipeline as create_pipeline

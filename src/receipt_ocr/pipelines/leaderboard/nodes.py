@@ -10,8 +10,6 @@ from receipt_ocr.datasets.records import Records
 from receipt_ocr.pipelines.leaderboard.tracking import log_score
 from receipt_ocr.records import LeaderboardScore, SubmissionRecord
 
-__all__ = ["find_submission", "record_leaderboard", "score_submission"]
-
 Scores = dict[str, LeaderboardScore]
 """Name of the record -> the score."""
 

@@ -4,8 +4,6 @@ from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.leaderboard import nodes
 
-__all__ = ["create_pipeline", "create_scoring_pipeline"]
-
 SETTINGS, MADE, TOLD = "params:leaderboard", "submission_records", "leaderboard_records"
 
 

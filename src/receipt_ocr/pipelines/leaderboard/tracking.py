@@ -6,8 +6,6 @@ from receipt_ocr.records import LeaderboardScore
 from receipt_ocr.tracking.layout import is_tracked
 from receipt_ocr.tracking.runs import log_active, log_experiment, log_figures, place_score
 
-__all__ = ["log_score"]
-
 log = logging.getLogger(__name__)
 
 

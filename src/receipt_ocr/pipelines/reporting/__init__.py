@@ -1,5 +1,3 @@
 """Reporting: scores and histories -> a report in Markdown and its pictures."""
 
-from receipt_ocr.pipelines.reporting.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.reporting.pipeline import create_pipeline as create_pipeline

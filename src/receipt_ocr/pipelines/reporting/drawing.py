@@ -9,16 +9,6 @@ import pandas as pd
 from receipt_ocr.analysis.experiment import Experiment, stopped_early
 from receipt_ocr.analysis.results import Results
 
-__all__ = [
-    "PICTURES",
-    "draw_gallery",
-    "draw_histories",
-    "draw_scores",
-    "draw_search",
-    "draw_worst",
-    "name_pictures",
-]
-
 PICTURES = {
     "history": "history.png",
     "scores": "scores.png",

@@ -21,17 +21,6 @@ from receipt_ocr.records import (
     TrainingRecord,
 )
 
-__all__ = [
-    "check_voters",
-    "choose_others",
-    "compare",
-    "find_retrained",
-    "gather_runs",
-    "list_recipes",
-    "read_experiment",
-    "read_trainings",
-]
-
 SHOWN_OF_OTHERS = ("_history", "_training_record")
 """Ends of the names of entries of other experiments that a report reads."""
 

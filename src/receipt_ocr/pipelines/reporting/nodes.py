@@ -20,17 +20,6 @@ from receipt_ocr.records import (
 )
 from receipt_ocr.report.settings import ReportSettings
 
-__all__ = [
-    "compare_experiments",
-    "find_runs",
-    "gather_experiment",
-    "gather_histories",
-    "gather_results",
-    "gather_tables",
-    "write_page",
-    "write_report",
-]
-
 
 def gather_histories(
     ensemble: EnsembleSettings, store: ExperimentStore, *histories: pd.DataFrame | None

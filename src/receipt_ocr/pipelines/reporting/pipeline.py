@@ -7,8 +7,6 @@ from kedro.pipeline import Node, Pipeline
 from receipt_ocr.pipelines.reporting import drawing, nodes
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["create_pipeline"]
-
 SETTINGS, VARIANT = "params:report", ["params:experiments", "params:test_time"]
 HISTORIES = [f"fold_{fold}_history" for fold in range(FOLD_COUNT)]
 RECORDS = ["submission_records", "leaderboard_records"]

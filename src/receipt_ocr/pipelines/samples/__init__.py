@@ -1,5 +1,3 @@
 """Samples: a look at what the network is trained on."""
 
-from receipt_ocr.pipelines.samples.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.samples.pipeline import create_pipeline as create_pipeline

@@ -6,8 +6,6 @@ import pandas as pd
 
 from receipt_ocr.detector.settings import Experiments
 
-__all__ = ["draw_training_samples"]
-
 
 def draw_training_samples(
     experiments: Experiments,

@@ -4,8 +4,6 @@ from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.samples.nodes import draw_training_samples
 
-__all__ = ["create_pipeline"]
-
 
 def create_pipeline() -> Pipeline:
     """Augmented samples with their targets, drawn as training draws them."""

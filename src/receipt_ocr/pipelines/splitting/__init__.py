@@ -1,5 +1,3 @@
 """Pages -> folds."""
 
-from receipt_ocr.pipelines.splitting.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.splitting.pipeline import create_pipeline as create_pipeline

@@ -10,8 +10,6 @@ from receipt_ocr.detector.settings import Experiments
 from receipt_ocr.detector.tta_settings import TtaVariants
 from receipt_ocr.records import ChosenPostprocess, SubmissionMember, SubmissionRecord
 
-__all__ = ["format_submission", "register_final", "register_submission"]
-
 log = logging.getLogger(__name__)
 
 # A copy named after its content, and the record of who made it.

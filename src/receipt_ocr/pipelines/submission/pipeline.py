@@ -4,8 +4,6 @@ from kedro.pipeline import Node, Pipeline
 
 from receipt_ocr.pipelines.submission.nodes import format_submission, register_submission
 
-__all__ = ["create_pipeline"]
-
 FILES, KEPT = ["submission_json", "submission_csv"], ["submissions", "submission_records"]
 FOUND = ["test_detections", "pages", "rejected"]
 MAKERS = ["params:experiments", "params:test_time", "chosen_postprocess", "scores"]

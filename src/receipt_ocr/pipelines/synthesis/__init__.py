@@ -1,5 +1,3 @@
 """Draw synthetic receipts."""
 
-from receipt_ocr.pipelines.synthesis.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.synthesis.pipeline import create_pipeline as create_pipeline

@@ -16,14 +16,6 @@ from receipt_ocr.records import TrainingRecord
 from receipt_ocr.tracking.runs import fold_run
 from receipt_ocr.training.work_folder import WorkFolder
 
-__all__ = [
-    "fold_selector",
-    "predict_out_of_fold",
-    "predict_subset",
-    "select_fold",
-    "train_detector",
-]
-
 
 def select_fold(folds: pd.DataFrame, fold: int) -> dict[str, list[str]]:
     """Names of the pages that a fold trains on and is judged by."""

@@ -6,8 +6,6 @@ from receipt_ocr.identity import fold_name
 from receipt_ocr.pipelines.training import nodes
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
-__all__ = ["create_fold_pipeline", "create_pipeline", "create_prediction_pipeline"]
-
 RECIPE, TTA = "params:experiments", "params:test_time"
 SHARED_INPUTS = {"pages", "words", "folds", "raw_receipts"}
 TRAINED = ("checkpoint", "history", "training_record")

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from receipt_ocr.detector.trained import Checkpoint
     from receipt_ocr.training.result import TrainingResult
 
-__all__ = ["log_training", "mlflow_logger", "record_training"]
-
 
 def mlflow_logger(run_id: str | None) -> "Logger | None":
     """A Lightning logger that writes every epoch's figures into a run; None without a run."""

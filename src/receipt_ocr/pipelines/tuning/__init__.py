@@ -1,5 +1,3 @@
 """Tuning: out-of-fold maps -> the post-processing that scores best, and an honest estimate."""
 
-from receipt_ocr.pipelines.tuning.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+from receipt_ocr.pipelines.tuning.pipeline import create_pipeline as create_pipeline

@@ -11,8 +11,6 @@ from receipt_ocr.records import NoRecord, TunedPostprocess
 from receipt_ocr.search.settings import GridSettings
 from receipt_ocr.tracking.runs import log_active
 
-__all__ = ["draw_search", "tune_on_holdout", "tune_out_of_fold"]
-
 log = logging.getLogger(__name__)
 
 FIGURES = ("recipe_hmean", "chosen_hmean", "cross_fitted_hmean")  # columns in MLflow

@@ -6,8 +6,6 @@ from receipt_ocr.pipelines.ensemble.nodes import gather_members, weigh_members
 from receipt_ocr.pipelines.ensemble.pipeline import inputs_of_members
 from receipt_ocr.pipelines.tuning.nodes import draw_search, tune_on_holdout, tune_out_of_fold
 
-__all__ = ["create_pipeline"]
-
 SETTINGS = ["params:tuning", "params:ensemble", "params:experiments"]
 VOTERS, TABLES = ["searched_members", "searched_weights"], ["pages", "words"]
 KINDS = ("out_of_fold", "holdout")

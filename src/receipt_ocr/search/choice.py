@@ -6,8 +6,6 @@ from typing import Literal
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.records import ChosenPostprocess, TunedPostprocess, Voting
 
-__all__ = ["choose_postprocess", "find_staleness"]
-
 log = logging.getLogger(__name__)
 
 NOT_SEARCHED = ("shape", "candidate_order")
