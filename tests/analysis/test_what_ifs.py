@@ -45,6 +45,7 @@ def test_other_subsets_and_the_folds_of_other_experiments_do_not_count() -> None
     )
     alone = list_next_gains(own, words)
     assert list_next_gains(pd.concat([own, *others]), pd.concat([words, more])) == alone
+    assert [one.gain for one in alone] == sorted((one.gain for one in alone), reverse=True)
     missed = find(alone, "missed")
     assert (missed.count, missed.of) == (1, 2)
     assert missed.gain == pytest.approx(corpus_hmean(300, 292, 274, 6, 8) - NOW)

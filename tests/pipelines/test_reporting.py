@@ -134,12 +134,10 @@ def test_what_tuning_found_is_reported(tmp_path: Path) -> None:
 def test_points_that_are_gone_leave_what_tuning_chose(tmp_path: Path) -> None:
     catalog = make_catalog(tmp_path, [0, 1])
     catalog.save("tuned_postprocess", TUNED)
-    catalog["search_files"] = MemoryDataset()
     run(catalog, "report", "search_files")
-    report = read_report(tmp_path)
     assert catalog.load("search_files") == {}
-    assert "(honest) | 0.8100 |" in report
-    assert "search.png" not in report
+    assert "(honest) | 0.8100 |" in read_report(tmp_path)
+    assert "search.png" not in read_report(tmp_path)
 
 
 def test_the_worst_pages_are_drawn_with_what_was_found(tmp_path: Path) -> None:

@@ -355,29 +355,28 @@ def _write(catalog: DataCatalog, experiment: str) -> Iterator[tuple[str, list[st
         "members": {"names": names, "weights": [0.2] * 5, "mean": "probability",
                     "sources": dict.fromkeys(names, "0123")},
     }  # fmt: skip
-    found = {
-        page: [polygon.ravel().tolist() for polygon in words]
-        for page, (words, _) in judge(experiment, "ensemble", TEST).items()
-    }
     judged = {
         page: both for name in names for page, both in judge(experiment, name, OUT_OF_FOLD).items()
     }
-    worst = {
-        page: [polygon.ravel().tolist() for polygon in words]
-        for page, (words, _) in choose_worst(judged, 6).items()
-    }
     content = {
         "chosen_postprocess": chosen,
-        "test_detections": found,
+        "test_detections": _list_corners(judge(experiment, "ensemble", TEST)),
         "page_scores": page_scores,
         "untuned_page_scores": untuned,
         "word_outcomes": words,
         "scores": tabulate_scores(page_scores),
-        "worst_detections": {OUT_OF_FOLD: worst},
+        "worst_detections": {OUT_OF_FOLD: _list_corners(choose_worst(judged, 6))},
     }
     for entry, value in content.items():
         catalog.save(entry, value)
     yield "ensemble", list(content)
+
+
+def _list_corners(judged: Any) -> dict[str, list[list[float]]]:
+    """Page -> the corners of what was found on it."""
+    return {
+        page: [polygon.ravel().tolist() for polygon in words] for page, (words, _) in judged.items()
+    }
 
 
 def _submit(catalog: DataCatalog, experiment: str) -> None:
