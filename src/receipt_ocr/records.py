@@ -74,7 +74,7 @@ class TunedPostprocess(Record):
 
 
 class Voting(Record):
-    """Who votes in an ensemble, and how."""
+    """The members of an ensemble, their weights and the kind of mean."""
 
     names: tuple[str, ...]
     """Members, as :class:`receipt_ocr.identity.Member` writes them."""
@@ -143,7 +143,7 @@ class SubmissionMember(Record):
 
 
 class SubmissionRecord(Record):
-    """Who made a submission, how, and what was known of it beforehand."""
+    """A submission: the detectors that made it, their settings, and its scores beforehand."""
 
     made_by = "--pipeline=ensemble or final_fit, with the settings that it was made with"
 
@@ -231,7 +231,7 @@ class FinalEpochs(Record):
 
 
 class RunRecord(Record):
-    """Which run wrote an entry of the catalog."""
+    """The run that wrote an entry of the catalog."""
 
     made_by = "the pipeline that writes this entry"
 

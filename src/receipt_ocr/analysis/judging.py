@@ -72,7 +72,7 @@ def judge_members(
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> Judged:
-    """As :func:`score_members`, with what became of every word and the worst pages.
+    """Score as :func:`score_members` does, and list every word's fate and the worst pages.
 
     The worst pages are chosen among those of own members: external ones saw the same pages.
     """
@@ -103,7 +103,7 @@ def score_at_recipe(
     pages: pd.DataFrame,
     words: pd.DataFrame,
 ) -> pd.DataFrame:
-    """As :func:`score_members` at the recipe's settings; no rows where nothing else was chosen.
+    """Score members at the recipe's settings; no rows where these were chosen anyway.
 
     ``maps`` are by subset, then by member.
     """

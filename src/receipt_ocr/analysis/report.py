@@ -72,7 +72,7 @@ class Report:
     epochs: Sequence[fitting.Epoch]
     curves: Sequence[fitting.Curve]
     own_curves: Sequence[fitting.Curve]
-    """Those of the experiment's own folds."""
+    """Curves of the experiment's own folds."""
     new_pages: tuple[str, PairedComparison] | None
     """A subset that chose nothing, and single folds on it against their out-of-fold pages."""
     optimism: float | None

@@ -21,7 +21,7 @@ def measure_optimism(tuned: TunedPostprocess | None) -> float | None:
 def find_open_edges(
     tuning_table: pd.DataFrame | None, tuned: TunedPostprocess | None
 ) -> dict[str, str]:
-    """As :func:`find_grid_edges`, only those where nothing shows that H-mean falls beyond."""
+    """Keep the edges of :func:`find_grid_edges` beyond which H-mean is not known to fall."""
     if tuning_table is None or tuned is None:
         return {}
 

@@ -13,8 +13,8 @@ class Finding:
     level: Level
     """``problem`` makes a good score impossible or unlikely, ``warning`` costs some of it."""
     subject: str
-    """What was checked, in a few words."""
+    """The subject of the check, in a few words."""
     message: str
-    """What was found, with figures."""
+    """The finding, with figures."""
     advice: str = ""
-    """What to do; empty if nothing needs doing."""
+    """The remedy; empty if nothing needs doing."""

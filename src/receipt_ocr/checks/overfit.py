@@ -46,7 +46,7 @@ class OverfitResult:
     loss_after: float
     """Mean of the last steps."""
     score: PageScore
-    """Of the same page, decoded with the recipe's post-processing."""
+    """Score of the same page, decoded with the recipe's post-processing."""
     detections: Detections
     steps: int
     seconds: float

@@ -1,4 +1,4 @@
-"""Who made a submission, and what a leaderboard said of it."""
+"""Records of submissions and of the scores that a leaderboard gave them."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What the metadata of a catalog entry say: whose it is, and what MLflow gets of it."""
+"""Metadata of a catalog entry: its owner, and the part of it that MLflow gets."""
 
 from typing import NamedTuple, Self
 

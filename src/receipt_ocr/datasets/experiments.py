@@ -68,12 +68,12 @@ class ExperimentStore:
         return chosen
 
     def tuned_postprocess(self, experiment: str) -> TunedPostprocess | None:
-        """What tuning found out of fold; None where it has not run."""
+        """The settings that tuning found out of fold; None where it has not run."""
         tuned: TunedPostprocess | None = self._find(experiment, "tuned_postprocess")
         return tuned
 
     def run_record(self, experiment: str, entry: str) -> RunRecord | None:
-        """Which run wrote an entry of the catalog; None where that is unknown."""
+        """The run that wrote an entry of the catalog; None where that is unknown."""
         owner = EntryNotes.read(self._catalog(experiment), entry).owner
         return None if owner is None else self._run_records(experiment, owner).get(entry)
 

@@ -33,7 +33,7 @@ class ReceiptFolderDataset(AbstractDataset["Iterable[SyntheticPage]", Path]):
         "RECEIPT_OCR_RAW (with --env=sroie: RECEIPT_OCR_SROIE), or with --params raw_folder=...; "
         "synthetic receipts are drawn by: kedro run --env=demo --pipeline=synthesis"
     )
-    """What to do if the folder or a part of it is not there."""
+    """Advice if the folder or a part of it is not there."""
 
     def __init__(
         self,

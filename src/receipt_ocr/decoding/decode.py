@@ -28,7 +28,7 @@ def score_maps(
 def judge_maps(
     maps: Mapping[str, LoadMap], truths: Mapping[str, TruthWords], settings: PostprocessSettings
 ) -> dict[str, tuple[tuple[Polygon, ...], PageScore]]:
-    """As :func:`score_maps`, with the polygons that were scored, in upright page pixels."""
+    """Decode and score each page; return its polygons (upright page pixels) beside the score."""
     known = {page: load for page, load in maps.items() if page in truths}
     return {
         page: (found.polygons, score_prepared(truths[page], found.polygons))

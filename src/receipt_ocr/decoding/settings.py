@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from receipt_ocr.config import Config, NonNegative, Positive, PositiveInt, Probability
-from receipt_ocr.identity import ExperimentId, Member
+from receipt_ocr.identity import ExperimentId, Member, fold_name
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 MeanKind = Literal["probability", "logit"]
@@ -105,5 +105,6 @@ class EnsembleSettings(Config):
 
 
 def _fold_of(word: str) -> int | None:
-    digits = word.removeprefix("fold_")
-    return int(digits) if digits in map(str, range(FOLD_COUNT)) else None
+    """Read ``0`` or ``fold_0``; None for any other word."""
+    folds = {name: fold for fold in range(FOLD_COUNT) for name in (str(fold), fold_name(fold))}
+    return folds.get(word)

@@ -18,7 +18,7 @@ Status = Literal["waiting", "running", "trained", "finished before", "failed", "
 
 
 class Traces(NamedTuple):
-    """What trainings have left in a folder; a version changes with every writing."""
+    """Files that trainings have left in a folder; a version changes with every writing."""
 
     begun: str | None = None  # version of the settings, which a training writes first
     finished: str | None = None  # version of the result, which it writes at the end

@@ -152,7 +152,7 @@ def transform_polygon(polygon: Polygon, matrix: Matrix) -> Polygon:
 
 
 def distance_outside(polygon: Polygon, width: float, height: float) -> float:
-    """How far the farthest point is outside ``[0, width] x [0, height]`` along x or y, 0 inside."""
+    """Distance of the farthest point outside ``[0, width] x [0, height]``, along x or y."""
     left, top, right, bottom = bounding_box(polygon)
     return float(max(-left, -top, right - width, bottom - height, 0.0))
 

@@ -108,7 +108,7 @@ def plot_precision_recall(points: pd.DataFrame, best: Best) -> Figure:
 
 @dataclass(frozen=True)
 class Curve:
-    """How ``box_thresh`` trades recall for precision at one ``thresh``."""
+    """Precision and recall along ``box_thresh`` at one ``thresh``."""
 
     thresh: float
     points: pd.DataFrame

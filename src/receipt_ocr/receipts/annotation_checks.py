@@ -23,7 +23,7 @@ class PlacedPolygon(NamedTuple):
     polygon: Polygon
     """(P, 2) upright page pixels."""
     clipped_points: int
-    """How many points were moved onto the edge of the page."""
+    """Number of points that were moved onto the edge of the page."""
     is_reordered: bool
     """Whether a bow-tie's corners were put in order."""
 

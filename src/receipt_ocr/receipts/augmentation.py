@@ -35,9 +35,9 @@ class View:
     """A random window on a page. The page resized to its largest scale is called the canvas."""
 
     height: int
-    """Of the window, pixels."""
+    """Window, pixels."""
     width: int
-    """Of the window, pixels."""
+    """Window, pixels."""
     canvas_height: int
     canvas_width: int
     canvas_to_view: Matrix

@@ -23,15 +23,15 @@ class LabelledPage:
     path: Path
     """The image file."""
     width: int
-    """Of the upright page, pixels."""
+    """Upright page, pixels."""
     height: int
-    """Of the upright page, pixels."""
+    """Upright page, pixels."""
     polygons: list[Polygon]
     """One for each word, (P, 2) upright page pixels."""
     ignored: list[bool]
     """Which words are don't-care."""
     weight: float = 1.0
-    """How often an epoch of training visits the page, on average."""
+    """Mean number of times that an epoch of training visits the page."""
 
 
 def load_pages(

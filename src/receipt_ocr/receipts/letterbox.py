@@ -27,13 +27,13 @@ class Frame:
     height: int
     width: int
     page_height: int
-    """Of the upright page."""
+    """Upright page."""
     page_width: int
-    """Of the upright page."""
+    """Upright page."""
     inner_height: int
-    """Of the resized page inside the frame."""
+    """Resized page inside the frame."""
     inner_width: int
-    """Of the resized page inside the frame."""
+    """Resized page inside the frame."""
 
     @property
     def left(self) -> int:

@@ -23,11 +23,11 @@ class SampleRequest(NamedTuple):
     page: int
     """Position of the page."""
     height: int
-    """Of the window, pixels."""
+    """Window, pixels."""
     width: int
-    """Of the window, pixels."""
+    """Window, pixels."""
     visit: int = 0
-    """How many earlier samples of this page the epoch has."""
+    """Number of earlier samples of this page in the epoch."""
 
 
 class TrainingSamples:

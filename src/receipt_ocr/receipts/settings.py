@@ -25,17 +25,17 @@ SUBSETS = {"train": "train", "holdout": "val", "test": "test"}
 
 
 class IngestionSettings(Config):
-    """What ingestion forgives and what it rejects."""
+    """Limits of what ingestion mends and rejects."""
 
     clip_margin: NonNegative = 16.0
     """A point this far outside the page (upright pixels) is clipped to it; farther is rejected."""
     unrotated_polygons: Literal["reject", "rotate"] = "reject"
-    """What to do with a page whose polygons fit only the pixels as stored, before EXIF turned
+    """Treatment of a page whose polygons fit only the pixels as stored, before EXIF turned
     them: reject its annotation, or turn its polygons with the page."""
 
 
 class SplittingSettings(Config):
-    """How pages are dealt to folds."""
+    """Rules by which pages are dealt to folds."""
 
     seed: NonNegativeInt = 42
     """The same seed gives the same folds."""
@@ -58,7 +58,7 @@ class SizeStage(Config):
 
 
 class FrameSettings(Config):
-    """How a page is brought to the network's input size."""
+    """Sizes and shape of the frame that a page is scaled into."""
 
     sizes: tuple[SizeStage, ...] = (SizeStage(epoch=0, size=640), SizeStage(epoch=4, size=960))
     """Progressive resolution; a mapping ``{epoch: size}`` is accepted as well."""
@@ -158,7 +158,7 @@ class AugmentationSettings(Config):
     From 0.25 on, three corners could fall on one line, and the page would reach the horizon; up
     to 0.15, no part of the page is more than four times as far away as another."""
     cut_words: Literal["clip", "mask", "keep"] = "clip"
-    """What to do with a word that the window cuts: take its visible part for the word, mask it
+    """Treatment of a word that the window cuts: take its visible part for the word, mask it
     as don't-care, or keep it whole, reaching beyond the window."""
     min_visible: Probability = 0.3
     """Under clip and keep, a word is masked if less than this share of its area, measured in

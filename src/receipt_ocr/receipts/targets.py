@@ -1,4 +1,4 @@
-"""What the network learns from a page: DBNet's shrink map and threshold map, with masks."""
+"""Training targets of a page: DBNet's shrink map and threshold map, with masks."""
 
 import math
 from collections.abc import Sequence
@@ -109,7 +109,7 @@ def render_targets(  # noqa: PLR0913  # all but the first three have defaults
 
 
 def _are_tiny(words: PolygonBatch, settings: TargetSettings) -> NDArray[np.bool_]:
-    """Which words have a bounding box with a side under the smallest height to learn, (W,)."""
+    """Mark the words, (W,), whose bounding box has a side under the smallest height to learn."""
     boxes = words.measure().boxes
     sides: NDArray[np.float64] = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
     return sides < settings.min_height

@@ -1,4 +1,4 @@
-"""Which post-processing maps are read with: the recipe's, or what a search has found for them."""
+"""Choose the post-processing that maps are read with: the recipe's, or a search's result."""
 
 import logging
 from typing import Literal
@@ -78,7 +78,7 @@ def _find_tuned(
     voting: Voting | None,
     found: TunedPostprocess | None,
 ) -> TunedPostprocess | None:
-    """What a search has found, where it holds; None where the recipe's settings will do."""
+    """Find the search result that holds for these maps; None: use the recipe's settings."""
     is_holdout = thresholds == "holdout"
     if found is None:
         reason = "nothing is tuned yet" + (", or the data has no holdout" if is_holdout else "")

@@ -24,7 +24,7 @@ class Tile:
     ink: NDArray[np.uint8]
     """(height, width) print pixels, 0 where there is no ink."""
     top: int
-    """Of the ink, in print pixels below the baseline (so mostly negative)."""
+    """Ink, in print pixels below the baseline (so mostly negative)."""
     text: str
 
 

@@ -48,9 +48,9 @@ class PrintedPaper:
     words: tuple[SyntheticWord, ...]
     """Their boxes are (4, 2), clockwise from the top left."""
     width: int
-    """Of the paper, in paper pixels."""
+    """Paper, in paper pixels."""
     height: int
-    """Of the paper, in paper pixels."""
+    """Paper, in paper pixels."""
 
 
 @dataclass(frozen=True)

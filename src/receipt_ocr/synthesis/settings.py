@@ -8,7 +8,7 @@ from receipt_ocr.config import Config, NonNegativeInt, PositiveInt, Probability
 
 
 class SynthesisSettings(Config):
-    """How many receipts to draw, how large and how distorted; by default the demo's."""
+    """Number, size and distortion of the receipts to draw; the demo's by default."""
 
     seed: NonNegativeInt = 7
     """The same seed gives the same receipts."""

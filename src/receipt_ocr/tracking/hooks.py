@@ -173,7 +173,7 @@ def _experiment(catalog: DataCatalog) -> str:
 
 
 def _selected(catalog: DataCatalog, name: str, default: str) -> str:
-    """What a settings block selects; it is plain where no node of the pipeline asks for it."""
+    """The name that a settings block selects; a block that no node asks for is plain."""
     if f"params:{name}" not in catalog:
         return default
     block = catalog.load(f"params:{name}")

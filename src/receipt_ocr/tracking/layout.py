@@ -1,4 +1,4 @@
-"""How runs lie in MLflow: one parent run an experiment, below it folds, tunings, ensembles.
+"""Layout of runs in MLflow: one parent run an experiment, below it folds, tunings, ensembles.
 
 The MLflow experiment is the data set (``mlflow.yml`` names it), so that the runs in one table have
 seen the same pages. Within it, a run tagged ``role: experiment`` stands for each of

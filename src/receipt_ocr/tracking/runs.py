@@ -1,4 +1,4 @@
-"""What a run does in MLflow: it takes its place, opens runs of folds, and logs figures."""
+"""Runs in MLflow: place the active run, open runs of folds, log figures."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping

@@ -4,11 +4,12 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from receipt_ocr.identity import fold_name
 from receipt_ocr.pipelines.reporting import drawing, nodes
 from receipt_ocr.receipts.settings import FOLD_COUNT
 
 SETTINGS, VARIANT = "params:report", ["params:experiments", "params:test_time"]
-HISTORIES = [f"fold_{fold}_history" for fold in range(FOLD_COUNT)]
+HISTORIES = [f"{fold_name(fold)}_history" for fold in range(FOLD_COUNT)]
 RECORDS = ["submission_records", "leaderboard_records"]
 TABLES = ["pages", "rejected", "untuned_page_scores", "word_outcomes", "tuning_table"]
 FILES = ["history_file", "score_file", "search_files", "gallery_file", "worst_pages_file"]
