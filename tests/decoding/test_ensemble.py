@@ -56,18 +56,13 @@ def test_maps_may_come_one_at_a_time_and_stay_unchanged() -> None:
 
 @given(maps_of_one_frame)
 @settings(max_examples=50)
-def test_the_mean_lies_between_the_members(members: list[NDArray[np.float32]]) -> None:
+def test_the_mean_lies_between_the_members_in_any_order(members: list[NDArray[np.float32]]) -> None:
     mean = average_maps(members)
     assert (mean >= np.min(members, axis=0) - 1e-6).all()
     assert (mean <= np.max(members, axis=0) + 1e-6).all()
     assert mean.min() >= 0
     assert mean.max() <= 1
-
-
-@given(maps_of_one_frame)
-@settings(max_examples=30)
-def test_the_order_of_members_does_not_matter(members: list[NDArray[np.float32]]) -> None:
-    np.testing.assert_allclose(average_maps(members[::-1]), average_maps(members), atol=1e-7)
+    np.testing.assert_allclose(average_maps(members[::-1]), mean, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +100,7 @@ def member(*values: int) -> dict[str, Callable[[], ProbabilityMap]]:
     return {f"p{index}": partial(stored, value) for index, value in enumerate(values)}
 
 
-def test_members_vote_page_by_page() -> None:
+def test_members_vote_page_by_page_with_their_weights() -> None:
     voted = vote({"fold_0": member(0, 100), "fold_1": member(51, 200)})
     assert list(voted) == ["p0", "p1"]
     # (0 + 51) / 2 = 25.5 lies between two stored values, (100 + 200) / 2 = 150
@@ -114,11 +109,9 @@ def test_members_vote_page_by_page() -> None:
     assert int(voted["p0"]().probability[0, 0]) in (25, 26)
     np.testing.assert_array_equal(mean.map_to_page, FRAME)
     assert (mean.width, mean.height) == (6, 4)
-
-
-def test_weights_follow_the_members() -> None:
     voted = vote({"fold_4": member(0), "fold_1": member(200)}, weights=[3.0, 1.0])
     assert int(voted["p0"]().probability[0, 0]) == 50
+    assert vote({"fold_0": {}, "fold_1": {}}) == {}
 
 
 @pytest.mark.parametrize("mean", ["probability", "logit"])
@@ -136,10 +129,6 @@ def test_maps_are_read_when_their_page_is_asked_for() -> None:
 
     voted = vote({"fold_0": member(7) | {"p1": fail}, "fold_1": member(9) | {"p1": fail}})
     assert int(voted["p0"]().probability[0, 0]) == 8
-
-
-def test_no_pages_give_no_maps() -> None:
-    assert vote({"fold_0": {}, "fold_1": {}}) == {}
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,12 @@ from receipt_ocr.decoding.maps import MapSource, ProbabilityMap, as_probability
 EIGHT_BIT = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
-def test_values_are_the_stored_ones_over_255() -> None:
+def test_values_are_the_stored_ones_over_255_and_rounding_undoes_them() -> None:
     values = ProbabilityMap(EIGHT_BIT, np.eye(3), 463, 605).values
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, EIGHT_BIT.astype(np.float32) / np.float32(255))
     assert (values[0, 0], values[15, 15]) == (0.0, 1.0)
-
-
-def test_rounding_to_eight_bits_undoes_the_values() -> None:
-    stored = ProbabilityMap(EIGHT_BIT, np.eye(3), 10, 20)
-    again = ProbabilityMap.from_probability(stored.values, np.eye(3), 10, 20)
+    again = ProbabilityMap.from_probability(values, np.eye(3), 10, 20)
     np.testing.assert_array_equal(again.probability, EIGHT_BIT)
 
 
@@ -55,6 +51,8 @@ def test_malformed_parts_are_refused(changes: dict[str, Any], message: str) -> N
     ("values", "message"),
     [
         (np.zeros(4), r"the map must be \(H, W\), got shape \(4,\)"),
+        (np.zeros((2, 3, 1)), r"the map must be \(H, W\), got shape \(2, 3, 1\)"),
+        (np.zeros((0, 3)), r"the map must be \(H, W\), got shape \(0, 3\)"),
         (np.zeros((4, 4), np.int64), "the map must be float or uint8, got int64"),
         (np.array([[0.0, -0.1]]), r"the map must lie in \[0, 1\], got values from -0.1 to 0.0"),
         (np.array([[0.0, 255.0]]), r"the map must lie in \[0, 1\], got values from 0.0 to 255.0"),

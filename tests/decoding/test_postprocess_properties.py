@@ -31,10 +31,7 @@ class TestAnyMap:
     @settings(max_examples=60, deadline=None)
     @given(probability_maps(), matrices(), any_settings)
     def test_detections_are_sound(
-        self,
-        probability: NDArray[Any],
-        map_to_page: Matrix,
-        chosen: PostprocessSettings,
+        self, probability: NDArray[Any], map_to_page: Matrix, chosen: PostprocessSettings
     ) -> None:
         found = extract_polygons(probability, map_to_page, chosen)
         assert len(found.polygons) == len(found.scores) <= chosen.max_candidates
@@ -106,13 +103,10 @@ class TestAnyMap:
     def test_without_a_cap_both_orders_give_the_same_words(
         self, probability: NDArray[Any], chosen: PostprocessSettings
     ) -> None:
+        free = with_values(chosen, max_candidates=NO_CAP)
         by_score, by_contour = (
             words_of(
-                extract_polygons(
-                    probability,
-                    IDENTITY,
-                    with_values(chosen, candidate_order=order, max_candidates=NO_CAP),
-                )
+                extract_polygons(probability, IDENTITY, with_values(free, candidate_order=order))
             )
             for order in ("score", "contour")
         )

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from receipt_ocr.evaluation.areas import FlatPolygons, are_simple, measure_shared_areas
 from receipt_ocr.geometry.polygons import Polygon
+from tests.polygon_strategies import box
 
 
 def moved(polygon: Polygon, right: float, down: float) -> Polygon:
     return polygon + np.array([right, down])
 
 
-SQUARE = np.array([[0, 0], [10, 0], [10, 10], [0, 10]], dtype=float)
+SQUARE = box(0, 0, 10, 10)
 DIAMOND = np.array([[5, -5], [15, 5], [5, 15], [-5, 5]], dtype=float)
 LETTER_C = np.array(
     [[0, 0], [10, 0], [10, 2], [2, 2], [2, 8], [10, 8], [10, 10], [0, 10]], dtype=float
@@ -109,10 +110,8 @@ def star(draw: st.DrawFn) -> Polygon:
     count = draw(st.integers(4, 24))
     radii = draw(st.lists(st.integers(3, 60), min_size=count, max_size=count))
     turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
-    centre = np.array(draw(st.tuples(coordinates, coordinates)))
-    return np.round(np.array(radii)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)) + (
-        centre
-    )
+    spokes = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    return np.round(np.array(radii)[:, None] * spokes) + draw(st.tuples(coordinates, coordinates))
 
 
 @settings(max_examples=200, deadline=None)

@@ -5,20 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from receipt_ocr.evaluation.cleval import (
-    CLEvalSettings,
-    PageScore,
-    score_page,
-    score_pages,
-)
+from receipt_ocr.evaluation.cleval import CLEvalSettings, PageScore, score_page, score_pages
 from receipt_ocr.geometry.polygons import Polygon
 from tests.polygon_strategies import box
 
 WORD = box(0, 0, 40, 10)
 NEXT_WORD = box(50, 0, 90, 10)
 SQUARE_FAR_AWAY = box(500, 500, 520, 520)
-
-
 BOTH = box(0, 0, 90, 10)
 HALVES = [box(0, 0, 20, 10), box(20, 0, 40, 10)]
 
@@ -58,11 +51,9 @@ def test_counts_and_shares_by_hand(
 
 
 class TestMatching:
-    def test_left_edges_belong_to_a_detection_and_right_ones_do_not(self) -> None:
+    def test_left_and_upper_edges_belong_to_a_detection_and_the_others_do_not(self) -> None:
         assert score_page([WORD], [box(5, 0, 40, 10)]).characters_matched == 4
         assert score_page([WORD], [box(0, 0, 35, 10)]).characters_matched == 3
-
-    def test_upper_edges_belong_to_a_detection_and_lower_ones_do_not(self) -> None:
         assert score_page([WORD], [box(0, 5, 40, 10)]).characters_matched == 4
         assert score_page([WORD], [box(0, 0, 40, 5)]).characters_matched == 0
 
@@ -125,16 +116,14 @@ class TestIgnoredWords:
         assert score == PageScore(4, 4, 4, 0, 0, 0)
 
 
-class TestSettings:
-    def test_a_transcription_sets_the_number_of_characters(self) -> None:
-        score = score_page([WORD, NEXT_WORD], [WORD], transcriptions=["total:", None])
-        assert (score.characters_truth, score.characters_matched) == (10, 6)
-
-    def test_an_empty_transcription_has_no_characters(self) -> None:
-        assert score_page([WORD], [], transcriptions=[""]).characters_truth == 0
+def test_a_transcription_sets_the_number_of_characters() -> None:
+    score = score_page([WORD, NEXT_WORD], [WORD], transcriptions=["total:", None])
+    assert (score.characters_truth, score.characters_matched) == (10, 6)
+    assert score_page([WORD], [], transcriptions=[""]).characters_truth == 0
 
 
 BROKEN = np.array([[0, 0], [40, 0], [40, np.nan], [0, 10]])
+TOO_TALL = box(0, 0, 10, 1_000_001)
 PENTAGON = np.vstack([WORD, [[-5, 5]]])
 QUAD = CLEvalSettings(word_model="quad")
 
@@ -144,12 +133,7 @@ QUAD = CLEvalSettings(word_model="quad")
     [
         ([WORD], [WORD[:3], WORD, BROKEN], {}, "detection 2 must have finite"),
         ([BROKEN], [], {}, "truth 0 must have finite"),
-        (
-            [WORD],
-            [WORD, box(0, 0, 10, 1_000_001)],
-            {},
-            r"detection 1 .* within 1,000,000 pixels, got \[10",
-        ),
+        ([WORD], [WORD, TOO_TALL], {}, r"detection 1 .* within 1,000,000 pixels, got \[10"),
         ([], [WORD.ravel()], {}, r"detection 0 must be a \(P, 2\) polygon"),
         ([WORD], [], {"transcriptions": []}, "transcriptions must be one a truth: 0 for 1"),
         ([WORD], [], {"ignored": [True, False]}, "ignored must be one a truth: 2 for 1"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from receipt_ocr.evaluation.rectangles import MAX_LENGTH, guess_lengths, rectangle_aspect
 from receipt_ocr.geometry.batch import PolygonBatch
 from receipt_ocr.geometry.polygons import Polygon
+from tests.polygon_strategies import box
 
 EPS = np.finfo(np.float32).eps
 
@@ -17,16 +18,12 @@ def lengths_of(*polygons: Polygon) -> list[list[int]]:
     return guessed
 
 
-def box(width: float, height: float) -> Polygon:
-    return np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=float)
-
-
 def test_an_upright_word_has_a_length_but_its_edges_tie_as_a_false_positive() -> None:
     # 40:10 is 0.5 + 4 characters; wide and high edges give rectangles of the same area, so that
     # the length as a false positive, 1 or 4, depends on which comes first.
-    assert lengths_of(box(40, 10)) == [[4, 0]]
+    assert lengths_of(box(0, 0, 40, 10)) == [[4, 0]]
     # As a word 0.5 + 1 rounds to the even 2; as a false positive 0.5 + 1 / (1 + eps) is less.
-    assert lengths_of(box(30, 30)) == [[2, 1]]
+    assert lengths_of(box(0, 0, 30, 30)) == [[2, 1]]
 
 
 def test_a_slanted_word_has_both_lengths() -> None:
@@ -39,9 +36,7 @@ def test_a_slanted_word_has_both_lengths() -> None:
 
 def test_what_the_compiled_hull_cannot_decide_is_left_open() -> None:
     line = np.array([[0, 0], [10, 0], [20, 0], [30, 0]], dtype=float)
-    point = np.zeros((4, 2))
-    fractional = box(40.5, 10)
-    assert lengths_of(line, point, fractional) == [[0, 0]] * 3
+    assert lengths_of(line, np.zeros((4, 2)), box(0, 0, 40.5, 10)) == [[0, 0]] * 3
     assert rectangle_aspect(line) == 0.0
 
 
@@ -69,10 +64,10 @@ def test_decided_lengths_are_those_of_scipys_hull(polygon: Polygon) -> None:
 
 def test_most_slanted_words_are_decided() -> None:
     rng = np.random.default_rng(5)
-    words = [np.round(box(*rng.uniform(20, 200, 2)) + rng.normal(0, 4, (4, 2))) for _ in range(200)]
-    assert np.mean(np.array(lengths_of(*words)) > 0) > 0.95
+    boxes = [box(0, 0, *rng.uniform(20, 200, 2)) + rng.normal(0, 4, (4, 2)) for _ in range(200)]
+    assert np.mean(np.array(lengths_of(*np.round(boxes))) > 0) > 0.95
 
 
 @pytest.mark.parametrize("copies", [0, 1, 3])
 def test_every_word_of_a_batch_is_measured(copies: int) -> None:
-    assert lengths_of(*[box(40, 10)] * copies) == [[4, 0]] * copies
+    assert lengths_of(*[box(0, 0, 40, 10)] * copies) == [[4, 0]] * copies

@@ -101,13 +101,8 @@ def test_the_cross_fitted_estimate_scores_each_fold_with_the_choice_of_the_other
     folds = {"page_0": 0, "page_1": 0, "page_2": 1, "page_3": 1}
     grid = GridSettings(thresh=(0.12, 0.5), box_thresh=(0.1,), unclip_ratio=(2.0,))
     result = search(pages, grid, folds=folds)
-    low, high = (
-        [
-            score_plainly(page, PostprocessSettings(thresh=thresh, box_thresh=0.1)).hmean
-            for page in pages.values()
-        ]
-        for thresh in grid.thresh
-    )
+    at_each = [PostprocessSettings(thresh=thresh, box_thresh=0.1) for thresh in grid.thresh]
+    low, high = ([score_plainly(page, own).hmean for page in pages.values()] for own in at_each)
     # Fold 0 (faint) would take the low threshold, fold 1 (stained) the high one; held out, each
     # is scored with the other's choice.
     assert {fold: s.thresh for fold, s in result.fold_choices.items()} == {0: 0.5, 1: 0.12}

@@ -54,10 +54,8 @@ def truths(draw: st.DrawFn, page: ProbabilityMap, corners: int) -> list[Polygon]
         if draw(st.integers(0, 3)):
             words.append(polygon + draw(st.tuples(st.integers(-4, 4), st.integers(-4, 4))))
     for _ in range(draw(st.integers(0, 2))):
-        left, top = draw(st.integers(-5, 100)), draw(st.integers(-5, 100))
-        words.append(
-            box(left, top, left + draw(st.integers(1, 80)), top + draw(st.integers(1, 30)))
-        )
+        corner = draw(st.tuples(st.integers(-5, 100), st.integers(-5, 100)))
+        words.append(box(0, 0, draw(st.integers(1, 80)), draw(st.integers(1, 30))) + corner)
     if draw(st.booleans()):
         words.append(draw(soup_polygons(max_points=corners, is_huge=False)))
     return words
@@ -77,10 +75,7 @@ def scored_pages(draw: st.DrawFn, corners: int) -> list[ScoredPage]:
 
 
 def assert_rows_are_plain_scores(
-    pages: list[ScoredPage],
-    grid: GridSettings,
-    base: PostprocessSettings,
-    variant: CLEvalSettings,
+    pages: list[ScoredPage], grid: GridSettings, base: PostprocessSettings, variant: CLEvalSettings
 ) -> None:
     """Every row of a search is the page mean of extraction and scoring at its point."""
     maps = {str(index): partial(lambda own: own, page[0]) for index, page in enumerate(pages)}

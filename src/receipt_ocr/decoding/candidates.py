@@ -97,10 +97,7 @@ def select_candidates(candidates: Candidates, settings: PostprocessSettings) -> 
     """Select candidates that are wide enough, reach ``box_thresh`` and are in ``max_candidates``.
 
     The order ``"score"`` ranks by score; ``"contour"`` counts all contours of the map, also those
-    that are no candidates, as the contest does.
-
-    Returns:
-        (M,) indices of candidates in output order.
+    that are no candidates, as the contest does. The (M,) indices are in output order.
     """
     passes = candidates.scores >= settings.box_thresh
     passes &= candidates.widths >= settings.min_size - _KERNEL_ALLOWANCE
@@ -113,12 +110,8 @@ def select_candidates(candidates: Candidates, settings: PostprocessSettings) -> 
 def is_noise(probability_map: MapValues, settings: PostprocessSettings) -> bool:
     """Whether a map falls into more pieces than any page of text.
 
-    The maps of a network's first epochs do; decoding one takes seconds and finds nothing.
-
-    Args:
-        probability_map: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
-        settings: ``thresh`` and ``max_candidates``; noise has more than five pieces for each
-            candidate that may be kept.
+    The maps of a network's first epochs do; decoding one takes seconds and finds nothing. Noise
+    has more than five pieces at ``thresh`` for each of ``max_candidates``.
     """
     values, _ = check_map(probability_map)
     pieces, _ = cv2.connectedComponents(_binarise(values, settings.thresh))
@@ -160,12 +153,9 @@ def _score_kernels(
 def _mark_neighbours(
     is_alone: NDArray[np.bool_], boxes: NDArray[np.intp], downwards: NDArray[np.intp]
 ) -> None:
-    """Set ``is_alone`` to false for boxes that share a pixel with another.
+    """Set ``is_alone`` to false for (N, 4) boxes that share a pixel with another.
 
-    Args:
-        is_alone: (N,) written in place.
-        boxes: (N, 4) left, top, right, bottom in whole pixels.
-        downwards: (N,) the boxes by their upper side.
+    ``downwards`` orders the boxes by their upper side.
     """
     for place in range(len(boxes)):
         upper = downwards[place]

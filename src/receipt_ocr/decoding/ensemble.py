@@ -39,12 +39,7 @@ class MeanOfMaps:
         return None if self._total is None else self._total.shape
 
     def add(self, probability: NDArray[np.float32], weight: float = 1.0) -> None:
-        """Add one more map.
-
-        Args:
-            probability: (H, W) in [0, 1], of the shape of the first.
-            weight: 0 or more.
-        """
+        """Add one more (H, W) map in [0, 1], of the shape of the first; its weight is 0 or more."""
         values = probability.astype(np.float64)
         if self._kind == "logit":
             np.clip(values, _CLOSEST, 1.0 - _CLOSEST, out=values)
@@ -120,14 +115,8 @@ def vote(
     Members may have been trained for pages of different sizes: the mean is taken in the frame with
     the most pixels on the page, to which the other maps are brought by their exact matrices.
 
-    Args:
-        members: Name of a member -> page -> function that loads its map.
-        weights: One number a member, 0 or more; equal by default.
-        mean: Of the probabilities or of their logits; see :class:`MeanOfMaps`.
-
-    Returns:
-        Page -> function that computes its mean map; it holds the members' 8-bit maps of that page
-        in memory.
+    Weights and mean are those of :func:`average_maps`. Computing a page holds the members' 8-bit
+    maps of that page in memory.
 
     Raises:
         ValueError: If there are no members, they hold different pages or the weights do not fit;
@@ -156,13 +145,7 @@ def vote_where_known(
 ) -> dict[str, LoadMap]:
     """Average the maps of whichever members have one of a page: out of fold, those it was new to.
 
-    Args:
-        members: Name of a member -> page -> function that loads its map.
-        mean: As for :func:`vote`.
-        weights: Member -> how much it counts; a member of weight 0 takes no part.
-
-    Returns:
-        Page -> function that computes its mean map; a member's own where it is the only one.
+    A member of weight 0 takes no part; where one member is left, its own map is handed on.
     """
     known: dict[str, dict[str, Mapping[str, LoadMap]]] = {}
     for name, maps in members.items():

@@ -75,11 +75,7 @@ class MapFrame:
         return float(self.map_to_page[number, number]), float(self.map_to_page[number, 2])
 
     def blank_outside(self, probability: NDArray[np.float32]) -> None:
-        """Set the pixels outside the page to 0, in place.
-
-        Args:
-            probability: (H, W) map of this frame.
-        """
+        """Set the pixels of an (H, W) map outside the page to 0, in place."""
         sides = (probability.T, probability)
         for values, (scale, start, count, length) in zip(sides, self._axes(), strict=True):
             centres = (np.arange(count) + 0.5) * scale + start
@@ -99,12 +95,7 @@ def frame_of(page_map: ProbabilityMap) -> MapFrame:
 
 
 def fitting_frame(page_map: ProbabilityMap, name: str, page: str) -> MapFrame:
-    """The frame of a stored map, if it fits the map's page.
-
-    Args:
-        page_map: The map.
-        name: Name of its member, for the message.
-        page: Name of its page, for the message.
+    """The frame of a stored map, if it fits the map's page; member and page are named if not.
 
     Raises:
         ValueError: If the frame is turned, does not reach to all sides of the page, or is larger
@@ -131,11 +122,6 @@ def widest_frame(frames: Sequence[MapFrame]) -> MapFrame:
 
 def align_map(values: MapValues, frame: MapFrame, target: MapFrame) -> NDArray[np.float32]:
     """Bring a map to another frame of the same page, bilinearly between pixel centres.
-
-    Args:
-        values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
-        frame: Frame of the map.
-        target: Frame to bring it to.
 
     Returns:
         (H, W) of the target, values in [0, 1], 0 outside the page; in the same frame the values

@@ -49,13 +49,7 @@ class ProbabilityMap:
     def from_probability(
         cls, probability: NDArray[np.floating[Any]], map_to_page: Matrix, width: int, height: int
     ) -> Self:
-        """Round a map to 8 bits.
-
-        Args:
-            probability: (H, W) text probability in [0, 1].
-            map_to_page: 3x3 matrix from map pixels to page pixels.
-            width: Width of the upright page in pixels.
-            height: Height of the upright page in pixels.
+        """Round an (H, W) map of values in [0, 1] to 8 bits.
 
         Raises:
             ValueError: If the map is not (H, W) with values in [0, 1], or as the constructor.
@@ -80,12 +74,7 @@ class LazyMaps(Mapping[str, LoadMap]):
     """Command that makes the maps; empty where it is not known."""
 
     def __init__(self, loaders: Mapping[str, LoadMap], source: str = "") -> None:
-        """Wrap maps that need not exist yet.
-
-        Args:
-            loaders: Page -> function that reads or computes its map.
-            source: Detector and TTA view, as `MapSource` writes them; empty where not known.
-        """
+        """Wrap maps that need not exist yet; ``source`` is empty where it is not known."""
         self._loaders = loaders
         self._source = source
 
@@ -145,11 +134,7 @@ class MemberMaps:
 
 
 def as_probability(values: MapValues, name: str = "a probability map") -> NDArray[np.float32]:
-    """Check a probability map and convert it to float32.
-
-    Args:
-        values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
-        name: What an error message calls the map.
+    """Check a probability map, called ``name`` in messages, and convert it to float32.
 
     Returns:
         (H, W), values in [0, 1]; the given array itself where nothing needs changing.
@@ -167,10 +152,6 @@ def check_map(
     values: MapValues, name: str = "a probability map"
 ) -> tuple[NDArray[np.uint8] | NDArray[np.float32], np.float32]:
     """Check a probability map, and tell what its values are to be divided by.
-
-    Args:
-        values: (H, W) text probability, float in [0, 1] or uint8 (value / 255).
-        name: What an error message calls the map.
 
     Returns:
         (H, W) uint8 and 255, or float32 and 1; in memory row by row.

@@ -52,8 +52,7 @@ def gather(
         find: Gives a member's maps of a kind; they may turn out not to exist when looked at.
         today: The pages that maps must be of.
         kinds: Which maps are wanted.
-        view: Label of the TTA view that the maps of the selected experiment must be of; empty for
-            the plain view, None for any.
+        view: TTA view of the selected experiment's maps; empty for the plain one, None for any.
 
     Raises:
         ValueError: If a member's maps are of other pages, or of different detectors; member,

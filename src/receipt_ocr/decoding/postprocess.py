@@ -102,14 +102,10 @@ def unclip_candidates(
     Each kernel grows outwards by ``area * unclip_ratio / perimeter`` pixels (Vatti clipping, as in
     Liao et al., "Real-time Scene Text Detection with Differentiable Binarization", 2020).
 
-    Args:
-        candidates: The kernels.
-        chosen: (M,) indices of those to unclip.
-        unclip_ratio: See ``PostprocessSettings``.
-
     Returns:
-        Up to M words in the order of ``chosen``, and the index of each word's candidate: a kernel
-        without an area, or whose offset falls apart or has a hole, makes no word.
+        Up to M words in the order of the (M,) chosen candidates, and the index of each word's
+        candidate: a kernel without an area, or whose offset falls apart or has a hole, makes no
+        word.
     """
     areas, perimeters, _ = candidates.measures
     distances = areas * unclip_ratio / np.maximum(perimeters, _SHORTEST)
@@ -126,15 +122,9 @@ def unclip_candidates(
 def finish_words(
     words: PolygonBatch, origins: NDArray[np.intp], settings: PostprocessSettings
 ) -> tuple[PolygonBatch, NDArray[np.intp]]:
-    """Drop narrow words and give the others the shape that is asked for.
+    """Drop words under ``min_size`` and give the others the ``shape`` that is asked for.
 
-    Args:
-        words: From :func:`unclip_candidates`.
-        origins: (N,) the candidate of each.
-        settings: ``min_size`` and ``shape``.
-
-    Returns:
-        The words that are left, and the candidate of each.
+    ``origins`` are the words' candidates; the same is returned of the words that are left.
     """
     is_word = ~are_narrow(words, settings.min_size)
     if not is_word.all():

@@ -22,14 +22,10 @@ FlatPolygons = tuple[Polygon, Indices, Flags]
 
 @compiled
 def are_simple(points: Polygon, starts: Indices) -> Flags:
-    """Whether no edges of a polygon touch, but neighbours in the corner they share.
+    """(W,) whether no edges of a polygon touch, but neighbours in the corner they share.
 
-    Args:
-        points: (N, 2) points of W polygons on whole pixels, so that every product is exact.
-        starts: (W + 1,) polygon w owns ``points[starts[w]:starts[w + 1]]``.
-
-    Returns:
-        (W,) false also for polygons of more than 256 points.
+    Polygon w owns ``points[starts[w]:starts[w + 1]]``, on whole pixels, so that every product is
+    exact. False also for polygons of more than 256 points.
     """
     simple = np.zeros(len(starts) - 1, dtype=np.bool_)
     for word in range(len(simple)):
@@ -42,16 +38,9 @@ def are_simple(points: Polygon, starts: Indices) -> Flags:
 def measure_shared_areas(
     truths: FlatPolygons, detections: FlatPolygons, rows: Indices, columns: Indices
 ) -> NDArray[np.float64]:
-    """Shared area of each pair of a true word and a detection.
+    """(R,) shared square pixels of truth ``rows[r]`` and detection ``columns[r]``.
 
-    Args:
-        truths: The true words.
-        detections: The detections.
-        rows: (R,) the truth of each pair.
-        columns: (R,) the detection of each pair.
-
-    Returns:
-        (R,) square pixels; -1 where one of the two is not simple.
+    -1 where one of the two is not simple.
     """
     points, starts, are_words_simple = truths
     found_points, found_starts, are_found_simple = detections

@@ -90,22 +90,21 @@ class PageScore:
 
 @dataclass(frozen=True)
 class DatasetScore:
-    """The score of many pages."""
+    """The score of many pages.
+
+    Means over the pages, as on the leaderboard, and ``corpus`` figures from the counts of all
+    pages together, as in the paper.
+    """
 
     recall: float
-    """Mean over the pages, as on the leaderboard."""
     precision: float
-    """Mean over the pages, as on the leaderboard."""
     hmean: float
-    """Mean over the pages of each page's H-mean, as on the leaderboard."""
+    """Mean of each page's H-mean."""
     corpus_recall: float
-    """From the counts of all pages together, as in the paper."""
     corpus_precision: float
-    """From the counts of all pages together, as in the paper."""
     corpus_hmean: float
-    """Harmonic mean of the two."""
+    """Harmonic mean of the corpus recall and precision."""
     pages: int
-    """Number of pages."""
     blank_pages: int
     """Pages without any true character: they count 0 in the page means, whatever is found."""
 
@@ -140,11 +139,7 @@ def score_page(
 
 
 def score_prepared(words: TruthWords, detections: Sequence[ArrayLike]) -> PageScore:
-    """Score detections against words that were prepared before.
-
-    Args:
-        words: From `prepare_truth`, whose settings hold here too.
-        detections: (P, 2) polygons in the frame of the truth.
+    """Score (P, 2) detections against words of the same frame, with the words' settings.
 
     Raises:
         ValueError: If a detection is not (P, 2) finite numbers.

@@ -20,15 +20,7 @@ Indices = NDArray[np.intp]
 
 
 def match_words(overlap: Overlap, is_chosen: Flags) -> Flags:
-    """Match care words with the care detections that take part.
-
-    Args:
-        overlap: The page's R pairs.
-        is_chosen: (D,) which detections take part.
-
-    Returns:
-        (R,) which pairs match.
-    """
+    """(R,) which pairs match, of care words and those (D,) care detections that are chosen."""
     return _match_pairs(
         (overlap.truths, overlap.words.is_care),
         (overlap.detections, overlap.is_care),
@@ -46,14 +38,10 @@ def _match_pairs(
     inside: Indices,
     closeness: tuple[NDArray[np.float32], float],
 ) -> Flags:
-    """(R,) which pairs match.
+    """`match_words` on flat arrays.
 
-    Args:
-        truths: (R,) word of each pair, and (W,) which words are care.
-        detections: (R,) detection of each pair, and (D,) which detections are care.
-        is_chosen: (D,) which detections take part.
-        inside: (R,) characters of the word in the detection.
-        closeness: (R,) share of the detection on the word, and the least share of a close pair.
+    ``truths`` and ``detections`` hold the word or detection of each pair, and which of them are
+    care; ``closeness`` the shares of all pairs, and the least share of a close one.
     """
     shares, close = closeness
     (rows, is_care_row), (columns, is_care_column) = truths, detections

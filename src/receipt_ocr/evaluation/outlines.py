@@ -53,12 +53,7 @@ class Outlines:
 def collect_outlines(
     polygons: Sequence[ArrayLike] | PolygonBatch, name: str, settings: CLEvalSettings
 ) -> Outlines:
-    """Check, round and flatten the polygons of one page.
-
-    Args:
-        polygons: (P, 2) each; those of fewer than 4 points are skipped.
-        name: Name of such a polygon, for messages.
-        settings: Word model and rounding.
+    """Check, round and flatten the (P, 2) polygons of one page, called ``name`` in messages.
 
     Raises:
         ValueError: If a polygon is not (P, 2), is not finite, lies farther than a million pixels

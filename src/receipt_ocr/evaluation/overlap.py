@@ -22,6 +22,7 @@ from receipt_ocr.geometry.polygons import Polygon
 CLOSE = 0.3
 """The share of a detection that must lie on the truth for the two to be close."""
 
+Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 
@@ -43,7 +44,7 @@ class Overlap:
     """(H,) a character that lies in a detection."""
     character_pairs: Indices
     """(H,) the pair of its word and this detection."""
-    is_care: NDArray[np.bool_]
+    is_care: Flags
     """(D,) False for the detections that don't-care words excuse."""
     charges: Indices
     """(D,) characters of each detection as a false positive; 0 until someone has asked."""
@@ -117,14 +118,10 @@ def _cross_edges(
     outlines: tuple[Polygon, Indices, NDArray[np.float64]],
     pairs: NDArray[np.intp],
 ) -> int:
-    """Fill in the pairs and count them.
+    """Fill the (2, N) room for characters and their detections, and count these pairs.
 
-    Args:
-        centres: (K, 2) centres of the characters.
-        downwards: (K,) the characters by y.
-        spans: (D,) first place in that order that a detection may hold, and the end of them.
-        outlines: Points on whole pixels, starts and boxes of the detections.
-        pairs: (2, N) room for the characters and their detections.
+    ``spans`` are the first place and the end, in the order of ``downwards``, of the characters
+    that each detection may hold; ``outlines`` the detections' points, starts and boxes.
     """
     points, starts, boxes = outlines
     count = 0
@@ -185,12 +182,8 @@ def _measure_shares(
 
 
 def _care_detections(
-    is_care: NDArray[np.bool_],
-    columns: Indices,
-    inside: Indices,
-    shares: NDArray[np.float32],
-    count: int,
-) -> NDArray[np.bool_]:
+    is_care: Flags, columns: Indices, inside: Indices, shares: NDArray[np.float32], count: int
+) -> Flags:
     """(D,) which of the ``count`` detections don't-care words do not excuse.
 
     One excuses a detection that it is close to; several do together, if they have characters in

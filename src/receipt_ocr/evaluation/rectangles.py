@@ -26,6 +26,7 @@ _ONE = np.float32(1.0)
 _HALF = np.float32(0.5)
 
 Floats = NDArray[np.floating[Any]]
+Indices = NDArray[np.intp]
 
 
 def rectangle_aspect(polygon: Polygon) -> np.float32:
@@ -46,9 +47,6 @@ def rectangle_aspect(polygon: Polygon) -> np.float32:
 def guess_lengths(words: PolygonBatch) -> NDArray[np.intp]:
     """Guess the number of characters from the shape, where the order of vertices has no say.
 
-    Args:
-        words: W polygons.
-
     Returns:
         (W, 2) the length as a true word (whichever way round it is read), and as a false
         positive; 0 where `rectangle_aspect` must decide: the points are no whole pixels or lie on
@@ -68,10 +66,7 @@ def guess_lengths(words: PolygonBatch) -> NDArray[np.intp]:
 
 @compiled
 def _guess_each(
-    points: Polygon,
-    starts: NDArray[np.intp],
-    is_whole: NDArray[np.bool_],
-    lengths: NDArray[np.intp],
+    points: Polygon, starts: Indices, is_whole: NDArray[np.bool_], lengths: Indices
 ) -> None:
     """`guess_lengths` of words whose points are sorted by x, then y."""
     for word in range(len(lengths)):

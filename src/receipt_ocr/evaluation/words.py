@@ -21,6 +21,9 @@ QUAD_EPS = 1e-5
 MAX_QUAD_LENGTH = 10
 TALL_ASPECT = 0.5  # characters of a narrower quad lie one below the other
 
+Flags = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
 
 @dataclass(frozen=True)
 class TruthWords:
@@ -28,15 +31,15 @@ class TruthWords:
 
     outlines: Outlines
     """Polygons of the words, in the order given."""
-    is_care: NDArray[np.bool_]
+    is_care: Flags
     """(W,) False for don't-care words: neither missed nor held against a detection."""
-    lengths: NDArray[np.intp]
+    lengths: Indices
     """(W,) number of characters."""
     centres: NDArray[np.float64]
     """(K, 2) centre of every character of every word."""
-    owners: NDArray[np.intp]
+    owners: Indices
     """(K,) the word of each character."""
-    downwards: NDArray[np.intp]
+    downwards: Indices
     """(K,) the characters from the top of the page to the bottom."""
     remains: Mapping[int, Any]
     """Don't-care word that care words lie on -> the shapely region left of it."""
@@ -90,7 +93,7 @@ def prepare_truth(
 
 
 def false_positive_lengths(
-    outlines: Outlines, wanted: NDArray[np.intp], settings: CLEvalSettings
+    outlines: Outlines, wanted: Indices, settings: CLEvalSettings
 ) -> list[int]:
     """Number of characters that each wanted detection is charged with as a false positive."""
     if settings.word_model == "quad":
@@ -104,9 +107,7 @@ def false_positive_lengths(
     return lengths
 
 
-def _pseudo_lengths(
-    outlines: Outlines, wanted: NDArray[np.bool_], settings: CLEvalSettings
-) -> NDArray[np.intp]:
+def _pseudo_lengths(outlines: Outlines, wanted: Flags, settings: CLEvalSettings) -> Indices:
     """(W,) number of characters of the wanted words by their shape; 0 for the others."""
     lengths = np.zeros(len(outlines), dtype=np.intp)
     if settings.word_model == "quad":
@@ -131,9 +132,7 @@ def _quad_aspect(quad: Polygon) -> np.floating[Any]:
     return np.float64(((top + bottom) / 2 + QUAD_EPS) / ((left + right) / 2 + QUAD_EPS))
 
 
-def _polygon_centres(
-    outlines: Outlines, lengths: NDArray[np.intp], owners: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def _polygon_centres(outlines: Outlines, lengths: Indices, owners: Indices) -> Polygon:
     """(K, 2) centres of all characters, halfway between the upper and the lower side.
 
     The first half of a polygon's points is its upper side, the rest, reversed, the lower one.
@@ -157,22 +156,14 @@ def _polygon_centres(
     return corners / 4
 
 
-def _cut(
-    points: Polygon,
-    start: NDArray[np.intp],
-    end: NDArray[np.intp],
-    step: NDArray[np.intp],
-    steps: NDArray[np.intp],
-) -> Polygon:
+def _cut(points: Polygon, start: Indices, end: Indices, step: Indices, steps: Indices) -> Polygon:
     """Points ``step / steps`` of the way, truncated; the starts themselves as they are."""
     way = (points[end] - points[start]) / steps[:, None]
     cut = np.trunc(points[start] + way * step[:, None])
     return np.where((step == 0)[:, None], points[start], cut)
 
 
-def _quad_centres(
-    outlines: Outlines, lengths: NDArray[np.intp], owners: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def _quad_centres(outlines: Outlines, lengths: Indices, owners: Indices) -> Polygon:
     """(K, 2) centres, evenly spaced on the line between the middles of left and right side."""
     centres = [np.empty((0, 2))]
     for word in np.flatnonzero(lengths).tolist():
@@ -186,7 +177,7 @@ def _quad_centres(
     return np.concatenate(centres)
 
 
-def _subtract_care(outlines: Outlines, is_care: NDArray[np.bool_]) -> dict[int, Any]:
+def _subtract_care(outlines: Outlines, is_care: Flags) -> dict[int, Any]:
     """Region left of each don't-care word that care words lie on."""
     remains: dict[int, Any] = {}
     if is_care.all():

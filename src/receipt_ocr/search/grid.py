@@ -33,11 +33,7 @@ def search_grid(table: ScoreTable, settings: GridSettings) -> SearchResult:
     """Score every combination of post-processing settings on pages with known words.
 
     Ties go to the settings nearest to the table's base (each distance relative to the span of its
-    values), then to the first in the grid.
-
-    Args:
-        table: The pages; its scores are filled in.
-        settings: The values to try.
+    values), then to the first in the grid. The table's scores are filled in.
 
     Raises:
         RuntimeError: If a process has died.

@@ -24,6 +24,14 @@ from receipt_ocr.evaluation.cleval import Overlap, TruthWords, measure_overlap, 
 from receipt_ocr.search.workers import note_errors
 
 MEASURES = ("recall", "precision", "hmean")
+RANGES = {
+    "thresh": (0.0, 1.0),
+    "box_thresh": (0.0, 1.0),
+    "unclip_ratio": (0.05, np.inf),
+    "max_candidates": (1.0, np.inf),
+    "min_size": (0.0, np.inf),
+}
+"""Lowest and highest value of each tuned setting."""
 
 TIE = 1e-12
 """Means that differ by less are equal: of the same page scores in another order of adding."""
@@ -61,14 +69,9 @@ def score_page(
     points: Sequence[Point],
     base: PostprocessSettings,
 ) -> PageScores:
-    """Score one page at every point.
+    """Score one page at every point; the base holds everything that is not tuned.
 
-    Args:
-        page_map: The page's map.
-        truth: Its words, prepared with the variant of the score to use.
-        points: What to try; those of one ``thresh``, and of one ``unclip_ratio`` at it, share
-            most of their cost.
-        base: Everything that is not tuned.
+    Points of one ``thresh``, and of one ``unclip_ratio`` at it, share most of their cost.
 
     Raises:
         Exception: Any error of decoding or scoring, with notes that name the settings.

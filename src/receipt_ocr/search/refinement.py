@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from tqdm import tqdm
 
 from receipt_ocr.search.grid import SearchResult
-from receipt_ocr.search.page_scoring import TIE, Point
+from receipt_ocr.search.page_scoring import RANGES, TIE, Point
 from receipt_ocr.search.score_table import ScoreTable
 from receipt_ocr.search.settings import GridSettings
 
@@ -21,12 +21,6 @@ _LEVELS = 255  # of a map above 0
 _DIGITS = {"box_thresh": 4, "unclip_ratio": 3, "min_size": 2}
 _ALONE = {"thresh": 0.05, "box_thresh": 0.1, "unclip_ratio": 0.2, "min_size": 2.0}
 """Reach to either side where the grid has a single value."""
-_RANGES = {
-    "thresh": (0.0, 1.0),
-    "box_thresh": (0.0, 1.0),
-    "unclip_ratio": (0.05, np.inf),
-    "min_size": (0.0, np.inf),
-}
 
 
 def refine_settings(
@@ -58,7 +52,12 @@ def refine_settings(
         fold: _Study(table, Point.of(start), settings, table.folds != fold)
         for fold, start in on_grid.fold_choices.items()
     }
-    _run_trials([whole, *without.values()], table, settings.refine.trials + 1)
+    studies = [whole, *without.values()]
+    # disable=None: no bar where the output is no terminal.
+    for _ in tqdm(range(settings.refine.trials + 1), desc="refinement", unit="trial", disable=None):
+        table.fill([(study.ask(), study.is_own) for study in studies])
+        for study in studies:
+            study.tell()
     table.fill([(study.best, table.everywhere) for study in without.values()])
     choices = {fold: study.best for fold, study in without.items()}
     return SearchResult(
@@ -68,15 +67,6 @@ def refine_settings(
         cross_fitted_hmean=table.cross_fit(choices),
         fold_choices={fold: point.within(table.base) for fold, point in choices.items()},
     )
-
-
-def _run_trials(studies: "list[_Study]", table: ScoreTable, count: int) -> None:
-    """Advance all studies trial by trial."""
-    # disable=None: no bar where the output is no terminal.
-    for _ in tqdm(range(count), desc="refinement", unit="trial", disable=None):
-        table.fill([(study.ask(), study.is_own) for study in studies])
-        for study in studies:
-            study.tell()
 
 
 class _Study:
@@ -126,7 +116,7 @@ def _neighbourhood(start: Point, settings: GridSettings) -> dict[str, BaseDistri
     """One step of the grid to each side of the start; where an axis ends, its last step again."""
     ends = {}
     for name, alone in _ALONE.items():
-        value, (low, high) = getattr(start, name), _RANGES[name]
+        value, (low, high) = getattr(start, name), RANGES[name]
         axis = getattr(settings, name) or ()
         below = [value - other for other in axis if other < value]
         above = [other - value for other in axis if other > value]

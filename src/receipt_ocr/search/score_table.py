@@ -75,11 +75,7 @@ class ScoreTable:
         return folds if len(folds) > 1 else []
 
     def fill(self, wanted: Iterable[tuple[Point, Flags]], title: str | None = None) -> None:
-        """Score points on pages, where they are not scored yet, in one round over the pages.
-
-        Args:
-            wanted: Points, each with (pages,) flags of the pages to score it on.
-            title: Title of the progress bar; None shows none.
+        """Score points on the flagged pages, where they are not scored yet, in one round.
 
         Raises:
             RuntimeError: If a process has died.
@@ -113,14 +109,7 @@ class ScoreTable:
         return {**point._asdict(), **dict(zip(MEASURES, self.mean(point).tolist(), strict=True))}
 
     def cross_fit(self, choices: Mapping[int, Point]) -> float | None:
-        """Page-mean H-mean of each fold's pages at the point that was chosen without them.
-
-        Args:
-            choices: Fold -> point chosen on the other folds.
-
-        Returns:
-            None without choices.
-        """
+        """Page-mean H-mean of each fold's pages at the point chosen without them; None if none."""
         if not choices:
             return None
         hmeans = np.empty(len(self.pages))

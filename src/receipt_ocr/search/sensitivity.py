@@ -6,7 +6,7 @@ import numpy as np
 
 from receipt_ocr.decoding.settings import PostprocessSettings
 from receipt_ocr.records import Sensitivity
-from receipt_ocr.search.page_scoring import TIE, Point
+from receipt_ocr.search.page_scoring import RANGES, TIE, Point
 from receipt_ocr.search.score_table import ScoreTable
 
 DROP = 0.0005
@@ -14,13 +14,6 @@ DROP = 0.0005
 
 _STEPS = {"thresh": 0.02, "box_thresh": 0.02, "unclip_ratio": 0.05, "min_size": 1.0}
 """Step of each setting; ``max_candidates`` moves by a tenth of the best."""
-_RANGES = {
-    "thresh": (0.0, 1.0),
-    "box_thresh": (0.0, 1.0),
-    "unclip_ratio": (0.05, np.inf),
-    "max_candidates": (1.0, np.inf),
-    "min_size": (0.0, np.inf),
-}
 _REACHES = (2, 5, 10)
 """Steps to either side that are tried by the end of each round."""
 _EXPENSIVE = ("thresh", "unclip_ratio")
@@ -34,15 +27,8 @@ def measure_sensitivity(
     """Move one setting at a time until the page-mean H-mean falls by more than ``drop``.
 
     Up to ten steps to either side: 0.02 of ``thresh`` and ``box_thresh``, 0.05 of
-    ``unclip_ratio``, 1 of ``min_size``, a tenth of ``max_candidates``.
-
-    Args:
-        table: The pages; its scores are filled in.
-        best: The point to start from.
-        drop: How much lower a score has not fallen yet.
-
-    Returns:
-        Setting -> its range, for ``thresh, box_thresh, unclip_ratio, max_candidates, min_size``.
+    ``unclip_ratio``, 1 of ``min_size``, a tenth of ``max_candidates``. The table's scores are
+    filled in.
 
     Raises:
         RuntimeError: If a process has died.
@@ -78,7 +64,7 @@ def _walk(start: Point, name: str, sign: int, steps: int) -> list[Point]:
     value = getattr(start, name)
     step = _STEPS.get(name, max(1, round(value / 10)))
     values = [round(value + sign * count * step, 9) for count in range(1, steps + 1)]
-    clipped = (type(value)(np.clip(v, *_RANGES[name])) for v in values)
+    clipped = (type(value)(np.clip(v, *RANGES[name])) for v in values)
     return [start._replace(**{name: v}) for v in dict.fromkeys(clipped) if v != value]
 
 

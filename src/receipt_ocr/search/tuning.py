@@ -62,16 +62,8 @@ def tune_on_holdout(  # noqa: PLR0913, PLR0917  # what a search rests on
     """Search on the ensemble's own maps of the holdout pages.
 
     Maps of one detector are sharper than a mean of several: thresholds tuned out of fold may not
-    be the ensemble's best.
-
-    Args:
-        members: With their holdout maps.
-        truths: Holdout page -> its words.
-        grid: Settings to try.
-        ensemble: How maps are averaged.
-        recipe: What is not tried, and the settings that win ties.
-        weights: One a member.
-        tuned: Found out of fold; their score on the same pages is noted.
+    be the ensemble's best. Members and truths are those of the holdout, the other arguments as
+    for :func:`tune_out_of_fold`. The score of the settings ``tuned`` out of fold is noted too.
 
     Raises:
         ValueError: If there are no pages with a truth.

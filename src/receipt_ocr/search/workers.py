@@ -26,11 +26,7 @@ class PageExecutor:
     """Calls a function for every page, in processes that stay up until the ``with`` block ends."""
 
     def __init__(self, workers: int = 1) -> None:
-        """Start nothing yet.
-
-        Args:
-            workers: Number of processes; 1 works in the calling process.
-        """
+        """Start nothing yet; a single worker is the calling process."""
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
 
