@@ -46,14 +46,7 @@ def inspect_pages(
     frame: FrameSettings,
     targets: TargetSettings,
 ) -> list[Finding]:
-    """Check the tables that ingestion has made.
-
-    Args:
-        pages: The pages table; see :class:`receipt_ocr.receipts.annotations.Receipts`.
-        words: The words table of all subsets; the words of train pages are measured.
-        rejected: The records that ingestion could not use.
-        frame: The sizes that pages are trained at.
-        targets: The smallest word that is learnt, and how kernels are shrunk.
+    """Check the tables that ingestion has made; only words of train pages are measured.
 
     Returns:
         Findings in reading order: counts, rejects, frames, labels, sizes. One of level
@@ -74,12 +67,9 @@ def inspect_pages(
 
 
 def choose_pages(pages: pd.DataFrame, words: pd.DataFrame, count: int) -> list[str]:
-    """Choose train pages from few words to many, evenly spaced.
+    """Choose at most ``count`` train pages from few words to many, evenly spaced.
 
-    Args:
-        pages: The pages table.
-        words: The words table; pages without a word to learn are left out.
-        count: At most this many. One page is the median page.
+    Pages without a word to learn are left out. One page is the median page.
     """
     train = pages.loc[pages["subset"] == "train", "page"]
     counts = words.loc[words["page"].isin(train) & ~words["ignored"], "page"].value_counts()

@@ -135,13 +135,8 @@ def draw_round_trip(
 ) -> NDArray[np.uint8]:
     """Draw the page with its targets, beside the page with the polygons decoded from them.
 
-    Args:
-        trip: The round trip to draw.
-        image: (H, W, 3) RGB, the upright page.
-        height: Of each picture in pixels.
-
-    Returns:
-        (h, w, 3) RGB, with a caption below each picture.
+    ``image`` is the upright page, (H, W, 3) RGB; each picture is ``height`` pixels high and has a
+    caption below it.
     """
     frame = trip.frame
     rows = slice(frame.top, frame.top + frame.inner_height)

@@ -44,13 +44,7 @@ class MeasuredWords:
 
 
 def measure_words(pages: pd.DataFrame, words: pd.DataFrame, size: int) -> MeasuredWords:
-    """Scale the words of pages to a training size.
-
-    Args:
-        pages: Rows of the pages table, of one subset.
-        words: Rows of the words table, of any subset.
-        size: Longest side of a page in the frame, pixels.
-    """
+    """Scale the words of one subset's pages to frames with a longest side of ``size`` pixels."""
     index = {name: position for position, name in enumerate(pages["page"])}
     matrices = [
         fit_frame(width, height, size).page_to_map
@@ -68,13 +62,7 @@ def measure_words(pages: pd.DataFrame, words: pd.DataFrame, size: int) -> Measur
 def inspect_words(
     words: MeasuredWords, frame: FrameSettings, targets: TargetSettings
 ) -> list[Finding]:
-    """Check size, kernels, overlap and don't-care words; no findings without words.
-
-    Args:
-        words: Words of train pages, at the final size.
-        frame: The sizes that pages are trained at.
-        targets: The smallest word that is learnt, and how kernels are shrunk.
-    """
+    """Check size, kernels, overlap and don't-care words of train pages at the final size."""
     if not words.polygons:
         return []
     return [

@@ -122,11 +122,7 @@ def bounding_box(polygon: Polygon) -> Box:
 def measure_polygons(
     points: Polygon, starts: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Measure many polygons at once.
-
-    Args:
-        points: (N, 2) the points of all polygons.
-        starts: (W + 1,) polygon w owns ``points[starts[w]:starts[w + 1]]``.
+    """Measure many polygons at once; polygon w owns ``points[starts[w]:starts[w + 1]]``, (N, 2).
 
     Returns:
         (W,) areas, (W,) perimeters, (W, 4) boxes, as the functions of those names.

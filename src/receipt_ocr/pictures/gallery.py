@@ -86,15 +86,9 @@ def draw_page(
 
 
 def contact_sheet(tiles: Sequence[Picture], captions: Sequence[str], columns: int) -> Picture:
-    """Lay out pictures in rows, each with its caption below; long captions are cut.
+    """Lay out pictures, (h, w, 3) RGB of any size, in rows of at most ``columns``.
 
-    Args:
-        tiles: (h, w, 3) RGB each; sizes may differ.
-        captions: One a tile.
-        columns: Tiles in a row, at most.
-
-    Returns:
-        (H, W, 3) RGB.
+    Each has its caption below; long captions are cut.
 
     Raises:
         ValueError: If there are no tiles, captions are not one a tile, or ``columns`` is under 1.

@@ -33,12 +33,7 @@ class LegendEntry(NamedTuple):
 def fit_legend(
     image: Picture, entries: Sequence[LegendEntry], height: int
 ) -> tuple[int, int, list[list[LegendEntry]]]:
-    """Fit a page and the legend below it into a picture of a given height.
-
-    Args:
-        image: (H, W, 3), the page.
-        entries: The items of the legend.
-        height: Height of page and legend together, pixels.
+    """Fit a page and the legend below it into a picture of a given height, pixels.
 
     Returns:
         Width and height of the page, and the legend's rows.

@@ -90,9 +90,6 @@ def plot_scores(page_scores: pd.DataFrame) -> Figure:
 
     Test pages are drawn; without their truth the holdout, else the out-of-fold pages.
 
-    Args:
-        page_scores: Rows of ``tabulate_pages``.
-
     Raises:
         ValueError: If no page was scored.
     """

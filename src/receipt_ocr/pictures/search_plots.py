@@ -70,14 +70,7 @@ def plot_precision_recall(points: pd.DataFrame, best: Best) -> Figure:
 
     The other settings are those of the grid nearest to the best. Grey dots are all points of the
     grid; a star is the best one, also where a refinement found it (`chosen_point`). Points whose
-    H-mean is lower by 0.1 may lie outside.
-
-    Args:
-        points: As `plot_search` takes them.
-        best: The chosen settings.
-
-    Raises:
-        ValueError: As `plot_search`.
+    H-mean is lower by 0.1 may lie outside. Arguments and errors are those of `plot_search`.
     """
     own = grid_points(points, best)
     curves = trace_curves(own, best)
@@ -175,10 +168,7 @@ def grid_points(points: pd.DataFrame, best: Best) -> pd.DataFrame:
 def best_of_plane(points: pd.DataFrame, across: str, down: str) -> pd.DataFrame:
     """The best H-mean for each pair of values of two settings; NaN where nothing was tried.
 
-    Args:
-        points: From `grid_points`.
-        across: The setting of the columns, ascending.
-        down: The setting of the rows, ascending.
+    ``across`` names the setting of the columns, ``down`` that of the rows, both ascending.
     """
     return points.pivot_table("hmean", index=down, columns=across, aggfunc="max")
 

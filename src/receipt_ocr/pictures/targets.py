@@ -66,20 +66,13 @@ def draw_samples(
     columns: int = 3,
     height: int = 640,
 ) -> Picture:
-    """A sheet of samples with one legend above them.
+    """A sheet of samples, (H, W, 3) RGB, with one legend above them; see `draw_sample`.
 
-    Args:
-        samples: As `draw_sample` takes them; their sizes may differ.
-        captions: One a sample.
-        columns: Samples in a row, at most.
-        height: Of each in pixels.
-
-    Returns:
-        (H, W, 3) RGB.
+    Their sizes may differ; each is drawn ``height`` pixels high.
 
     Raises:
-        ValueError: If there are no samples, captions are not one a sample, ``columns`` is under
-            1, or a sample's maps are not of its image's size.
+        ValueError: If there are no samples, captions are not one a sample, ``columns`` is under 1,
+            or a sample's maps are not of its image's size.
     """
     tiles = [draw_sample(sample, height=height) for sample in samples]
     sheet = contact_sheet(tiles, captions, columns)

@@ -15,15 +15,10 @@ PAGES = 6  # each at two epochs
 
 
 def draw_epochs(labelled: Sequence[LabelledPage], recipe: Recipe, epoch: int) -> Picture:
-    """A few pages as the network sees them at an epoch and the next one.
+    """A few pages as the network sees them at an epoch (from 0) and the next one.
 
-    Rows come in pairs: the same pages at the one and at the other epoch. Page, window and
-    changes are those that training on these pages would draw, with the recipe's seed.
-
-    Args:
-        labelled: All pages that training learns from.
-        recipe: Frame, augmentation, targets and seed.
-        epoch: From 0.
+    Rows come in pairs: the same pages at the one and at the other epoch. Page, window and changes
+    are those that training on these pages would draw, with the recipe's seed.
 
     Raises:
         ValueError: If the epoch is no whole number from 0, or there are no pages.

@@ -167,18 +167,12 @@ def cut_words(
 
     ``settings.cut_words`` decides whether a word that is cut but visible enough is clipped to the
     window, masked, or kept whole. One that is visible too little (``settings.min_visible``) is
-    masked. Where clipping leaves several pieces of a word, the largest is the word and the
-    others are masked.
-
-    Args:
-        polygons: The words, in upright page pixels.
-        ignored: Which of them are don't-care.
-        view: The window.
-        settings: The rule.
+    masked. Where clipping leaves several pieces of a word, the largest is the word and the others
+    are masked.
 
     Returns:
-        Polygons in window pixels, and whether each is don't-care. Words wholly outside the
-        window are left out.
+        Polygons in window pixels, and whether each is don't-care. Words wholly outside the window
+        are left out.
     """
     inside: list[Polygon] = []
     masked: list[bool] = []

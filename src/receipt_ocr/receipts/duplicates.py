@@ -21,11 +21,7 @@ _BLOCK = 1024  # pages compared with all others at once
 
 
 def hash_images(folder: Path, pages: pd.DataFrame) -> pd.DataFrame:
-    """Compute the perceptual hash of each page image.
-
-    Args:
-        folder: The raw folder, to which the paths are relative.
-        pages: With columns ``page`` and ``path``.
+    """Compute the perceptual hash of each page image, by the columns ``page`` and ``path``.
 
     Returns:
         One row for each page: ``page`` and ``hash`` (1024 bits as hexadecimal digits).
@@ -39,11 +35,7 @@ def hash_images(folder: Path, pages: pd.DataFrame) -> pd.DataFrame:
 
 
 def group_duplicates(hashes: Sequence[str], distance: int) -> NDArray[np.int64]:
-    """Group pages that are linked by a chain of similar hashes.
-
-    Args:
-        hashes: Hexadecimal digits, all of one length.
-        distance: Hashes that differ in at most this many bits are similar.
+    """Group pages that are linked by a chain of hashes differing in at most ``distance`` bits.
 
     Returns:
         The group number of each page, (N,); groups are numbered in the order of first pages.

@@ -37,13 +37,9 @@ class LabelledPage:
 def load_pages(
     pages: pd.DataFrame, words: pd.DataFrame, folder: Path, names: Sequence[str] | None = None
 ) -> list[LabelledPage]:
-    """Join the tables of one subset to labelled pages.
+    """Join the page rows of one subset and the words of any to labelled pages.
 
-    Args:
-        pages: Rows of the pages table, of one subset.
-        words: Rows of the words table (of any subset).
-        folder: The raw folder, which the pages' paths are relative to.
-        names: Only these pages, in this order; None takes all, in the table's order.
+    Paths are relative to the raw folder. ``names`` takes only these pages, in this order.
 
     Raises:
         ValueError: If a name is not in the table or the rows are of several subsets.
@@ -75,11 +71,7 @@ def read_further(
 ) -> list[LabelledPage]:
     """Read the labelled pages of another raw folder; their names begin with the folder's.
 
-    Args:
-        folder: In the competition's layout.
-        subset: ``train``, ``holdout`` or ``test``.
-        weight: How often an epoch visits each page, on average.
-        settings: What ingestion forgives.
+    An epoch visits each page ``weight`` times on average.
 
     Raises:
         FileNotFoundError: If there is no such folder.

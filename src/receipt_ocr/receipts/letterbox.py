@@ -72,13 +72,9 @@ class Frame:
 def fit_frame(
     page_width: int, page_height: int, size: int, shape: Literal["square", "page"] = "square"
 ) -> Frame:
-    """Find the frame of a page; all sides are in pixels.
+    """Find the frame of a page whose longest side is resized to ``size`` pixels.
 
-    Args:
-        page_width: Of the upright page.
-        page_height: Of the upright page.
-        size: Longest side of the resized page.
-        shape: ``square`` pads to (size, size), ``page`` only to multiples of 32.
+    ``square`` pads to (size, size), ``page`` only to multiples of 32.
 
     Raises:
         ValueError: If a side is not positive.

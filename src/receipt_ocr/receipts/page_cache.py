@@ -56,12 +56,9 @@ class PageCache:
         return cls(folder, sizes, limit_mib)
 
     def load(self, index: int, path: Path, size: tuple[int, int]) -> Image:
-        """Load a page, upright and resized; do not write to it, it may be a memory-mapped file.
+        """Load a page upright at (height, width); do not write to it, it may be a mapped file.
 
-        Args:
-            index: Position of the page, which decides whether it is kept.
-            path: The photo.
-            size: (height, width) in pixels.
+        The position of the page, ``index``, decides whether it is kept.
 
         Raises:
             FileNotFoundError: If there is no such photo.

@@ -75,13 +75,10 @@ def draw_receipt(settings: SynthesisSettings, *seed_parts: int) -> Receipt:
 
 
 def encode_receipt(receipt: Receipt, quality: int, orientation: Orientation = 1) -> bytes:
-    """Encode a page as a JPEG file, stored as a phone held in that orientation stores it.
+    """Encode an upright page as a JPEG file, stored as a phone held in that orientation stores it.
 
-    Args:
-        receipt: The upright page.
-        quality: JPEG quality, 1 to 95.
-        orientation: EXIF orientation. Unless it is 1, the pixels are stored turned, and a reader
-            that applies the tag gets the upright page back.
+    Unless the EXIF orientation is 1, the pixels are stored turned, and a reader that applies the
+    tag gets the upright page back. ``quality`` is JPEG's, 1 to 95.
     """
     stored = np.rot90(receipt.image, _QUARTER_TURNS[orientation])
     exif = Image.Exif()

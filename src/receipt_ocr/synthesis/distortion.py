@@ -85,15 +85,10 @@ class Warp:
     def warp_image(
         self, image: NDArray[np.uint8], scale: float, size: tuple[int, int]
     ) -> NDArray[np.uint8]:
-        """Warp an image of the flat paper to the page.
+        """Warp an image of the whole flat paper, (h, w) or (h, w, C), to a page of (width, height).
 
-        Args:
-            image: (h, w) or (h, w, C) of the whole paper.
-            scale: Image pixels in a paper pixel, along each axis.
-            size: Width and height of the page.
-
-        Returns:
-            (height, width) or (height, width, C), 0 where there is no paper.
+        ``scale`` is the number of image pixels in a paper pixel, along each axis. Pixels beside the
+        paper are 0.
         """
         width, height = size
         # Coordinates count from the corner of a pixel, so its centre is half a pixel further.
