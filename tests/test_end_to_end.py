@@ -155,7 +155,7 @@ def test_the_whole_way_leaves_a_checked_submission_and_the_same_again(
     assert json.loads((models / "final_epochs.json").read_text())["epochs"] == 1
     assert (models / "final.ckpt").is_file()
     maps = workspace / "07_model_output/lite0/final/test_maps"
-    assert len(list(maps.rglob("*.png"))) == len(names)
+    assert len(list(maps.glob("*.png"))) == len(names)
     assert (workspace / REPORTING / "final_submission.csv").is_file()
 
     # A fold that looks at each page three times has maps and results of its own beside the others.

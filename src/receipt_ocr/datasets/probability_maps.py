@@ -80,9 +80,10 @@ class StoredMaps(LazyMaps):
 class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps]):
     """A folder of probability maps; saved page by page, so that memory does not grow.
 
-    The maps of one save appear all at once or not at all, whatever ends the save: each save
-    writes into a sub-folder of its own, and the index, written last, names the files that count.
-    The next save removes what an interrupted one has left.
+    The maps of one save appear all at once or not at all, whatever ends the save: a new local
+    folder takes the place of the earlier one. An object store cannot rename folders: there each
+    save writes into a sub-folder of its own, and the index, written last, names the files that
+    count. The next save removes what an interrupted one has left.
 
     Example of a catalog entry::
 
@@ -122,18 +123,11 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
     def save(self, data: Mapping[str, LoadMap]) -> None:
         """Compute and write every map; the earlier ones count until all are written."""
         folder, save = self._filepath, uuid4().hex[:12]
-        index: dict[str, dict[str, Any]] = {}
-        batch: dict[str, bytes] = {}
-        for number, (page, page_map) in enumerate(_compute(data, folder.name)):
-            file = f"{save}/{number:05d}.png"
-            batch[file] = _encode_map(page_map)
-            index[page] = _describe_map(file, page_map)
-            if len(batch) == BATCH:
-                folder.write(batch)
-                batch = {}
-        folder.write(batch)
-        content = {"source": getattr(data, "source", ""), "pages": index}
-        folder.write({INDEX: json.dumps(content, ensure_ascii=False, indent=1).encode()})
+        if folder.local is not None:
+            with folder.replaced() as fresh:
+                _write(fresh, data, folder.name)
+            return
+        _write(folder, data, folder.name, f"{save}/")
         for entry in folder.entries():
             if entry.name not in {INDEX, save}:
                 entry.remove()
@@ -152,6 +146,22 @@ class ProbabilityMapsDataset(AbstractDataset[Mapping[str, LoadMap], StoredMaps])
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
+
+
+def _write(folder: Folder, data: Mapping[str, LoadMap], title: str, prefix: str = "") -> None:
+    """Write every map under a prefix, and last the index that names them."""
+    index: dict[str, dict[str, Any]] = {}
+    batch: dict[str, bytes] = {}
+    for number, (page, page_map) in enumerate(_compute(data, title)):
+        file = f"{prefix}{number:05d}.png"
+        batch[file] = _encode_map(page_map)
+        index[page] = _describe_map(file, page_map)
+        if len(batch) == BATCH:
+            folder.write(batch)
+            batch = {}
+    folder.write(batch)
+    content = {"source": getattr(data, "source", ""), "pages": index}
+    folder.write({INDEX: json.dumps(content, ensure_ascii=False, indent=1).encode()})
 
 
 def _compute(data: Mapping[str, LoadMap], title: str) -> Iterator[tuple[str, ProbabilityMap]]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -201,6 +202,25 @@ class Folder:
             else:
                 fs.rm(root, recursive=True)
         fs.invalidate_cache(root)
+
+    @contextmanager
+    def replaced(self) -> Iterator["Folder"]:
+        """Hand out a new local folder; without an error it takes this one's place, all at once.
+
+        Object stores cannot rename a folder: this one must be local.
+        """
+        folder = Path(self.address)
+        fresh, retired = (
+            folder.with_name(f".{folder.name}.{end}") for end in ("partial", "retired")
+        )
+        for leftover in (fresh, retired):
+            shutil.rmtree(leftover, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        yield self._at(str(fresh))
+        if folder.exists():
+            folder.rename(retired)
+        fresh.rename(folder)
+        shutil.rmtree(retired, ignore_errors=True)
 
     @contextmanager
     def _named_in_errors(self) -> Iterator[None]:
